@@ -1,0 +1,84 @@
+"""Errors as OpenAI's clients know them: {"error": {message, type, param, code}} and a status."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from modules import errors
+from modules.types.generation import Failed
+
+# The class's nearest ancestor in this table decides.
+STATUS: dict[type[errors.ParlorError], int] = {
+    errors.ParlorError: 500,
+    errors.BadRequest: 400,
+    errors.Conflict: 409,
+    errors.NotFound: 404,
+    errors.Busy: 429,
+    errors.ModelBusy: 503,
+    errors.ModelError: 503,
+    errors.WorkerDied: 503,
+    errors.StorageError: 503,
+}
+RETRY_SECONDS = 5
+
+
+def install_error_shapes(app: FastAPI) -> None:
+    app.add_exception_handler(errors.ParlorError, on_parlor_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_unexpected_error)
+
+
+def error_object(message: str, status: int, field: str | None, code: str | None) -> dict[str, Any]:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": field, "code": code}}
+
+
+def raise_if_failed(end: object) -> None:
+    """Turn a generation's Failed end back into the error it was."""
+    if isinstance(end, Failed):
+        raise error_from(end)
+
+
+def error_from(failed: Failed) -> errors.ParlorError:
+    kind: type[errors.ParlorError] = getattr(errors, failed.error_type)
+    if failed.error_type == "ContextOverflow":
+        return errors.BadRequest(failed.message, failed.field, errors.ContextOverflow.code)
+    if issubclass(kind, errors.BadRequest | errors.NotFound):
+        return kind(failed.message, failed.field)
+    return kind(failed.message)
+
+
+def status_of(error: errors.ParlorError) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+async def on_parlor_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.ParlorError)
+    status = status_of(error)
+    field = error.field if isinstance(error, errors.BadRequest | errors.NotFound) else None
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status in {429, 503} else None
+    return JSONResponse(error_object(str(error), status, field, error.code), status, headers)
+
+
+async def on_validation_error(_request: Request, error: Exception) -> JSONResponse:
+    """The first thing that is wrong, with the field's path; never the value, which may be huge or secret."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    return JSONResponse(error_object(message, 400, place or None, "invalid_request"), 400)
+
+
+async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(
+        error_object(str(error.detail), error.status_code, None, None), error.status_code, error.headers
+    )
+
+
+async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
+    return JSONResponse(error_object("Something went wrong inside Parlor; its log says what.", 500, None, "error"), 500)

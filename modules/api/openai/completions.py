@@ -1,0 +1,71 @@
+"""POST /v1/completions: raw text or token ids, no chat template."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from modules.api.openai.answer import Chunk, answer
+from modules.api.openai.schemas import CompletionRequest
+from modules.api.openai.shapes import completion_logprobs_shape, finish_reason, usage_shape
+from modules.api.strict_json import StrictRoute
+from modules.app import App
+from modules.engines.generation import Generation
+from modules.types.generation import Event, Finished, TextDelta, TokenLogprob
+
+
+def completions_router(app: App) -> APIRouter:
+    router = APIRouter(route_class=StrictRoute)
+
+    @router.post("/v1/completions")
+    async def completions(body: CompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        model = app.models.chosen(body.model)
+        generation = app.inference.complete(body.single_prompt(), body.reply_params(), model.id)
+        wire = CompletionWire(generation.id, model.id, body.logprobs or 0)
+        return await answer(
+            request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage
+        )
+
+    return router
+
+
+class CompletionWire:
+    def __init__(self, generation_id: str, model: str, alternatives: int) -> None:
+        self._common: Chunk = {
+            "id": f"cmpl-{generation_id}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._alternatives = alternatives
+        self._sent_chars = 0
+
+    def whole(self, generation: Generation, end: Finished) -> Chunk:
+        logprobs: tuple[TokenLogprob, ...] = tuple(
+            entry for event in generation.events if isinstance(event, TextDelta) for entry in event.logprobs
+        )
+        shape = completion_logprobs_shape(logprobs, self._alternatives, 0)
+        return {**self._chunk(generation.text, finish_reason(end), shape), "usage": usage_shape(end.usage)}
+
+    def opening(self) -> list[Chunk]:
+        return []
+
+    def chunks(self, event: Event) -> list[Chunk]:
+        match event:
+            case TextDelta():
+                shape = completion_logprobs_shape(event.logprobs, self._alternatives, self._sent_chars)
+                self._sent_chars += len(event.text)
+                return [self._chunk(event.text, None, shape)]
+            case Finished():
+                return [self._chunk("", finish_reason(event))]
+            case _:
+                return []
+
+    def usage_chunk(self, usage: Chunk) -> Chunk:
+        return {**self._common, "choices": [], "usage": usage}
+
+    def _chunk(self, text: str, reason: str | None, logprobs: Any = None) -> Chunk:
+        return {
+            **self._common,
+            "choices": [{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": reason}],
+        }

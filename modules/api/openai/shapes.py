@@ -1,0 +1,62 @@
+"""Our events in OpenAI's shapes."""
+
+from typing import Any
+
+from modules.types.generation import Finished, TokenChoice, TokenLogprob, ToolCall, Usage
+
+Shape = dict[str, Any]
+
+
+def usage_shape(usage: Usage) -> Shape:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def finish_reason(end: Finished) -> str:
+    return "stop" if end.reason == "cancelled" else end.reason
+
+
+def tool_call_shape(call: ToolCall, place: int) -> Shape:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"index": place, "id": f"call_{place}", "type": "function", "function": function}
+
+
+def chat_logprobs_shape(logprobs: tuple[TokenLogprob, ...], alternatives: int) -> Shape | None:
+    if not logprobs:
+        return None
+    return {
+        "content": [
+            {
+                **choice_shape(entry.chosen),
+                "top_logprobs": [choice_shape(other) for other in entry.alternatives[:alternatives]],
+            }
+            for entry in logprobs
+        ],
+        "refusal": None,
+    }
+
+
+def choice_shape(choice: TokenChoice) -> Shape:
+    return {"token": choice.token, "logprob": choice.logprob, "bytes": list(choice.token_bytes)}
+
+
+def completion_logprobs_shape(logprobs: tuple[TokenLogprob, ...], alternatives: int, offset: int) -> Shape | None:
+    """The older shape; `offset` is where the first of these tokens begins in the text, in characters."""
+    if not logprobs:
+        return None
+    offsets: list[int] = []
+    for entry in logprobs:
+        offsets.append(offset)
+        offset += len(entry.chosen.token)
+    return {
+        "tokens": [entry.chosen.token for entry in logprobs],
+        "token_logprobs": [entry.chosen.logprob for entry in logprobs],
+        "top_logprobs": [
+            {other.token: other.logprob for other in entry.alternatives[:alternatives]} for entry in logprobs
+        ],
+        "text_offset": offsets,
+    }

@@ -1,0 +1,73 @@
+"""The App: every service of the program, built in one place."""
+
+from dataclasses import dataclass
+
+from modules.children import Launcher
+from modules.engines.host import EngineHost
+from modules.jobs import JobRunner
+from modules.library.library import Library
+from modules.paths import Paths
+from modules.prompts.renderer import TemplateRenderer
+from modules.services.chat import ChatService
+from modules.services.inference import Inference
+from modules.services.models import ModelService
+from modules.settings import Settings
+from modules.storage.conversations import ConversationStore
+from modules.storage.database import Database
+from modules.storage.job_records import JobRecords
+
+
+@dataclass(frozen=True)
+class App:
+    """Built once per program; `close` ends every worker, job and file it holds.
+
+    `notices` are sentences a person should see: damaged files set aside, a folder that cannot be written.
+    """
+
+    settings: Settings
+    paths: Paths
+    models: ModelService
+    inference: Inference
+    chat: ChatService
+    jobs: JobRunner
+    notices: tuple[str, ...]
+    persistent: bool
+    _host: EngineHost
+    _renderer: TemplateRenderer
+    _database: Database
+    _launcher: Launcher
+
+    def close(self) -> None:
+        self.chat.close()
+        self.jobs.close()
+        self.inference.close()
+        self._host.close()
+        self._renderer.close()
+        self._database.close()
+        self._launcher.close()
+
+
+def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
+    """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used."""
+    paths = settings.paths
+    launcher = Launcher()
+    database = Database.open(paths.database)
+    renderer = TemplateRenderer(launcher)
+    host = EngineHost(launcher)
+    jobs = JobRunner(JobRecords(database))
+    models = ModelService(settings, paths, Library(paths.models), host, jobs)
+    inference = Inference(models, renderer)
+    return App(
+        settings=settings,
+        paths=paths,
+        models=models,
+        inference=inference,
+        chat=ChatService(ConversationStore(database), inference),
+        jobs=jobs,
+        notices=(*notices, *database.notices),
+        persistent=database.persistent,
+        _host=host,
+        _renderer=renderer,
+        _database=database,
+        _launcher=launcher,
+    )

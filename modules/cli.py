@@ -1,0 +1,68 @@
+"""The command line: settings in, exit status out."""
+
+import secrets
+import sys
+from collections.abc import Sequence
+
+from modules.errors import NotFound, ParlorError, StartError
+from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
+from modules.library.library import Library
+from modules.settings import Settings, load_settings
+from modules.storage.files import FolderLock
+
+SHARE_USER = "parlor"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Serve until a signal. 2 for what cannot start; the reason is on standard error."""
+    try:
+        settings, notices = load_settings(arguments)
+        rules = access_rules(settings)
+        check_exposure(settings.host, rules)
+        check_model(settings)
+        return serve(settings, rules, tuple(notices))
+    except ParlorError as error:
+        print(f"Parlor cannot start: {error}", file=sys.stderr)
+        return 2
+
+
+def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> int:
+    lock = None
+    try:
+        lock = FolderLock.acquire(settings.paths.lock)
+    except OSError:
+        # A folder that cannot be written needs no lock; the database says so and chats live in memory.
+        pass
+    from modules.serve.server import Program
+
+    try:
+        program = Program(settings, rules, notices)
+        if lock is not None:
+            lock.update_note(f"at {program.url}")
+        return program.run()
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def access_rules(settings: Settings) -> AccessRules:
+    """What was set; a share link without a password or key gets ones made now."""
+    auth = parse_auth(settings.auth.get_secret_value()) if settings.auth else None
+    api_key = check_secret("--api-key", settings.api_key.get_secret_value()) if settings.api_key else None
+    admin_key = check_secret("--admin-key", settings.admin_key.get_secret_value()) if settings.admin_key else None
+    if settings.share:
+        auth = auth or (SHARE_USER, secrets.token_urlsafe(12))
+        api_key = api_key or secrets.token_urlsafe(24)
+    return AccessRules(auth, api_key, admin_key, sharing=settings.share)
+
+
+def check_model(settings: Settings) -> None:
+    """A name that is mistyped is better refused now than when the page is open."""
+    if settings.model in {None, "starter"}:
+        return
+    try:
+        model = Library(settings.paths.models).find(settings.model or "")
+    except NotFound as error:
+        raise StartError(f"--model: {error}") from error
+    if model.problem:
+        raise StartError(f"--model: {model.title} cannot be loaded: {model.problem}")

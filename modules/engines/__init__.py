@@ -1,0 +1,1 @@
+"""Engines, their worker processes and their owner."""

@@ -1,0 +1,144 @@
+"""llama.cpp through xllamacpp: its own server inside, with continuous batching and a prefix cache."""
+
+import time
+from threading import Event as Flag
+from typing import Any
+
+import psutil
+import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
+
+from modules.engines.llamacpp.kind import LlamaCppOptions
+from modules.engines.llamacpp.plan import Plan, make_plan
+from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
+from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
+from modules.engines.protocol import Capabilities, Emit, Report
+from modules.errors import BadRequest, EngineError, ModelError
+from modules.types.generation import Finished, FinishReason, GenerationRequest, Usage
+from modules.types.local_model import LocalModel
+
+QUIET = 1  # errors only; they are the last words shown when a load fails
+
+
+class LlamaCppEngine:
+    """Each `generate` call holds one of the server's slots, so at most `capabilities.slots` may run at once."""
+
+    def __init__(self, model: LocalModel, options: LlamaCppOptions, report: Report) -> None:
+        on_gpu = any(device["type"].name.endswith("GPU") for device in devices()) and options.gpu_layers != 0
+        plan = make_plan(
+            model,
+            options,
+            available_bytes=psutil.virtual_memory().available,
+            cores=psutil.cpu_count(logical=False) or 1,
+            on_gpu=on_gpu,
+        )
+        report(0.0, plan.note)
+        self._address = PrivateAddress()
+        try:
+            self._server: Any = xllamacpp.Server(parameters(model, options, plan, self._address))
+        except RuntimeError as error:
+            self._address.remove()
+            raise ModelError(f"llama.cpp could not load {model.title}: {error}") from error
+        self._socket = SocketClient(self._server.listening_address, self._address.key)
+        self.capabilities = self._capabilities(plan)
+
+    def tokenize(self, text: str) -> list[int]:
+        body = {"content": text, "add_special": False, "parse_special": True}
+        return self._socket.post("/tokenize", body)["tokens"]
+
+    def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
+        stream = CompletionStream(emit, cancelled)
+        self._server.handle_completions(completion_body(request), stream.take)
+        stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
+
+    def close(self) -> None:
+        self._address.remove()
+
+    def _capabilities(self, plan: Plan) -> Capabilities:
+        properties = self._socket.get("/props")
+        with_bos = self._socket.post("/tokenize", {"content": "a", "add_special": True, "parse_special": True})
+        without = self.tokenize("a")
+        leading = with_bos["tokens"][: -len(without)] if with_bos["tokens"] != without else []
+        bos = self.tokenize(properties["bos_token"])
+        return Capabilities(
+            context_length=properties["default_generation_settings"]["n_ctx"],
+            slots=plan.slots,
+            chat_template=properties["chat_template"],
+            bos_token=properties["bos_token"],
+            eos_token=properties["eos_token"],
+            bos_token_id=bos[0] if bos and leading[:1] == bos else None,
+            logprobs=True,
+            notes=(plan.note,),
+        )
+
+
+class CompletionStream:
+    """Takes what the binding's callback delivers; answering True makes llama.cpp free the slot."""
+
+    def __init__(self, emit: Emit, cancelled: Flag) -> None:
+        self._emit = emit
+        self._cancelled = cancelled
+        self._started = time.monotonic()
+        self._first: float | None = None
+        self._tokens = 0
+        self._last: dict[str, Any] = {}
+        self._error: dict[str, Any] | None = None
+
+    def take(self, chunk: dict[str, Any]) -> bool:
+        if "error" in chunk:
+            self._error = chunk["error"]
+        elif (progress := progress_event(chunk)) is not None:
+            self._emit(progress)
+        elif chunk["choices"][0]["finish_reason"] is not None:
+            self._last = chunk
+        else:
+            self._tokens += 1
+            if self._first is None:
+                self._first = time.monotonic()
+            if (text := text_event(chunk["choices"][0])) is not None:
+                self._emit(text)
+        return self._cancelled.is_set()
+
+    def finish(self, context_length: int, prompt_tokens: int) -> None:
+        if self._error is not None:
+            raise refusal(self._error)
+        timings = self._last.get("timings", {})
+        reason: FinishReason = self._last["choices"][0]["finish_reason"] if self._last else "cancelled"
+        seconds = time.monotonic() - (self._first or self._started)
+        self._emit(
+            Finished(
+                reason,
+                Usage(prompt_tokens, timings.get("predicted_n", self._tokens), timings.get("cache_n", 0)),
+                first_token_seconds=(self._first or self._started) - self._started,
+                tokens_per_second=timings.get("predicted_per_second", self._tokens / max(seconds, 1e-6)),
+                context_length=context_length,
+            )
+        )
+
+
+def parameters(model: LocalModel, options: LlamaCppOptions, plan: Plan, address: PrivateAddress) -> Any:
+    chosen: Any = xllamacpp.CommonParams()
+    chosen.model.path = str(model.path)
+    chosen.n_ctx = plan.context_tokens * plan.slots
+    chosen.n_parallel = plan.slots
+    chosen.n_batch = chosen.n_ubatch = plan.batch_tokens
+    chosen.n_gpu_layers = options.gpu_layers
+    chosen.cache_ram_mib = plan.prompt_cache_mib
+    chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = plan.threads
+    chosen.hostnames = [address.hostname]
+    chosen.api_keys = [address.key]
+    chosen.verbosity = QUIET
+    chosen.ui = False
+    chosen.n_threads_http = 2
+    # Our own plan has chosen; the library's fitting would override it.
+    chosen.fit_params = False
+    return chosen
+
+
+def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
+    if error.get("code") == 400:
+        return BadRequest(str(error.get("message", "llama.cpp refused the request.")))
+    return EngineError(f"llama.cpp failed: {error.get('message', 'no reason given')}")
+
+
+def devices() -> list[dict[str, Any]]:
+    return xllamacpp.get_device_info()

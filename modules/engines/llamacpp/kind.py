@@ -1,0 +1,34 @@
+"""The llama.cpp engine's declaration; the binding itself is imported only in the worker."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modules.engines.protocol import EngineKind, Report
+from modules.limits import LIMITS
+from modules.types.local_model import LocalModel
+
+if TYPE_CHECKING:
+    from modules.engines.llamacpp.engine import LlamaCppEngine
+
+
+class LlamaCppOptions(BaseModel):
+    """0 (or -1 where said) lets the program choose for this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context_length: int = Field(0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
+    slots: int = Field(0, ge=0, le=64, description="Requests answered at once.")
+    gpu_layers: int = Field(-1, ge=-1, le=10_000, description="Layers kept on the GPU; -1 is as many as fit.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads for computing.")
+    batch_tokens: int = Field(0, ge=0, le=8192, description="Prompt tokens computed at once.")
+    prompt_cache_mib: int = Field(-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations.")
+
+
+def load(model: LocalModel, options: LlamaCppOptions, report: Report) -> "LlamaCppEngine":
+    from modules.engines.llamacpp.engine import LlamaCppEngine
+
+    return LlamaCppEngine(model, options, report)
+
+
+LLAMACPP = EngineKind("llamacpp", ("gguf",), LlamaCppOptions, load)

@@ -1,0 +1,84 @@
+"""Our request as llama.cpp's completion body, and its stream as our events."""
+
+from typing import Any
+
+from modules.types.generation import (
+    GenerationRequest,
+    Progress,
+    TextDelta,
+    TokenChoice,
+    TokenLogprob,
+)
+from modules.types.sampling import SamplingParams
+
+RANDOM_SEED = 2**32 - 1
+
+
+def completion_body(request: GenerationRequest) -> dict[str, Any]:
+    """`return_progress` is always on: the callback, our only chance to cancel, fires on events alone."""
+    return {
+        "prompt": list(request.prompt_tokens),
+        "n_predict": request.max_tokens,
+        "stream": True,
+        "return_progress": True,
+        "cache_prompt": True,
+        **sampling_fields(request.sampling),
+    }
+
+
+def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "temperature": knobs.temperature,
+        "dynatemp_range": knobs.dynatemp_range,
+        "dynatemp_exponent": knobs.dynatemp_exponent,
+        "top_k": knobs.top_k,
+        "top_p": knobs.top_p,
+        "min_p": knobs.min_p,
+        "top_n_sigma": knobs.top_n_sigma,
+        "typical_p": knobs.typical_p,
+        "xtc_probability": knobs.xtc_probability,
+        "xtc_threshold": knobs.xtc_threshold,
+        "repeat_penalty": knobs.repetition_penalty,
+        "repeat_last_n": knobs.repetition_penalty_range,
+        "presence_penalty": knobs.presence_penalty,
+        "frequency_penalty": knobs.frequency_penalty,
+        "dry_multiplier": knobs.dry_multiplier,
+        "dry_base": knobs.dry_base,
+        "dry_allowed_length": knobs.dry_allowed_length,
+        "dry_penalty_last_n": knobs.repetition_penalty_range,
+        "mirostat": knobs.mirostat,
+        "mirostat_tau": knobs.mirostat_tau,
+        "mirostat_eta": knobs.mirostat_eta,
+        "adaptive_target": knobs.adaptive_target,
+        "adaptive_decay": knobs.adaptive_decay,
+        "seed": RANDOM_SEED if knobs.seed is None else knobs.seed,
+        "ignore_eos": knobs.ignore_eos,
+        "n_probs": knobs.n_probs,
+    }
+    if knobs.samplers is not None:
+        fields["samplers"] = list(knobs.samplers)
+    if knobs.logit_bias:
+        fields["logit_bias"] = [[int(token), bias] for token, bias in knobs.logit_bias.items()]
+    return fields
+
+
+def progress_event(chunk: dict[str, Any]) -> Progress | None:
+    progress = chunk.get("prompt_progress")
+    if not progress:
+        return None
+    return Progress("reading", progress["processed"] / max(progress["total"], 1))
+
+
+def text_event(choice: dict[str, Any]) -> TextDelta | None:
+    logprobs = choice.get("logprobs")
+    if not choice["text"] and not logprobs:
+        return None
+    return TextDelta(choice["text"], tuple(token_logprob(entry) for entry in logprobs["content"]) if logprobs else ())
+
+
+def token_logprob(entry: dict[str, Any]) -> TokenLogprob:
+    return TokenLogprob(token_choice(entry), tuple(token_choice(other) for other in entry["top_logprobs"]))
+
+
+def token_choice(entry: dict[str, Any]) -> TokenChoice:
+    return TokenChoice(entry["token"], entry["logprob"], tuple(entry["bytes"]))

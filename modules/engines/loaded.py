@@ -1,0 +1,120 @@
+"""A loaded model with its queue: requests wait here, never inside the engine, where nobody could cancel them."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+
+from modules.engines.generation import Generation
+from modules.engines.process import EngineProcess
+from modules.engines.protocol import Capabilities
+from modules.errors import Busy
+from modules.limits import LIMITS
+from modules.replies.pipeline import ReplyPipeline
+from modules.types.generation import (
+    Event,
+    Failed,
+    Finished,
+    GenerationRequest,
+    Progress,
+    ReasoningDelta,
+    TextDelta,
+    Usage,
+)
+from modules.types.local_model import LocalModel
+
+
+@dataclass(frozen=True)
+class Workload:
+    """How busy a model is: counts of requests, and of tokens evaluated since it was loaded."""
+
+    running: int
+    queued: int
+    tokens_evaluated: int
+
+
+class LoadedModel:
+    """Hands the engine at most as many requests as it has slots, in the order they came. Any thread may call."""
+
+    def __init__(self, model: LocalModel, engine: str, process: EngineProcess, capabilities: Capabilities) -> None:
+        self.model = model
+        self.engine = engine
+        self.process = process
+        self.capabilities = capabilities
+        self._lock = threading.RLock()
+        self._queue: deque[Run] = deque()
+        self._running: set[Run] = set()
+        self._tokens_evaluated = 0
+
+    @property
+    def workload(self) -> Workload:
+        with self._lock:
+            return Workload(len(self._running), len(self._queue), self._tokens_evaluated)
+
+    def tokenize(self, text: str) -> list[int]:
+        return self.process.tokenize(text)
+
+    def submit(self, request: GenerationRequest, generation: Generation, dropped_messages: int = 0) -> None:
+        """Start the request or put it in line; its events go to `generation`. Raises Busy when the line is full."""
+        run = Run(request, generation, dropped_messages)
+        with self._lock:
+            if len(self._queue) >= LIMITS.queued_requests:
+                raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+            self._queue.append(run)
+            self._advance()
+        generation.on_cancel(lambda: self._cancel(run))
+
+    def _advance(self) -> None:
+        """Fill the free slots; call with the lock held."""
+        while self._queue and len(self._running) < self.capabilities.slots:
+            run = self._queue.popleft()
+            self._running.add(run)
+            run.number = self.process.generate(run.request, lambda event, run=run: self._take(run, event))
+        for position, run in enumerate(self._queue, start=1):
+            run.generation.put(Progress("queued", position=position))
+
+    def _take(self, run: "Run", event: Event) -> None:
+        """An event of the engine, on the process's reader thread."""
+        if isinstance(event, Finished | Failed):
+            with self._lock:
+                self._running.discard(run)
+                if isinstance(event, Finished):
+                    usage = event.usage
+                    self._tokens_evaluated += usage.prompt_tokens - usage.cached_tokens + usage.completion_tokens
+                self._advance()
+        run.take(event)
+
+    def _cancel(self, run: "Run") -> None:
+        with self._lock:
+            waiting = run in self._queue
+            if waiting:
+                self._queue.remove(run)
+                self._advance()
+            number = run.number
+        if waiting:
+            usage = Usage(prompt_tokens=0)
+            run.take(Finished("cancelled", usage, context_length=self.capabilities.context_length))
+        elif number is not None:
+            self.process.cancel(number)
+
+
+class Run:
+    """One request on its way through the queue and the engine."""
+
+    def __init__(self, request: GenerationRequest, generation: Generation, dropped_messages: int) -> None:
+        self.request = request
+        self.generation = generation
+        self._dropped_messages = dropped_messages
+        self.number: int | None = None
+        self._pipeline = ReplyPipeline(prompt=request.prompt)
+        self._submitted = time.monotonic()
+        self._first: float | None = None
+
+    def take(self, event: Event) -> None:
+        if self._first is None and isinstance(event, TextDelta | ReasoningDelta):
+            self._first = time.monotonic()
+        if isinstance(event, Finished):
+            waited = (self._first or time.monotonic()) - self._submitted
+            event = replace(event, first_token_seconds=waited, dropped_messages=self._dropped_messages)
+        for out in self._pipeline.feed(event):
+            self.generation.put(out)

@@ -1,0 +1,161 @@
+"""The parent's side of a worker: a loaded model that can be asked, cancelled and ended."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import Any
+
+from modules.children import Child, Launcher
+from modules.engines.protocol import Capabilities
+from modules.engines.wire import (
+    ANSWER,
+    ORDER,
+    Cancel,
+    Emitted,
+    Generate,
+    Load,
+    LoadFailed,
+    Loading,
+    Order,
+    Ping,
+    Pong,
+    Ready,
+    Tokenize,
+    Tokens,
+)
+from modules.errors import BadRequest, EngineError, ModelError, WorkerDied
+from modules.types.generation import Event, Failed, Finished, GenerationRequest
+from modules.types.local_model import LocalModel
+
+TOKENIZE_SECONDS = 60.0
+PING_SECONDS = 5.0
+SILENCE_SECONDS = 30.0
+
+Sink = Callable[[Event], None]
+
+
+class EngineProcess:
+    """One worker with one model. All methods may be called from any thread.
+
+    `on_end` is called once, on the reader's thread, when the process is gone for whatever reason.
+    """
+
+    def __init__(self, launcher: Launcher, on_end: Callable[[], None]) -> None:
+        self._numbers = itertools.count(1)
+        self._sinks: dict[int, Sink] = {}
+        self._tokenizing: dict[int, Future[list[int]]] = {}
+        self._ready: Future[Capabilities] = Future()
+        self._report: Callable[[float, str], None] = lambda _fraction, _note: None
+        self._on_end = on_end
+        self._lock = threading.Lock()
+        self._heard = time.monotonic()
+        self._gone = False
+        self._child = Child(launcher, "modules.engines.worker", self._take, self._ended)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def load(
+        self, engine: str, model: LocalModel, options: dict[str, Any], report: Callable[[float, str], None]
+    ) -> Capabilities:
+        """Blocks until the model is loaded; raises ModelError with the engine's last words when it cannot be."""
+        self._report = report
+        try:
+            self._send(Load(engine, model, options))
+            capabilities = self._ready.result()
+        except (ModelError, WorkerDied) as error:
+            self._child.end(1.0)
+            raise ModelError(str(error), self._child.last_words) from error
+        threading.Thread(target=self._watch, name="worker watch", daemon=True).start()
+        return capabilities
+
+    def tokenize(self, text: str) -> list[int]:
+        number = next(self._numbers)
+        future: Future[list[int]] = Future()
+        with self._lock:
+            self._tokenizing[number] = future
+        self._send(Tokenize(number, text))
+        try:
+            return future.result(TOKENIZE_SECONDS)
+        except FutureTimeout as error:
+            raise EngineError("The engine took too long to count tokens.") from error
+
+    def generate(self, request: GenerationRequest, sink: Sink) -> int:
+        """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""
+        number = next(self._numbers)
+        with self._lock:
+            self._sinks[number] = sink
+        self._send(Generate(number, request))
+        return number
+
+    def cancel(self, number: int) -> None:
+        self._send(Cancel(number))
+
+    def end(self) -> None:
+        """Let the worker leave by itself, or kill it; its memory is free when this returns."""
+        self._child.end()
+
+    def kill(self) -> None:
+        self._child.kill()
+
+    def _send(self, order: Order) -> None:
+        """A worker that has gone is reported by `_ended`, to everyone who waits."""
+        with suppress(BrokenPipeError, ValueError):
+            self._child.send(ORDER.dump_json(order))
+        if self._gone:
+            self._fail_everyone()
+
+    def _take(self, line: bytes) -> None:
+        self._heard = time.monotonic()
+        match ANSWER.validate_json(line):
+            case Emitted(id=number, event=event):
+                sink = self._sinks[number]
+                if isinstance(event, Finished | Failed):
+                    with self._lock:
+                        del self._sinks[number]
+                sink(event)
+            case Tokens(id=number, tokens=tokens, error=error):
+                with self._lock:
+                    future = self._tokenizing.pop(number)
+                if tokens is None:
+                    future.set_exception(BadRequest(error))
+                else:
+                    future.set_result(tokens)
+            case Loading(fraction=fraction, note=note):
+                self._report(fraction, note)
+            case Ready(capabilities=capabilities):
+                self._ready.set_result(capabilities)
+            case LoadFailed(message=message):
+                self._ready.set_exception(ModelError(message))
+            case Pong():
+                pass
+
+    def _ended(self, _status: int) -> None:
+        self._gone = True
+        self._on_end()
+        self._fail_everyone()
+
+    def _fail_everyone(self) -> None:
+        with self._lock:
+            sinks, self._sinks = self._sinks, {}
+            futures, self._tokenizing = self._tokenizing, {}
+        error = WorkerDied("The engine's process ended unexpectedly. The next message loads the model again.")
+        for sink in sinks.values():
+            sink(Failed(str(error), "WorkerDied", self._child.last_words))
+        for future in futures.values():
+            future.set_exception(error)
+        if not self._ready.done():
+            self._ready.set_exception(error)
+
+    def _watch(self) -> None:
+        """A worker that is alive but silent (stopped, or stuck in native code) is as good as dead."""
+        while not self._gone:
+            self._send(Ping())
+            time.sleep(PING_SECONDS)
+            if time.monotonic() - self._heard > SILENCE_SECONDS:
+                self.kill()

@@ -1,0 +1,61 @@
+"""What an engine is: one loaded model inside its worker process."""
+
+from collections.abc import Callable
+from threading import Event as Flag
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from modules.types.generation import Event, GenerationRequest
+from modules.types.local_model import LocalModel
+
+Emit = Callable[[Event], None]
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a loaded model can do. `bos_token_id` is None where prompts begin without one."""
+
+    context_length: int
+    slots: int
+    chat_template: str = ""
+    bos_token: str = ""
+    eos_token: str = ""
+    bos_token_id: int | None = None
+    tool_calls: bool = False
+    logprobs: bool = False
+    notes: tuple[str, ...] = ()
+
+
+CAPABILITIES: TypeAdapter[Capabilities] = TypeAdapter(Capabilities)
+
+
+class Engine(Protocol):
+    """Synchronous; `generate` and `tokenize` are called from several threads at once."""
+
+    capabilities: Capabilities
+
+    def tokenize(self, text: str) -> list[int]:
+        """The ids of `text`, special tokens recognised, nothing added."""
+        ...
+
+    def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
+        """Emit text as it is made, then exactly one Finished; raise a ParlorError otherwise.
+
+        Emitting instead of yielding lets a binding's own callback deliver without one more thread and queue.
+        Returns within about one step after `cancelled` is set, also while it reads the prompt.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class EngineKind(NamedTuple):
+    """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries."""
+
+    name: str
+    formats: tuple[str, ...]
+    options: type[BaseModel]
+    load: Callable[[LocalModel, Any, Report], Engine]

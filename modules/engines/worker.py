@@ -1,0 +1,135 @@
+"""The worker's side: `python -m modules.engines.worker PARENT_PID` holds one loaded model and answers its parent."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+from threading import Thread
+
+from modules.children import ParentPipe
+from modules.engines.protocol import Emit, Engine
+from modules.engines.registry import engine_named
+from modules.engines.wire import (
+    ANSWER,
+    ORDER,
+    Answer,
+    Cancel,
+    Emitted,
+    Generate,
+    Load,
+    LoadFailed,
+    Loading,
+    Ping,
+    Pong,
+    Ready,
+    Tokenize,
+    Tokens,
+)
+from modules.errors import BadRequest, ParlorError
+from modules.replies.stops import StopMatcher
+from modules.types.generation import Event, Failed, Finished, GenerationRequest, TextDelta
+
+
+class Worker:
+    """Runs each request on a thread of its own; the parent never sends more than the engine has slots."""
+
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._pipe = pipe
+        self._cancel_flags: dict[int, Flag] = {}
+        self._tokenizers = ThreadPoolExecutor(max_workers=2)
+        self._engine: Engine | None = None
+
+    def serve(self) -> None:
+        """Until the parent closes the pipe."""
+        for line in self._pipe.lines():
+            match ORDER.validate_json(line):
+                case Load() as order:
+                    self._load(order)
+                case Generate(id=number, request=request):
+                    flag = self._cancel_flags[number] = Flag()
+                    Thread(target=self._generate, args=(number, request, flag), daemon=True).start()
+                case Cancel(id=number):
+                    if (flag := self._cancel_flags.get(number)) is not None:
+                        flag.set()
+                case Tokenize(id=number, text=text):
+                    self._tokenizers.submit(self._tokenize, number, text)
+                case Ping():
+                    self._send(Pong())
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    def _load(self, order: Load) -> None:
+        try:
+            kind = engine_named(order.engine)
+            options = kind.options.model_validate(order.options)
+            self._engine = kind.load(order.model, options, lambda *report: self._send(Loading(*report)))
+        except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
+            self._send(LoadFailed(str(error) if isinstance(error, ParlorError) else repr(error)))
+        else:
+            self._send(Ready(self._engine.capabilities))
+
+    def _generate(self, number: int, request: GenerationRequest, cancelled: Flag) -> None:
+        def emit(event: Event) -> None:
+            self._send(Emitted(number, event))
+
+        try:
+            assert self._engine is not None
+            stopping = StoppingEmitter(request.stop, emit, cancelled)
+            self._engine.generate(request, stopping if request.stop else emit, cancelled)
+        except BadRequest as error:
+            emit(Failed(str(error), "BadRequest", field=error.field))
+        except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
+            emit(Failed(str(error) if isinstance(error, ParlorError) else repr(error)))
+        finally:
+            del self._cancel_flags[number]
+
+    def _tokenize(self, number: int, text: str) -> None:
+        try:
+            assert self._engine is not None
+            self._send(Tokens(number, self._engine.tokenize(text)))
+        except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
+            self._send(Tokens(number, None, str(error)))
+
+    def _send(self, answer: Answer) -> None:
+        self._pipe.send(ANSWER.dump_json(answer))
+
+
+class StoppingEmitter:
+    """Ends the generation at a stop string: right here, where the tokens are made, none is made in vain."""
+
+    def __init__(self, stops: tuple[str, ...], emit: Emit, cancelled: Flag) -> None:
+        self._matcher = StopMatcher(stops)
+        self._emit = emit
+        self._cancelled = cancelled
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case TextDelta():
+                text = self._matcher.feed(event.text)
+                if text or (event.logprobs and not self._matcher.matched):
+                    self._emit(TextDelta(text, event.logprobs))
+                if self._matcher.matched:
+                    self._cancelled.set()
+            case Finished():
+                if rest := self._matcher.flush():
+                    self._emit(TextDelta(rest))
+                self._emit(as_stopped(event) if self._matcher.matched else event)
+            case _:
+                self._emit(event)
+
+
+def as_stopped(event: Finished) -> Finished:
+    return Finished("stop", event.usage, event.first_token_seconds, event.tokens_per_second, event.context_length)
+
+
+def main() -> None:
+    worker = Worker(ParentPipe())
+    worker.serve()
+    worker.close()
+    # Native threads may still compute for a request whose reader is gone; nobody waits for them.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

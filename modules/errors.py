@@ -1,0 +1,123 @@
+"""Every error the program raises on purpose, as one tree.
+
+ParlorError
+├── BadRequest            the caller sent something wrong; names the field and the limit
+│   ├── ContextOverflow   the prompt does not fit the model's context
+│   └── Conflict          someone else changed the thing first
+├── NotFound              no model, conversation or job of that name
+├── Busy                  too many requests wait; try again later
+│   └── ModelBusy         another model is answering or being loaded
+├── ModelError            a model cannot be loaded
+├── EngineError           an engine failed while it worked
+│   └── WorkerDied        the engine's process ended unexpectedly
+├── StorageError          the disk or the database said no
+├── StartError            the program cannot start like this (exit status 2)
+└── DownloadError         a download failed; the reason says which step
+"""
+
+
+class ParlorError(Exception):
+    """Base of the tree. `str(error)` is a sentence for a person: what was wrong and what to do."""
+
+    code = "error"
+
+
+class BadRequest(ParlorError):
+    """The request is wrong. `field` names the part of it, None when it is the whole."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, field: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        if code is not None:
+            self.code = code
+
+
+class ContextOverflow(BadRequest):
+    """The prompt has more tokens than the model's context can hold."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens:,} tokens, but this model's context holds {context_length:,} "
+            "and one of them is needed for the reply. Shorten the conversation.",
+            field="messages",
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class Conflict(BadRequest):
+    """The thing was changed by someone else since the caller last saw it."""
+
+    code = "conflict"
+
+
+class NotFound(ParlorError):
+    """Nothing goes by that name. `field` names the request's field that held it."""
+
+    code = "not_found"
+
+    def __init__(self, message: str, field: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        if code is not None:
+            self.code = code
+
+
+class Busy(ParlorError):
+    """Try again after `retry_after_seconds`."""
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ModelBusy(Busy):
+    """The one place for a loaded model is taken by another that is at work."""
+
+    code = "model_busy"
+
+
+class ModelError(ParlorError):
+    """A model cannot be loaded; `details` holds the engine's own last words, for a fold-out."""
+
+    code = "model_not_loaded"
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class EngineError(ParlorError):
+    """An engine failed while it worked on a request."""
+
+    code = "engine_failed"
+
+
+class WorkerDied(EngineError):
+    """The engine's process ended unexpectedly; the next request starts a new one."""
+
+    code = "worker_died"
+
+
+class StorageError(ParlorError):
+    """The disk or the database refused to read or write."""
+
+    code = "storage_failed"
+
+
+class StartError(ParlorError):
+    """The program cannot start like this; the command line exits with status 2."""
+
+    code = "cannot_start"
+
+
+class DownloadError(ParlorError):
+    """A download failed; the message names the step and the reason."""
+
+    code = "download_failed"

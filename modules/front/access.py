@@ -1,0 +1,126 @@
+"""Who may come in: keys, passwords, sessions, and which of them each area needs."""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+
+from modules.errors import StartError
+from modules.front.asgi import Refused, Scope, header
+from modules.front.sessions import Sessions, cookie_value
+
+Area = Literal["health", "login", "api", "control", "page"]
+UNAUTHORIZED = "A valid key or a signed-in session is needed."
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """What was set at the start; None where nothing was. `sharing` closes everything to those without a secret."""
+
+    auth: tuple[str, str] | None = None
+    api_key: str | None = None
+    admin_key: str | None = None
+    sharing: bool = False
+
+    @property
+    def page_is_open(self) -> bool:
+        return self.auth is None and self.api_key is None and not self.sharing
+
+    @property
+    def api_is_open(self) -> bool:
+        return self.page_is_open
+
+    @property
+    def credentials(self) -> str:
+        """What sessions depend on."""
+        return f"{self.auth}{self.api_key}"
+
+    def accepts_login(self, user: str, secret: str) -> bool:
+        if self.auth is not None:
+            return bool(equal(user, self.auth[0]) & equal(secret, self.auth[1]))
+        return self.api_key is not None and equal(secret, self.api_key)
+
+
+def area_of(path: str) -> Area:
+    """By the path as it came; `path` has no dot segments and no backslash."""
+    if path == "/health":
+        return "health"
+    if path in {"/login", "/logout"}:
+        return "login"
+    if path == "/v1" or path.startswith("/v1/"):
+        return "api"
+    if path == "/control" or path.startswith("/control/"):
+        return "control"
+    return "page"
+
+
+def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Sessions) -> None:
+    """Raises Refused 401, always with the same words for the same area."""
+    if area in {"health", "login"} or (area == "page" and rules.page_is_open) or (area == "api" and rules.api_is_open):
+        return
+    if sessions.session_id(cookie_value(header(scope, b"cookie"))) is not None:
+        return
+    if area == "page":
+        raise Refused(401, "Sign in first.", "not_signed_in")
+    keys = [rules.admin_key] if area == "control" else [rules.api_key, rules.admin_key]
+    if has_key(scope, [key for key in keys if key is not None]):
+        return
+    if area == "api" and rules.auth is not None and has_password(scope, rules.auth):
+        return
+    hint = " Start with --admin-key to give a program access to /control." if area == "control" else ""
+    raise Refused(401, UNAUTHORIZED + hint, "invalid_api_key", ((b"www-authenticate", b"Bearer"),))
+
+
+def has_key(scope: Scope, keys: list[str]) -> bool:
+    scheme, _, bearer = header(scope, b"authorization").partition(" ")
+    given = [bearer if scheme.lower() == "bearer" else "", header(scope, b"x-api-key")]
+    return any([equal(one, key) for one in given for key in keys])
+
+
+def has_password(scope: Scope, auth: tuple[str, str]) -> bool:
+    scheme, _, encoded = header(scope, b"authorization").partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return bool(equal(user, auth[0]) & equal(password, auth[1]))
+
+
+def equal(given: str, secret: str) -> bool:
+    """In a time that tells nothing of where they differ."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+
+
+def check_exposure(host: str, rules: AccessRules) -> None:
+    """Raises StartError for an address that others can reach while nothing is asked of them."""
+    if rules.page_is_open and not is_loopback(host):
+        raise StartError(
+            f"--host {host} lets other machines in, so a secret is needed: add --auth USER:PASSWORD, or --api-key KEY."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_secret(flag: str, value: str) -> str:
+    """Raises StartError for what cannot be a key; an empty one is a mistake, never `off`."""
+    if not value.strip() or value != value.strip() or not value.isascii() or not value.isprintable():
+        raise StartError(f"{flag} needs a key of printable ASCII characters that does not begin or end with a space.")
+    return value
+
+
+def parse_auth(value: str) -> tuple[str, str]:
+    user, separator, password = value.partition(":")
+    if not separator or not user.strip() or not password.strip():
+        raise StartError("--auth needs USER:PASSWORD, neither of them empty.")
+    return user, password

@@ -1,0 +1,70 @@
+"""The two screens that are there before the page: starting, and signing in. Self-contained, light and dark."""
+
+import html
+
+STYLE = """
+:root { color-scheme: light dark; --back: #faf8f5; --text: #2b2723; --muted: #7a7169; --line: #e4ded6;
+  --card: #fff; --accent: #c2541b; }
+@media (prefers-color-scheme: dark) {
+  :root { --back: #191715; --text: #ece7e1; --muted: #a1978c; --line: #36312c; --card: #211e1b; --accent: #ee8a51; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; min-height: 100dvh; display: grid; place-items: center; padding: 24px;
+  background: var(--back); color: var(--text);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+main { width: 100%; max-width: 340px; text-align: center; }
+h1 { margin: 0 0 4px; font-size: 26px; font-weight: 650; letter-spacing: -0.02em; }
+p { margin: 0 0 24px; color: var(--muted); }
+.bar { height: 3px; border-radius: 3px; overflow: hidden; background: var(--line); }
+.bar i { display: block; width: 40%; height: 100%; border-radius: 3px; background: var(--accent);
+  animation: slide 1.4s ease-in-out infinite; }
+@keyframes slide { from { transform: translateX(-110%); } to { transform: translateX(260%); } }
+@media (prefers-reduced-motion: reduce) { .bar i { animation: none; width: 100%; opacity: 0.5; } }
+form { display: grid; gap: 14px; text-align: left; background: var(--card); border: 1px solid var(--line);
+  border-radius: 14px; padding: 22px; }
+label { display: grid; gap: 5px; font-size: 14px; color: var(--muted); }
+input { font: inherit; color: inherit; padding: 10px 12px; border: 1px solid var(--line); border-radius: 9px;
+  background: var(--back); }
+button { font: inherit; font-weight: 600; padding: 11px; border: 0; border-radius: 9px; color: #fff;
+  background: var(--accent); cursor: pointer; }
+@media (prefers-color-scheme: dark) { button { color: #1d1008; } }
+input:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.error { margin: 0; color: var(--accent); font-size: 14px; }
+"""
+
+FRAME = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Parlor</title><link rel="icon" href="data:,"><style>{style}</style>{head}</head>
+<body><main>{content}</main></body></html>
+"""
+
+# Turns into the page by itself; without scripts the browser asks again every two seconds.
+WAITING = """<h1>Parlor</h1><p role="status">Starting &hellip;</p><div class="bar"><i></i></div>
+<script>
+  const look = async () => {
+    try {
+      const health = await (await fetch("/health", { cache: "no-store" })).json();
+      if (health.ui === "ready") { location.reload(); return; }
+    } catch { /* the server is not there for a moment: ask again */ }
+    setTimeout(look, 200);
+  };
+  look();
+</script>"""
+
+SPLASH = FRAME.format(
+    style=STYLE, head='<noscript><meta http-equiv="refresh" content="2"></noscript>', content=WAITING
+).encode()
+
+
+def login_screen(*, asks_user: bool, problem: str = "") -> bytes:
+    """The sign-in form: user and password, or the key alone."""
+    user = '<label>User<input name="user" autocomplete="username" required autofocus></label>' if asks_user else ""
+    label = "Password" if asks_user else "API key"
+    focus = "" if asks_user else " autofocus"
+    secret = (
+        f'<label>{label}<input name="secret" type="password" autocomplete="current-password" required{focus}></label>'
+    )
+    error = f'<p class="error" role="alert">{html.escape(problem)}</p>' if problem else ""
+    form = f'<form method="post" action="/login">{error}{user}{secret}<button>Sign in</button></form>'
+    content = f"<h1>Parlor</h1><p>This Parlor is private.</p>{form}"
+    return FRAME.format(style=STYLE, head="", content=content).encode()

@@ -1,0 +1,29 @@
+"""Every bound on what a client may send, in one frozen object."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes in bytes or characters, times in seconds, counts as they are."""
+
+    body_bytes: int = 4 * 1024 * 1024
+    body_seconds: float = 30.0
+    json_depth: int = 32
+    header_bytes: int = 32 * 1024
+    message_chars: int = 1_000_000
+    messages: int = 4096
+    title_chars: int = 200
+    stop_strings: int = 16
+    stop_chars: int = 256
+    logit_biases: int = 1024
+    queued_requests: int = 64
+    context_tokens: int = 4_194_304
+    template_chars: int = 200_000
+    template_seconds: float = 2.0
+    template_output_chars: int = 8_000_000
+    render_chars: int = 200_000
+    reader_buffer_bytes: int = 4 * 1024 * 1024
+
+
+LIMITS = Limits()

@@ -1,0 +1,37 @@
+"""Every folder and file the program may touch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Absolute paths; nothing is created by making this object."""
+
+    data: Path
+    models: Path
+    extensions: Path
+    presets: Path = PROJECT / "presets"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "parlor.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "lock"
+
+    @property
+    def session_secret(self) -> Path:
+        return self.data / "session-secret"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.data / "settings.yaml"
+
+    @property
+    def downloads(self) -> Path:
+        """Staged downloads, on the models' own file system so that publishing is one rename."""
+        return self.models / ".downloads"

@@ -1,0 +1,217 @@
+"""The running program: one port, answering from the first moment while the rest is being built."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import uvicorn
+
+from modules.app import App, build_app
+from modules.errors import ParlorError, StartError
+from modules.front.access import AccessRules
+from modules.front.guard import Guard
+from modules.front.hosts import HostRules
+from modules.front.sessions import Sessions, load_secret
+from modules.serve.dispatcher import Dispatcher
+from modules.serve.share import ShareLink
+from modules.settings import Settings
+
+SHUTDOWN_SECONDS = 2
+BACKLOG = 128
+
+
+class QuietServer(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process before our own clean-up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+class Program:
+    """Listens at once, then builds the App, the API and the page on a thread, and switches them in."""
+
+    def __init__(self, settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._notices = notices
+        self._socket = listen(settings.host, settings.port)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://{printable_host(settings.host)}:{self.port}"
+        self._app: App | None = None
+        self._share: ShareLink | None = None
+        self._exit_status = 0
+        self._page_lifespan = AsyncExitStack()
+
+    def run(self) -> int:
+        """Serve until a signal; returns the exit status."""
+        try:
+            asyncio.run(self._serve())
+        finally:
+            if self._share is not None:
+                self._share.close()
+            if self._app is not None:
+                self._app.close()
+        return self._exit_status
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._dispatcher = Dispatcher()
+        hosts = HostRules(self._settings.host, configured_hosts(self._settings))
+        sessions = Sessions(load_secret(self._settings.paths.session_secret), self._rules.credentials)
+        self._guard = Guard(self._dispatcher, self._rules, hosts, sessions)
+        config = uvicorn.Config(
+            self._guard,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        self._server = QuietServer(config)
+        self._install_signals()
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        say(f"Parlor is starting: {self.url}")
+        threading.Thread(target=self._build, name="build", daemon=True).start()
+        await serving
+        await self._page_lifespan.aclose()
+
+    def _build(self) -> None:
+        """On a thread of its own: imports take seconds, and the loop answers meanwhile."""
+        try:
+            self._app = build_app(self._settings, self._notices)
+            for notice in self._app.notices:
+                say(f"Notice: {notice}", sys.stderr)
+            self._start_model(self._app)
+            from modules.serve.web import build_api, build_page_app
+
+            api = build_api(self._app)
+            self._in_loop(lambda: self._dispatcher.serve_api(api))
+            if self._settings.open and self._settings.ui and has_display():
+                webbrowser.open(self.url)
+            if self._settings.ui:
+                page, lifespan = build_page_app(self._app)
+                asyncio.run_coroutine_threadsafe(self._page_lifespan.enter_async_context(lifespan), self._loop).result()
+                self._in_loop(lambda: self._dispatcher.serve_page(page))
+            self._in_loop(self._dispatcher.declare_ready)
+            say(f"Parlor is ready: {self.url}")
+            if self._settings.share:
+                self._open_share()
+        except ParlorError as error:
+            say(f"Parlor cannot start: {error}", sys.stderr)
+            self._stop(2)
+        except Exception:
+            self._stop(1)
+            raise
+
+    def _start_model(self, app: App) -> None:
+        """Fetch and load what --model names, while the page is still being built."""
+        name = self._settings.model
+        if name is None:
+            return
+        if name == "starter" and not app.models.starter().present:
+            job = app.models.fetch_starter()
+            threading.Thread(target=follow_download, args=(app, job.id), name="first download", daemon=True).start()
+            return
+        threading.Thread(target=load_first, args=(app, name), name="first load", daemon=True).start()
+
+    def _open_share(self) -> None:
+        assert self._app is not None
+        self._share = ShareLink(self.port, self._app.paths.data / "relay-certificate.pem")
+        link = self._share.open()
+        self._guard.allow_share(link.split("://", 1)[1].rstrip("/"))
+        say(f"Share link: {link}")
+        # Secrets made for this link are shown once; those the person set are theirs to know.
+        if self._settings.auth is None and self._rules.auth is not None:
+            say(f"User: {self._rules.auth[0]}")
+            say(f"Password: {self._rules.auth[1]}")
+        if self._settings.api_key is None:
+            say(f"API key: {self._rules.api_key}")
+
+    def _install_signals(self) -> None:
+        def on_signal(*_: object) -> None:
+            if self._server.should_exit:
+                os._exit(1)
+            self._stop(self._exit_status)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, on_signal)
+
+    def _stop(self, status: int) -> None:
+        self._exit_status = status
+        self._server.should_exit = True
+
+    def _in_loop(self, action: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(action)
+
+
+def follow_download(app: App, job_id: str) -> None:
+    """Show the first download in the terminal, then load the model."""
+    shown = -1
+    while (job := app.jobs.get(job_id)).state == "running":
+        percent = int((job.progress or 0) * 100)
+        if percent >= shown + 5:
+            shown = percent
+            say(f"Fetching the starter model: {percent} %", sys.stderr)
+        threading.Event().wait(0.2)
+    if job.state == "done":
+        load_first(app, "starter")
+    else:
+        say(f"The starter model was not fetched: {job.error}", sys.stderr)
+
+
+def load_first(app: App, name: str) -> None:
+    try:
+        app.models.load(name).result.result()
+    except ParlorError as error:
+        say(f"{name} was not loaded: {error}", sys.stderr)
+    else:
+        say(f"{name} is loaded.", sys.stderr)
+
+
+def configured_hosts(settings: Settings) -> tuple[str, ...]:
+    return tuple(name.strip() for name in settings.allowed_hosts.split(",") if name.strip())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises StartError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if os.name != "nt":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"Port {port} on {host} cannot be used: {error.strerror}. Is another copy running? "
+            "Choose another with --port, or --port 0 for any free one."
+        ) from error
+    return listener
+
+
+def printable_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def has_display() -> bool:
+    """Without one, opening a browser would start one inside the terminal."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def say(line: str, stream: Any = None) -> None:
+    print(line, file=stream or sys.stdout, flush=True)

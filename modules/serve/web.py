@@ -1,0 +1,72 @@
+"""The two web applications behind the dispatcher: the API with the page's live streams, and the Gradio page."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from modules.app import App
+
+
+def build_api(app: App) -> Any:
+    """A FastAPI app with /v1, /control, the page's streams and assets. Imports FastAPI, so call it off the loop."""
+    from fastapi import FastAPI, Request
+    from fastapi.staticfiles import StaticFiles
+
+    from modules.api.control import control_router
+    from modules.api.errors import install_error_shapes
+    from modules.api.openai.chat import chat_router
+    from modules.api.openai.completions import completions_router
+    from modules.api.openai.models import models_router
+    from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
+    from modules.ui.asset_files import ASSETS
+    from modules.ui.live_view import live_updates
+
+    api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    install_error_shapes(api)
+    for router in (chat_router(app), completions_router(app), models_router(app), control_router(app)):
+        api.include_router(router)
+
+    @api.get("/ui/generations/{generation_id}/events", include_in_schema=False)
+    async def follow(generation_id: str, _request: Request) -> EventStream:  # pyright: ignore[reportUnusedFunction]
+        """What the page shows while a reply is written. A reader that leaves stops nothing."""
+        reply = app.chat.reply(generation_id)
+
+        async def frames() -> AsyncIterator[bytes]:
+            async for update in live_updates(app, reply, KEEP_ALIVE_SECONDS):
+                yield frame(update) if update else KEEP_ALIVE
+
+        return EventStream(frames())
+
+    api.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
+    return api
+
+
+def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
+    """(the Gradio page as an ASGI app, its lifespan to enter in the running loop). Imports Gradio: seconds.
+
+    Mounted on an app of its own because Gradio's events hang when it is mounted on one that already runs.
+    """
+    import os
+
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    import gradio
+    from fastapi import FastAPI
+
+    from modules.ui.chat_tab import ChatTab
+    from modules.ui.page import build_page, page_options
+
+    inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gradio.mount_gradio_app(
+        inner,
+        build_page(ChatTab(app)),
+        path="/",
+        blocked_paths=[str(app.paths.data), str(app.paths.models)],
+        run_history=False,
+        footer_links=[],
+        show_error=False,
+        ssr_mode=False,
+        max_file_size="100mb",
+        **page_options(),
+    )
+    return inner, inner.router.lifespan_context(inner)

@@ -1,0 +1,151 @@
+"""Conversations as a person has them: send, stop, regenerate, edit, find again."""
+
+from dataclasses import dataclass
+
+from modules.errors import BadRequest, Conflict, NotFound, ParlorError
+from modules.limits import LIMITS
+from modules.services.inference import Inference, ReplyParams
+from modules.services.journal import LiveReply, ReplyJournal
+from modules.storage.conversations import ConversationStore, title_from
+from modules.types.conversation import Conversation, SearchHit, StoredMessage
+from modules.types.messages import Message
+
+
+@dataclass(frozen=True)
+class ConversationView:
+    """The path of messages that is shown; `generations` maps the id of a reply being written to its generation's."""
+
+    conversation: Conversation
+    messages: tuple[StoredMessage, ...]
+    generations: dict[str, str]
+
+
+class ChatService:
+    """Every change names the `revision` the caller last saw; an outdated one raises Conflict and changes nothing.
+
+    The person's message is in the database before a model is asked.
+    """
+
+    def __init__(self, store: ConversationStore, inference: Inference) -> None:
+        self._store = store
+        self._inference = inference
+        self._journal = ReplyJournal(store)
+        store.interrupted()
+
+    def send(self, conversation_id: str | None, text: str, model: str | None, revision: int) -> ConversationView:
+        """Add the person's message and begin the reply; `conversation_id` None starts a conversation."""
+        check_text(text)
+        if conversation_id is None:
+            conversation = self._store.create(title_from(text))
+        else:
+            conversation = self._store.get(conversation_id)
+            self._require_quiet(conversation.id)
+            self._require_revision(conversation, revision)
+        _, reply = self._store.append_turn(
+            conversation.id, conversation.active_leaf, text, model or "", conversation.revision
+        )
+        return self._answer(reply, model)
+
+    def edit(
+        self, conversation_id: str, message_id: str, text: str, model: str | None, revision: int
+    ) -> ConversationView:
+        """Send another version of an earlier message; the old one stays as its sibling."""
+        check_text(text)
+        original = self._message(conversation_id, message_id, "user")
+        self._require_quiet(conversation_id)
+        _, reply = self._store.append_turn(conversation_id, original.parent_id, text, model or "", revision)
+        return self._answer(reply, model)
+
+    def regenerate(self, conversation_id: str, message_id: str, model: str | None, revision: int) -> ConversationView:
+        """Make another version of a reply; the old one stays as its sibling."""
+        original = self._message(conversation_id, message_id, "assistant")
+        self._require_quiet(conversation_id)
+        if original.parent_id is None:
+            raise BadRequest("This reply answers no message.", field="message_id")
+        reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
+        return self._answer(reply, model)
+
+    def select_version(self, conversation_id: str, message_id: str, revision: int) -> ConversationView:
+        self._require_quiet(conversation_id)
+        self._store.select_version(conversation_id, message_id, revision)
+        return self.open(conversation_id)
+
+    def open(self, conversation_id: str) -> ConversationView:
+        conversation = self._store.get(conversation_id)
+        running = self._journal.running(conversation_id)
+        generations = {live.message_id: live.generation.id for live in running}
+        return ConversationView(conversation, tuple(self._store.path(conversation_id)), generations)
+
+    def message(self, message_id: str) -> StoredMessage:
+        return self._store.message(message_id)
+
+    def stop(self, generation_id: str) -> None:
+        """End a reply; what was written so far is kept. Nothing happens when it has ended already."""
+        live = self._journal.reply(generation_id)
+        if live is not None:
+            live.generation.cancel()
+
+    def reply(self, generation_id: str) -> LiveReply:
+        """A reply that is being written, or was a moment ago; NotFound otherwise."""
+        live = self._journal.reply(generation_id)
+        if live is None:
+            raise NotFound("This reply has ended.", field="generation_id")
+        return live
+
+    def conversations(self, search: str = "") -> list[SearchHit]:
+        """Newest first; with words, those that hold them all."""
+        if search.strip():
+            return self._store.search(search)
+        return [SearchHit(conversation, "") for conversation in self._store.newest()]
+
+    def rename(self, conversation_id: str, title: str) -> Conversation:
+        return self._store.rename(conversation_id, title)
+
+    def delete(self, conversation_id: str) -> None:
+        """Undone by `restore`; a reply being written is stopped."""
+        for live in self._journal.running(conversation_id):
+            live.generation.cancel()
+        self._store.delete(conversation_id)
+
+    def restore(self, conversation_id: str) -> Conversation:
+        return self._store.restore(conversation_id)
+
+    def close(self) -> None:
+        self._journal.close()
+
+    def _answer(self, reply: StoredMessage, model: str | None) -> ConversationView:
+        """Begin the reply to the path that ends in `reply`; a model that cannot answer is the reply's error."""
+        path = self._store.path(reply.conversation_id)
+        messages = [
+            Message(message.role, message.content) for message in path if message.id != reply.id and message.content
+        ]
+        try:
+            generation = self._inference.chat(messages, ReplyParams(overflow="drop_oldest"), model)
+        except ParlorError as error:
+            self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
+        else:
+            self._journal.follow(generation, reply.conversation_id, reply.id)
+        return self.open(reply.conversation_id)
+
+    def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:
+        message = self._store.message(message_id)
+        if message.conversation_id != conversation_id or message.role != role:
+            raise BadRequest(f"This is not a message of the {role} in this conversation.", field="message_id")
+        return message
+
+    def _require_quiet(self, conversation_id: str) -> None:
+        if self._journal.running(conversation_id):
+            raise Conflict("This conversation is being answered; wait for the reply or stop it.", field="id")
+
+    def _require_revision(self, conversation: Conversation, revision: int) -> None:
+        if conversation.revision != revision:
+            raise Conflict("This conversation was changed in another tab.", field="revision")
+
+
+def check_text(text: str) -> None:
+    if not text.strip():
+        raise BadRequest("The message is empty.", field="text")
+    if len(text) > LIMITS.message_chars:
+        raise BadRequest(
+            f"The message has {len(text):,} characters; {LIMITS.message_chars:,} is the limit.", field="text"
+        )

@@ -1,0 +1,171 @@
+"""The one path from messages to a stream of events; the page, the API and the command line all enter here."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import Literal
+
+from modules.engines.generation import Generation
+from modules.engines.loaded import LoadedModel
+from modules.errors import BadRequest, Busy, ContextOverflow, ModelError, NotFound, ParlorError
+from modules.limits import LIMITS
+from modules.prompts.renderer import TemplateRenderer
+from modules.prompts.window import fit
+from modules.services.models import ModelService
+from modules.types.generation import Failed, Finished, GenerationRequest, Progress
+from modules.types.local_model import LocalModel
+from modules.types.messages import Message
+from modules.types.sampling import SamplingParams
+
+LOADING_REPORT_SECONDS = 0.25
+PREPARING_THREADS = 16
+# The share of the context a reply gets when neither the request nor the conversation leaves a smaller one.
+REPLY_SHARE = 4
+
+
+@dataclass(frozen=True)
+class ReplyParams:
+    """What a caller may ask of a reply besides its messages.
+
+    `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
+    the oldest turns. `max_tokens` None means as much as the context leaves.
+    """
+
+    sampling: SamplingParams = SamplingParams()
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    overflow: Literal["refuse", "drop_oldest"] = "refuse"
+    tools: bool = False
+
+
+class Inference:
+    """Both methods return at once with a running Generation; whatever goes wrong later is its last event."""
+
+    def __init__(self, models: ModelService, renderer: TemplateRenderer) -> None:
+        self._models = models
+        self._renderer = renderer
+        self._preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
+        self._places = BoundedSemaphore(LIMITS.queued_requests)
+
+    def chat(self, messages: Sequence[Message], params: ReplyParams, model: str | None = None) -> Generation:
+        """A reply to `messages`. Raises NotFound for an unknown model, Busy when too many requests wait."""
+        return self._start(ChatPrompt(tuple(messages), self._renderer), params, model)
+
+    def complete(self, prompt: str | Sequence[int], params: ReplyParams, model: str | None = None) -> Generation:
+        """A continuation of `prompt`, text or token ids, without a chat template."""
+        return self._start(RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt)), params, model)
+
+    def close(self) -> None:
+        self._preparing.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: str | None) -> Generation:
+        chosen = self._models.chosen(model)
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+        generation = Generation()
+        generation.put(Progress("preparing"))
+        self._preparing.submit(self._prepare, generation, prompt, params, chosen)
+        return generation
+
+    def _prepare(
+        self, generation: Generation, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: LocalModel
+    ) -> None:
+        try:
+            loaded = self._loaded(generation, model)
+            if generation.cancelled:
+                generation.put(Finished("cancelled"))
+                return
+            request, dropped = prompt.request(loaded, params)
+            loaded.submit(request, generation, dropped)
+        except ParlorError as error:
+            generation.put(as_failed(error))
+        except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
+            generation.put(Failed(f"Unexpected: {error!r}"))
+        finally:
+            self._places.release()
+
+    def _loaded(self, generation: Generation, model: LocalModel) -> LoadedModel:
+        """Load the model if need be, telling the reader how far it is."""
+        loading = self._models.load(model.id)
+        while True:
+            try:
+                return loading.result.result(0 if loading.result.done() else LOADING_REPORT_SECONDS)
+            except FutureTimeout:
+                generation.put(Progress("loading", loading.fraction, note=loading.note))
+                if generation.cancelled:
+                    raise BadRequest("Cancelled while the model was being loaded.") from None
+
+
+@dataclass(frozen=True)
+class ChatPrompt:
+    """Messages on their way through the model's chat template."""
+
+    messages: tuple[Message, ...]
+    renderer: TemplateRenderer
+
+    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        """(what the engine is asked, how many messages were left out)."""
+        kept, dropped = self.messages, 0
+        text = self._render(loaded, kept)
+        tokens = tokens_of(loaded, text)
+        room = loaded.capabilities.context_length - 1
+        if len(tokens) > room and params.overflow == "drop_oldest":
+            window, dropped = fit(
+                self.messages,
+                lambda some: len(tokens_of(loaded, self._render(loaded, some))),
+                room - room // REPLY_SHARE,
+            )
+            text = self._render(loaded, window)
+            tokens = tokens_of(loaded, text)
+        return request_for(loaded, text, tokens, params), dropped
+
+    def _render(self, loaded: LoadedModel, messages: Sequence[Message]) -> str:
+        capabilities = loaded.capabilities
+        return self.renderer.chat(
+            messages,
+            template=capabilities.chat_template,
+            bos_token=capabilities.bos_token,
+            eos_token=capabilities.eos_token,
+        )
+
+
+@dataclass(frozen=True)
+class RawPrompt:
+    """Text or token ids as they are."""
+
+    prompt: str | tuple[int, ...]
+
+    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        if isinstance(self.prompt, str):
+            return request_for(loaded, self.prompt, tokens_of(loaded, self.prompt), params), 0
+        return request_for(loaded, "", self.prompt, params), 0
+
+
+def tokens_of(loaded: LoadedModel, text: str) -> tuple[int, ...]:
+    """The ids of a whole prompt: exactly one BOS in front where the model wants one, also if the template wrote it."""
+    tokens = tuple(loaded.tokenize(text))
+    bos = loaded.capabilities.bos_token_id
+    return tokens if bos is None or tokens[:1] == (bos,) else (bos, *tokens)
+
+
+def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], params: ReplyParams) -> GenerationRequest:
+    """Raises ContextOverflow when no token of a reply would fit."""
+    context = loaded.capabilities.context_length
+    if not tokens:
+        raise BadRequest("The prompt is empty.", field="prompt")
+    if len(tokens) >= context:
+        raise ContextOverflow(len(tokens), context)
+    if params.tools and not loaded.capabilities.tool_calls:
+        raise BadRequest("This model's engine cannot call tools yet; leave `tools` out.", field="tools")
+    if params.sampling.n_probs and not loaded.capabilities.logprobs:
+        raise BadRequest(f"The {loaded.engine} engine cannot report log-probabilities.", field="logprobs")
+    room = context - len(tokens)
+    return GenerationRequest(prompt, tokens, min(params.max_tokens or room, room), params.stop, params.sampling)
+
+
+def as_failed(error: ParlorError) -> Failed:
+    field = error.field if isinstance(error, BadRequest | NotFound) else None
+    details = error.details if isinstance(error, ModelError) else ""
+    return Failed(str(error), type(error).__name__, details, field)

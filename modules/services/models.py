@@ -1,0 +1,108 @@
+"""Models as people and programs handle them: list, load, unload, fetch the starter."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from modules.engines.host import EngineHost, Loading, ModelStatus
+from modules.engines.registry import engine_for, engine_named
+from modules.jobs import JobRunner
+from modules.library.library import Library
+from modules.library.starter import STARTER, fetch_starter, has_starter
+from modules.errors import NotFound
+from modules.paths import Paths
+from modules.settings import Settings
+from modules.types.jobs import Job
+from modules.types.local_model import LocalModel
+
+STARTER_JOB = "starter model"
+
+
+@dataclass(frozen=True)
+class StarterOffer:
+    """Whether the starter model is here, and the newest try to fetch it."""
+
+    present: bool
+    size_bytes: int
+    job: Job | None
+
+
+class ModelService:
+    def __init__(self, settings: Settings, paths: Paths, library: Library, host: EngineHost, jobs: JobRunner) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._library = library
+        self._host = host
+        self._jobs = jobs
+
+    def models(self) -> list[LocalModel]:
+        """The loaded one first."""
+        status = self._host.status()
+        current = status.id if status else None
+        return sorted(self._library.models(), key=lambda model: model.id != current)
+
+    def find(self, name: str) -> LocalModel:
+        """Raises NotFound with the names there are; for the starter model it says how to get it."""
+        try:
+            return self._library.find(name)
+        except NotFound:
+            if name != STARTER.id:
+                raise
+            job = self._jobs.latest(STARTER_JOB)
+            if job is not None and job.state == "running":
+                share = f" ({job.progress:.0%} done)" if job.progress else ""
+                message = f"The starter model is being downloaded{share}. Try again in a moment."
+            else:
+                message = (
+                    "The starter model is not here yet. Start with --model starter, or press Download in the chat."
+                )
+            raise NotFound(message, field="model", code="model_not_found") from None
+
+    def chosen(self, name: str | None) -> LocalModel:
+        """The named model, or the one in use; raises NotFound when there is neither."""
+        if name:
+            return self.find(name)
+        status = self._host.status()
+        name = status.id if status else self._settings.model
+        if name is None:
+            raise NotFound("No model is loaded. Choose one first.", field="model", code="model_not_found")
+        return self.find(name)
+
+    def status(self) -> ModelStatus | None:
+        return self._host.status()
+
+    def load(self, name: str, engine: str | None = None) -> Loading:
+        """Begin to load; wait on the answer's `result`. A loaded model stays when this one cannot be loaded at all."""
+        model = self.find(name)
+        chosen = engine or (self._settings.engine if name == self._settings.model else None)
+        kind = engine_named(chosen) if chosen else engine_for(model.format)
+        return self._host.ensure(model, self._options(kind.name), kind.name)
+
+    def unload(self, name: str | None = None) -> None:
+        status = self._host.status()
+        if status is None:
+            raise NotFound("No model is loaded.", field="model")
+        self._host.unload(name or status.id)
+
+    def starter(self) -> StarterOffer:
+        return StarterOffer(has_starter(self._paths.models), STARTER.size_bytes, self._jobs.latest(STARTER_JOB))
+
+    def fetch_starter(self) -> Job:
+        """Begin to fetch the starter model; the running job when it is under way already."""
+        return self._jobs.start(
+            STARTER_JOB, lambda report, cancelled: fetch_starter(self._paths.models, report, cancelled)
+        )
+
+    def _options(self, engine: str) -> dict[str, Any]:
+        settings = self._settings
+        if engine == "echo":
+            return {
+                "script": settings.echo_script,
+                **({"context_length": settings.context_length} if settings.context_length else {}),
+                **({"slots": settings.slots} if settings.slots else {}),
+            }
+        return {
+            "context_length": settings.context_length,
+            "slots": settings.slots,
+            "gpu_layers": settings.gpu_layers,
+            "threads": settings.threads,
+        }

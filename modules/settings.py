@@ -1,0 +1,136 @@
+"""Typed settings: defaults < settings file < environment < flags; the flags are generated from the fields."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from modules.errors import StartError
+from modules.paths import PROJECT, Paths
+
+ENVIRONMENT_PREFIX = "PARLOR_"
+
+
+class Settings(BaseModel):
+    """One field per flag: `open_browser` would be `--open-browser`, `PARLOR_OPEN_BROWSER` and `open_browser:` in a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(None, description="model to load at the start: starter, echo, or a name that is listed")
+    engine: Literal["llamacpp", "echo"] | None = Field(None, description="engine for --model (default: by its format)")
+    echo_script: Path | None = Field(None, description="JSON list of steps that the echo engine plays")
+    context_length: int = Field(
+        0, ge=0, le=4_194_304, description="tokens a request may hold (0: chosen for the machine)"
+    )
+    slots: int = Field(0, ge=0, le=64, description="requests answered at once (0: chosen for the machine)")
+    gpu_layers: int = Field(-1, ge=-1, le=10_000, description="layers kept on the GPU (-1: as many as fit)")
+    threads: int = Field(0, ge=0, le=1024, description="threads for computing (0: one per core)")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; other than this machine's needs --auth or --api-key"
+    )
+    port: int = Field(7860, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
+    allowed_hosts: str = Field(
+        "", description="further host names, separated by commas, that the page may be reached by"
+    )
+    share: bool = Field(False, description="open a public link to this program through Gradio's relay")
+    auth: SecretStr | None = Field(None, description="USER:PASSWORD that the page asks for")
+    api_key: SecretStr | None = Field(None, description="key that /v1 needs, and the page when there is no --auth")
+    admin_key: SecretStr | None = Field(None, description="key that opens /control to programs")
+    ui: bool = Field(True, description="serve the page; --no-ui serves the API alone")
+    open: bool = Field(True, description="open the page in the browser when it is ready")
+    data: Path = Field(PROJECT / "data", description="folder for conversations, settings and secrets")
+    models: Path = Field(PROJECT / "models", description="folder of the models")
+    extensions: Path = Field(PROJECT / "extensions", description="folder of the extensions")
+    settings: Path | None = Field(None, description="settings file (default: settings.yaml in the data folder)")
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.data.absolute(), self.models.absolute(), self.extensions.absolute())
+
+
+class SettingsFile(BaseModel):
+    """What a settings file said: the values that are known, and what was wrong with the rest."""
+
+    values: dict[str, Any]
+    notices: tuple[str, ...] = ()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 webui.py",
+        description="Parlor: chat with language models on your own machine.",
+        epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py test` runs the tests.",
+        allow_abbrev=False,
+    )
+    for name, field in Settings.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        if field.annotation is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=field.description)
+        else:
+            metavar = name.upper() if name != "auth" else "USER:PASSWORD"
+            parser.add_argument(flag, metavar=metavar, default=None, help=field.description)
+    return parser
+
+
+def load_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
+    """(the settings, what a person should know of them). Raises StartError naming the flag that is wrong.
+
+    A damaged settings file is left as it is; the program starts without it and says so.
+    """
+    parsed = make_parser().parse_args(arguments)
+    flags = {name: value for name, value in vars(parsed).items() if value is not None}
+    variables = {
+        name: environment[ENVIRONMENT_PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if ENVIRONMENT_PREFIX + name.upper() in environment
+    }
+    chosen = validate({**variables, **flags})
+    file = read_settings_file(chosen.settings or chosen.paths.settings_file)
+    return validate({**file.values, **variables, **flags}), list(file.notices)
+
+
+def validate(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-")
+        raise StartError(f"{flag}: {first['msg']}.") from error
+
+
+def read_settings_file(path: Path) -> SettingsFile:
+    if not path.is_file():
+        return SettingsFile(values={})
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return unusable(path, f"line {line}: {error.problem}")
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        return unusable(path, type(error).__name__)
+    if content is None:
+        return SettingsFile(values={})
+    if not isinstance(content, dict):
+        return unusable(path, "it is not a list of `name: value` lines")
+    values: dict[str, Any] = {}
+    notices: list[str] = []
+    for key, value in content.items():  # pyright: ignore[reportUnknownVariableType]
+        name = str(key)  # pyright: ignore[reportUnknownArgumentType]
+        if name not in Settings.model_fields or name == "settings":
+            notices.append(f"{path.name}: {name[:80]!r} is not a setting; it was passed over.")
+            continue
+        try:
+            Settings.model_validate({name: value})
+        except ValidationError as error:
+            notices.append(f"{path.name}: {name}: {error.errors()[0]['msg']}; the default is used.")
+        else:
+            values[name] = value
+    return SettingsFile(values=values, notices=tuple(notices))
+
+
+def unusable(path: Path, reason: str) -> SettingsFile:
+    return SettingsFile(values={}, notices=(f"{path.name} is damaged ({reason}); it was left as it is and not used.",))

@@ -1,0 +1,74 @@
+"""The database's tables; a new step is added at the end and never changed afterwards."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE conversation (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        custom_title INTEGER NOT NULL DEFAULT 0,
+        revision INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        updated REAL NOT NULL,
+        active_leaf TEXT,
+        deleted REAL
+    );
+    CREATE INDEX conversation_by_time ON conversation (updated DESC) WHERE deleted IS NULL;
+    CREATE TABLE message (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+        parent_id TEXT REFERENCES message (id) ON DELETE CASCADE,
+        role TEXT NOT NULL,
+        content TEXT NOT NULL,
+        reasoning TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        model TEXT NOT NULL DEFAULT '',
+        error TEXT NOT NULL DEFAULT '',
+        stats TEXT NOT NULL DEFAULT '{}',
+        created REAL NOT NULL
+    );
+    CREATE INDEX message_by_parent ON message (conversation_id, parent_id, sequence);
+    CREATE INDEX message_streaming ON message (state) WHERE state = 'streaming';
+    CREATE TABLE job (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        state TEXT NOT NULL,
+        progress REAL,
+        note TEXT NOT NULL,
+        created REAL NOT NULL,
+        ended REAL,
+        error TEXT NOT NULL
+    );
+    """,
+)
+
+# Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.
+# Streaming replies enter it once, when they are complete: re-indexing twice a second would cost more than it gives.
+SEARCH_INDEX = """
+    CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5 (
+        body, conversation_id UNINDEXED, place UNINDEXED, tokenize = "unicode61 remove_diacritics 2"
+    );
+    CREATE TRIGGER IF NOT EXISTS message_added AFTER INSERT ON message WHEN new.state <> 'streaming' BEGIN
+        INSERT INTO search (rowid, body, conversation_id, place)
+        VALUES (new.sequence * 2, new.content, new.conversation_id, new.sequence);
+    END;
+    CREATE TRIGGER IF NOT EXISTS message_ended AFTER UPDATE OF content, state ON message
+        WHEN new.state <> 'streaming' BEGIN
+        DELETE FROM search WHERE rowid = new.sequence * 2;
+        INSERT INTO search (rowid, body, conversation_id, place)
+        VALUES (new.sequence * 2, new.content, new.conversation_id, new.sequence);
+    END;
+    CREATE TRIGGER IF NOT EXISTS message_removed AFTER DELETE ON message BEGIN
+        DELETE FROM search WHERE rowid = old.sequence * 2;
+    END;
+    CREATE TRIGGER IF NOT EXISTS title_added AFTER INSERT ON conversation BEGIN
+        INSERT INTO search (rowid, body, conversation_id, place) VALUES (new.rowid * 2 + 1, new.title, new.id, 0);
+    END;
+    CREATE TRIGGER IF NOT EXISTS title_changed AFTER UPDATE OF title ON conversation BEGIN
+        DELETE FROM search WHERE rowid = new.rowid * 2 + 1;
+        INSERT INTO search (rowid, body, conversation_id, place) VALUES (new.rowid * 2 + 1, new.title, new.id, 0);
+    END;
+    CREATE TRIGGER IF NOT EXISTS title_removed AFTER DELETE ON conversation BEGIN
+        DELETE FROM search WHERE rowid = old.rowid * 2 + 1;
+    END;
+"""

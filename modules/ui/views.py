@@ -1,0 +1,83 @@
+"""Stored things as the page shows them: plain values whose HTML is already safe."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from modules.services.chat import ConversationView
+from modules.types.conversation import Conversation, SearchHit, StoredMessage
+from modules.types.jobs import Job
+from modules.ui.markup import escape_text, render_message, snippet_html
+
+View = dict[str, Any]
+NEWEST_SENT = 60
+KEPT_RENDERINGS = 2000
+
+
+class MessageViews:
+    """Renders messages, each finished one once; keeps the newest renderings. Any thread may call."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[str, str] = OrderedDict()
+
+    def view(self, message: StoredMessage, generation_id: str | None = None) -> View:
+        return {
+            "id": message.id,
+            "role": message.role,
+            "html": self._html(message),
+            "text": message.content,
+            "reasoning": message.reasoning,
+            "state": message.state,
+            "model": message.model,
+            "error": message.error,
+            "stats": message.stats,
+            "siblings": list(message.siblings),
+            "generation_id": generation_id,
+        }
+
+    def thread(self, shown: ConversationView, known: set[str]) -> View:
+        """The whole path by id, and the newest messages that the page does not have yet."""
+        wanted = [message for message in shown.messages if message.id not in known or message.state == "streaming"]
+        return {
+            "conversation": conversation_view(shown.conversation),
+            "path": [message.id for message in shown.messages],
+            "messages": {
+                message.id: self.view(message, shown.generations.get(message.id)) for message in wanted[-NEWEST_SENT:]
+            },
+        }
+
+    def _html(self, message: StoredMessage) -> str:
+        if message.role == "user":
+            return escape_text(message.content)
+        if message.state == "streaming":
+            return ""
+        with self._lock:
+            html = self._kept.get(message.id)
+        if html is None:
+            html = render_message(message.content)
+            with self._lock:
+                self._kept[message.id] = html
+                if len(self._kept) > KEPT_RENDERINGS:
+                    self._kept.popitem(last=False)
+        return html
+
+
+def conversation_view(conversation: Conversation) -> View:
+    return {"id": conversation.id, "title": conversation.title, "revision": conversation.revision}
+
+
+def hit_view(hit: SearchHit) -> View:
+    conversation = hit.conversation
+    return {
+        "id": conversation.id,
+        "title": conversation.title,
+        "updated": conversation.updated,
+        "snippet": snippet_html(hit.snippet) if hit.snippet else "",
+    }
+
+
+def job_view(job: Job | None) -> View | None:
+    if job is None:
+        return None
+    return {"id": job.id, "state": job.state, "progress": job.progress, "note": job.note, "error": job.error}

@@ -1,0 +1,67 @@
+"""What many tests need: the starter model, fetched once, and a program that really runs."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modules.children import Launcher
+from modules.library.starter import STARTER, fetch_starter
+from modules.paths import PROJECT
+from tests.program import RunningProgram
+
+SHARED_MODELS = PROJECT / "models"
+
+
+@pytest.fixture(scope="session")
+def starter_file() -> Path:
+    """The real starter model, fetched as a person would when it is not there yet."""
+    path = SHARED_MODELS / STARTER.file_name
+    if not path.is_file():
+        fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
+    return path
+
+
+@pytest.fixture
+def models_folder(tmp_path: Path, starter_file: Path) -> Path:
+    """A models folder of the test's own that holds the starter model."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    link_or_copy(starter_file, folder / STARTER.file_name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture(scope="module")
+def starter_program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
+    """The API alone with the starter model, shared by a module's tests."""
+    folder = tmp_path_factory.mktemp("starter-program")
+    (folder / "models").mkdir()
+    link_or_copy(starter_file, folder / "models" / STARTER.file_name)
+    with RunningProgram(folder, "--no-ui", "--model", "starter", "--admin-key", "test-admin") as program:
+        program.wait_until_loaded()
+        yield program
+
+
+@pytest.fixture(scope="module")
+def echo_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
+    """The API alone with the echo engine, shared by a module's tests."""
+    arguments = ("--no-ui", "--model", "echo", "--admin-key", "test-admin")
+    with RunningProgram(tmp_path_factory.mktemp("echo-program"), *arguments) as program:
+        program.wait_until_loaded()
+        yield program
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,22 @@
+"""Parlor: chat with language models on your own machine. Start it with `python3 webui.py`."""
+
+import sys
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        print("Parlor needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
+        return 1
+    from modules.bootstrap import ensure_environment, run_tests
+
+    if sys.argv[1:2] == ["test"]:
+        return run_tests(sys.argv[2:])
+    ensure_environment(sys.argv)
+
+    from modules.cli import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
