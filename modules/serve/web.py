@@ -59,7 +59,7 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(
         inner,
-        build_page(ChatTab(app)),
+        build_page(ChatTab(app).actions()),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,

@@ -65,6 +65,16 @@ class ChatTab:
         self._app = app
         self._views = MessageViews()
 
+    def actions(self) -> dict[str, Callable[[Any], View]]:
+        """By the names the page calls them by."""
+        listed = (
+            self.chat_state, self.chat_list, self.chat_open, self.chat_messages,
+            self.chat_send, self.chat_regenerate, self.chat_edit, self.chat_version, self.chat_stop,
+            self.chat_rename, self.chat_delete, self.chat_restore,
+            self.chat_load, self.chat_unload, self.chat_starter, self.chat_cancel_job,
+        )  # fmt: skip
+        return {one.__name__: one for one in listed}
+
     @action
     def chat_state(self, _values: Values) -> View:
         app = self._app

@@ -42,6 +42,8 @@ class MessageViews:
         return {
             "conversation": conversation_view(shown.conversation),
             "path": [message.id for message in shown.messages],
+            # Also of messages the page has already: a new version makes their list longer.
+            "siblings": {message.id: list(message.siblings) for message in shown.messages if len(message.siblings) > 1},
             "messages": {
                 message.id: self.view(message, shown.generations.get(message.id)) for message in wanted[-NEWEST_SENT:]
             },

@@ -1,0 +1,281 @@
+// The chat page: puts the parts together and keeps them in step with the program.
+
+import { Composer } from "./composer.js";
+import { element, iconButton } from "./dom.js";
+import { ModelPicker, StarterCard } from "./models.js";
+import { callsTo } from "./server.js";
+import { Sidebar } from "./sidebar.js";
+import { Thread } from "./thread.js";
+import { Toasts } from "./toasts.js";
+
+const BUSY_POLL_MS = 1000;
+const IDLE_POLL_MS = 20000;
+const EXAMPLES = [
+  "Explain how a bicycle stays upright.",
+  "Write a haiku about the sea.",
+  "Give me three names for a bakery.",
+];
+
+export function mount(root, server) {
+  const page = new ChatPage(callsTo(server));
+  root.replaceChildren(page.node);
+  page.start();
+}
+
+class ChatPage {
+  constructor(call) {
+    this.call = call;
+    this.conversation = null;
+    this.generationId = null;
+    this.toasts = new Toasts();
+    const shared = { call, toasts: this.toasts };
+    this.sidebar = new Sidebar({
+      ...shared,
+      onOpen: (id) => this.open(id),
+      onNew: () => this.startNew(),
+      onRenamed: (renamed) => this.onRenamed(renamed),
+      onDeleted: (id) => id === this.conversation?.id && this.startNew(),
+    });
+    this.picker = new ModelPicker({ ...shared, onChange: () => this.look() });
+    this.card = new StarterCard({ ...shared, onChange: () => this.look() });
+    this.thread = new Thread({
+      ...shared,
+      onRegenerate: (id) => this.change("chat_regenerate", { message_id: id }),
+      onEdit: (id, text) => this.change("chat_edit", { message_id: id, text }),
+      onVersion: (id) => this.change("chat_version", { message_id: id }),
+      onStreaming: (generationId, state) => this.onStreaming(generationId, state),
+      onLost: () => this.reload(),
+    });
+    this.composer = new Composer({ onSend: (text) => this.send(text), onStop: () => this.stop() });
+    this.banner = element("div", { class: "banner", role: "status", hidden: true });
+    this.announcer = element("div", { class: "off-screen", "aria-live": "polite" });
+    this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
+    this.node = element(
+      "div",
+      { class: "chat-page" },
+      this.sidebar.node,
+      this.sidebar.scrim,
+      element(
+        "main",
+        { class: "main" },
+        element(
+          "header",
+          { class: "top-bar" },
+          iconButton("menu", "Conversations", () => this.sidebar.showDrawer(true), "drawer-open"),
+          this.picker.node,
+          element("span", { class: "spacer" }),
+          this.themeButton,
+        ),
+        this.banner,
+        this.thread.node,
+        this.composer.node,
+      ),
+      this.toasts.node,
+      this.announcer,
+    );
+  }
+
+  async start() {
+    this.showTheme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+    document.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("visibilitychange", () => !document.hidden && this.onReturn());
+    window.addEventListener("popstate", () => this.openAddress());
+    this.startNew({ keepAddress: true });
+    await Promise.all([this.look(), this.sidebar.refresh(), this.openAddress()]);
+    this.composer.focus();
+  }
+
+  // --- conversations ---
+
+  async openAddress() {
+    const id = new URLSearchParams(location.search).get("c");
+    if (id) await this.open(id, { keepAddress: true });
+  }
+
+  async open(id, { keepAddress = false } = {}) {
+    this.thread.clear();
+    try {
+      this.showThread(await this.call("chat_open", { id, known: [] }), keepAddress);
+    } catch (error) {
+      this.toasts.error(error);
+      this.startNew();
+    }
+  }
+
+  startNew({ keepAddress = false } = {}) {
+    this.conversation = null;
+    this.thread.clear();
+    if (!keepAddress && location.search) history.pushState(null, "", location.pathname);
+    this.sidebar.mark(null);
+    this.composer.openDraft("new");
+    this.showTitle();
+    this.showEmpty();
+    this.composer.focus();
+  }
+
+  showThread(thread, keepAddress = false) {
+    const isOther = this.conversation?.id !== thread.conversation.id;
+    this.conversation = thread.conversation;
+    const address = `?c=${thread.conversation.id}`;
+    if (!keepAddress && location.search !== address) history.pushState(null, "", address);
+    this.thread.show(thread);
+    this.sidebar.mark(thread.conversation.id);
+    if (isOther) this.composer.openDraft(thread.conversation.id);
+    this.showTitle();
+    this.showEmpty();
+  }
+
+  async reload() {
+    if (!this.conversation) return;
+    try {
+      const known = this.thread.known.filter((id) => this.thread.views.get(id).state !== "streaming");
+      this.showThread(await this.call("chat_open", { id: this.conversation.id, known }), true);
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  async send(text) {
+    const model = this.picker.current;
+    return this.change("chat_send", { id: this.conversation?.id ?? null, text, model });
+  }
+
+  // Every change says which revision it was made from; true when it was accepted.
+  async change(name, values) {
+    const base = { id: this.conversation?.id, revision: this.conversation?.revision ?? 0, known: this.thread.known };
+    try {
+      this.showThread(await this.call(name, { ...base, model: this.picker.current, ...values }));
+      this.sidebar.refresh();
+      this.look();
+      return true;
+    } catch (error) {
+      this.toasts.error(error);
+      if (error.code === "conflict") await this.reload();
+      return false;
+    }
+  }
+
+  async stop() {
+    if (!this.generationId) return;
+    try {
+      await this.call("chat_stop", { generation_id: this.generationId });
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  onStreaming(generationId, endState) {
+    const ended = this.generationId && !generationId && endState;
+    this.generationId = generationId;
+    this.composer.setWriting(Boolean(generationId));
+    if (generationId) this.announcer.textContent = "Parlor is answering.";
+    if (ended) {
+      this.announcer.textContent = endState === "failed" ? "The reply failed." : "The reply is complete.";
+      this.look();
+    }
+  }
+
+  onRenamed(renamed) {
+    if (this.conversation?.id !== renamed.id) return;
+    this.conversation = renamed;
+    this.showTitle();
+  }
+
+  async onReturn() {
+    await Promise.all([this.look(), this.sidebar.refresh()]);
+    if (!this.generationId && this.conversation) await this.reload();
+  }
+
+  // --- the program's state ---
+
+  async look() {
+    clearTimeout(this.timer);
+    let wait = IDLE_POLL_MS;
+    try {
+      const state = await this.call("chat_state");
+      const fetched = this.wasFetching && state.starter.present;
+      this.wasFetching = state.starter.job?.state === "running";
+      this.state = state;
+      this.picker.show(state);
+      this.showBanner(state);
+      this.showEmpty();
+      if (fetched && state.model.state === "none") {
+        await this.call("chat_load", { model: "starter" });
+        wait = 0;
+      }
+      if (this.wasFetching || state.model.state === "loading") wait = BUSY_POLL_MS;
+    } catch (error) {
+      this.showNotices([error.message]);
+      wait = BUSY_POLL_MS * 3;
+    }
+    this.timer = setTimeout(() => (document.hidden ? null : this.look()), wait);
+  }
+
+  showBanner({ notices, persistent }) {
+    this.showNotices(persistent ? notices : ["Chats are not being saved.", ...notices]);
+  }
+
+  showNotices(lines) {
+    this.banner.hidden = !lines.length;
+    this.banner.replaceChildren(...lines.map((text) => element("p", { text })));
+  }
+
+  showEmpty() {
+    const box = this.thread.empty;
+    box.hidden = Boolean(this.conversation);
+    if (box.hidden || !this.state) return;
+    const hasModel = this.state.models.some((model) => model.format !== "echo" && !model.problem) || this.state.model.id === "echo";
+    if (!hasModel) {
+      this.card.show(this.state);
+      if (!box.contains(this.card.node)) box.replaceChildren(this.card.node);
+    } else if (!box.querySelector(".welcome")) {
+      box.replaceChildren(this.welcome());
+    }
+  }
+
+  welcome() {
+    const example = (text) => element("button", { type: "button", class: "example", text, onclick: () => this.useExample(text) });
+    return element(
+      "div",
+      { class: "welcome" },
+      element("h1", { text: "What is on your mind?" }),
+      element("p", { text: "Everything you write stays on this machine." }),
+      element("div", { class: "examples" }, ...EXAMPLES.map(example)),
+    );
+  }
+
+  useExample(text) {
+    this.composer.put(text);
+    this.composer.focus();
+  }
+
+  showTitle() {
+    document.title = this.conversation ? `${this.conversation.title} – Parlor` : "Parlor";
+  }
+
+  // --- keys and theme ---
+
+  onKey(event) {
+    const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    if (event.key === "Escape" && this.generationId) this.stop();
+    else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
+      event.preventDefault();
+      this.startNew();
+    } else if (event.key === "/" && !isTyping) {
+      event.preventDefault();
+      this.sidebar.showDrawer(true);
+      this.sidebar.search.focus();
+    }
+  }
+
+  toggleTheme() {
+    const theme = document.body.classList.contains("dark") ? "light" : "dark";
+    localStorage.setItem("theme", theme);
+    this.showTheme(theme);
+  }
+
+  showTheme(theme) {
+    document.body.classList.toggle("dark", theme === "dark");
+    document.documentElement.style.colorScheme = theme;
+  }
+}

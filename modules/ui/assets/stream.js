@@ -1,0 +1,75 @@
+// A reply while it is written: touches its own element only, so its cost does not depend on what stands above.
+
+import { element } from "./dom.js";
+
+const RETRY_MS = 1000;
+const STAGES = {
+  preparing: () => "Preparing",
+  loading: (event) => (event.fraction ? `Loading the model ${percent(event.fraction)}` : "Loading the model"),
+  queued: (event) => `Waiting, ${event.position === 1 ? "next" : `number ${event.position}`} in line`,
+  reading: (event) => (event.fraction && event.fraction < 1 ? `Reading the conversation ${percent(event.fraction)}` : "Reading"),
+};
+
+export class ReplyStream {
+  constructor(generationId, body, { onGrow, onEnd, onLost }) {
+    this.body = body;
+    this.onGrow = onGrow;
+    this.onEnd = onEnd;
+    this.onLost = onLost;
+    this.source = new EventSource(`/ui/generations/${generationId}/events`);
+    this.source.onopen = () => this.begin();
+    this.source.onmessage = (message) => this.take(JSON.parse(message.data));
+    this.source.onerror = () => this.lost();
+    this.begin();
+  }
+
+  begin() {
+    this.progress = element("p", { class: "progress", text: "Preparing" });
+    this.done = element("div", { class: "markup" });
+    this.tail = element("div", { class: "markup tail" });
+    this.reasoning = null;
+    this.body.replaceChildren(this.progress, this.done, this.tail);
+  }
+
+  take(event) {
+    if (event.kind === "progress") this.progress.textContent = STAGES[event.stage](event);
+    else if (event.kind === "delta") this.grow(event);
+    else this.end(event.view);
+    this.onGrow();
+  }
+
+  grow({ blocks, tail, reasoning }) {
+    this.progress.remove();
+    if (reasoning) this.think(reasoning);
+    if (blocks.length) this.done.insertAdjacentHTML("beforeend", blocks.join(""));
+    this.tail.innerHTML = tail;
+  }
+
+  think(text) {
+    if (!this.reasoning) {
+      this.reasoning = element("div", { class: "reasoning-text" });
+      const fold = element("details", { class: "reasoning", open: true }, element("summary", { text: "Thinking" }), this.reasoning);
+      this.body.prepend(fold);
+    }
+    this.reasoning.append(text);
+  }
+
+  end(view) {
+    this.close();
+    this.onEnd(view);
+  }
+
+  // The browser tries again by itself unless the server refused: then the reply has ended meanwhile.
+  lost() {
+    if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.onLost(), RETRY_MS);
+    else this.progress.textContent = "Reconnecting";
+  }
+
+  close() {
+    this.source.close();
+  }
+}
+
+function percent(fraction) {
+  return `${Math.round(fraction * 100)} %`;
+}

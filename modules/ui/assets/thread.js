@@ -1,0 +1,225 @@
+// The messages of the open conversation.
+
+import { copyText, element, icon, iconButton } from "./dom.js";
+import { ReplyStream } from "./stream.js";
+
+const NEAR_END_PX = 80;
+const EARLIER_AT_ONCE = 60;
+
+export class Thread {
+  constructor({ call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost }) {
+    Object.assign(this, { call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost });
+    this.views = new Map();
+    this.path = [];
+    this.stream = null;
+    this.earlier = element("button", { type: "button", class: "earlier", text: "Show earlier messages", onclick: () => this.showEarlier() });
+    this.list = element("div", { class: "messages" });
+    this.empty = element("div", { class: "empty" });
+    this.jump = element("button", { type: "button", class: "jump", "aria-label": "Jump to latest", onclick: () => this.scrollToEnd() }, icon("down"));
+    this.scroller = element("div", { class: "scroller" }, this.empty, this.earlier, this.list);
+    this.scroller.addEventListener("scroll", () => this.watchScroll(), { passive: true });
+    this.node = element("section", { class: "thread", "aria-label": "Conversation" }, this.scroller, this.jump);
+    this.node.addEventListener("click", copyCode);
+    this.isAtEnd = true;
+  }
+
+  get known() {
+    return [...this.views.keys()];
+  }
+
+  clear() {
+    this.stream?.close();
+    this.stream = null;
+    this.views.clear();
+    this.path = [];
+    this.list.replaceChildren();
+    this.earlier.hidden = true;
+    this.onStreaming(null);
+  }
+
+  // Only what changed is made anew: messages that stay keep their elements, selection and open folds.
+  show({ path, messages, siblings }) {
+    this.stream?.close();
+    this.stream = null;
+    for (const [id, view] of Object.entries(messages)) this.views.set(id, view);
+    for (const [id, ids] of Object.entries(siblings)) if (this.views.has(id)) this.views.get(id).siblings = ids;
+    const kept = new Map([...this.list.children].map((node) => [node.dataset.id, node]));
+    this.path = path;
+    const shown = path.filter((id) => this.views.has(id));
+    const nodes = shown.map((id) => (kept.has(id) && !(id in messages) ? kept.get(id) : this.message(this.views.get(id))));
+    this.list.replaceChildren(...nodes);
+    this.earlier.hidden = shown.length === path.length;
+    this.showVersions();
+    this.markLast();
+    const last = this.views.get(path.at(-1));
+    if (last?.generation_id) this.follow(last);
+    else this.onStreaming(null);
+    this.scrollToEnd();
+  }
+
+  async showEarlier() {
+    const missing = this.path.filter((id) => !this.views.has(id)).slice(-EARLIER_AT_ONCE);
+    try {
+      const { messages } = await this.call("chat_messages", { ids: missing });
+      const before = this.scroller.scrollHeight - this.scroller.scrollTop;
+      for (const [id, view] of Object.entries(messages)) this.views.set(id, view);
+      this.list.prepend(...missing.map((id) => this.message(this.views.get(id))));
+      this.earlier.hidden = this.path.every((id) => this.views.has(id));
+      this.scroller.scrollTop = this.scroller.scrollHeight - before;
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  follow(view) {
+    const body = this.list.lastElementChild.querySelector(".body");
+    this.onStreaming(view.generation_id);
+    this.stream = new ReplyStream(view.generation_id, body, {
+      onGrow: () => this.keepAtEnd(),
+      onEnd: (final) => this.finish(final),
+      onLost: () => this.onLost(),
+    });
+  }
+
+  finish(view) {
+    this.stream = null;
+    // Versions are known to the thread that was opened, not to the stream.
+    this.views.set(view.id, view);
+    const old = [...this.list.children].find((node) => node.dataset.id === view.id);
+    old?.replaceWith(this.message(view));
+    this.markLast();
+    this.onStreaming(null, view.state);
+    this.keepAtEnd();
+  }
+
+  message(view) {
+    const body = view.role === "user" ? this.userBody(view) : this.assistantBody(view);
+    const name = view.role === "user" ? "You" : "Reply";
+    const node = element("article", { class: `message ${view.role} ${view.state}`, "data-id": view.id, "aria-label": name });
+    node.append(body);
+    if (view.state !== "streaming") node.append(this.actions(view));
+    return node;
+  }
+
+  userBody(view) {
+    return element("div", { class: "body", safeHtml: view.html });
+  }
+
+  assistantBody(view) {
+    const body = element("div", { class: "body" });
+    const dropped = view.stats?.dropped_messages;
+    if (dropped) body.append(element("p", { class: "dropped", text: `The first ${dropped} messages no longer fit this model's context and were left out.` }));
+    if (view.reasoning) {
+      body.append(
+        element("details", { class: "reasoning" }, element("summary", { text: "Thought" }), element("div", { class: "reasoning-text", text: view.reasoning })),
+      );
+    }
+    if (view.html) body.append(element("div", { class: "markup", safeHtml: view.html }));
+    if (view.state === "stopped") body.append(element("p", { class: "stopped", text: view.error ? `Stopped. ${view.error}` : "Stopped" }));
+    if (view.state === "failed") body.append(this.failure(view));
+    return body;
+  }
+
+  failure(view) {
+    return element(
+      "div",
+      { class: "failure", role: "alert" },
+      element("p", { text: view.error || "This reply failed." }),
+      element("button", { type: "button", class: "quiet-button", text: "Retry", onclick: () => this.onRegenerate(view.id) }),
+    );
+  }
+
+  actions(view) {
+    const bar = element("div", { class: "actions" });
+    bar.append(element("span", { class: "versions" }));
+    const copy = iconButton("copy", "Copy", async () => {
+      await copyText(view.text);
+      copy.replaceChildren(icon("check"));
+      setTimeout(() => copy.replaceChildren(icon("copy")), 1500);
+    });
+    bar.append(copy);
+    if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
+    else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
+    bar.append(element("span", { class: "stats", text: view.role === "assistant" ? statsText(view.stats) : "" }));
+    return bar;
+  }
+
+  showVersions() {
+    for (const node of this.list.children) {
+      const view = this.views.get(node.dataset.id);
+      const place = view.siblings.indexOf(view.id);
+      const box = node.querySelector(".versions");
+      if (!box) continue;
+      box.replaceChildren();
+      if (view.siblings.length < 2) continue;
+      const go = (step) => () => this.onVersion(view.siblings[place + step]);
+      const back = iconButton("left", "Previous version", go(-1));
+      const forth = iconButton("right", "Next version", go(1));
+      back.disabled = place === 0;
+      forth.disabled = place === view.siblings.length - 1;
+      box.append(back, element("span", { class: "version-count", text: `${place + 1}/${view.siblings.length}` }), forth);
+    }
+  }
+
+  markLast() {
+    for (const node of this.list.querySelectorAll(".last")) node.classList.remove("last");
+    this.list.lastElementChild?.classList.add("last");
+    this.showVersions();
+  }
+
+  beginEdit(view) {
+    const node = [...this.list.children].find((one) => one.dataset.id === view.id);
+    const field = element("textarea", { class: "edit-field", value: view.text, "aria-label": "New text", rows: Math.min(12, view.text.split("\n").length + 1) });
+    const cancel = () => node.replaceWith(this.message(view)) ?? this.markLast();
+    const send = () => field.value.trim() && this.onEdit(view.id, field.value);
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") cancel();
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        send();
+      }
+    });
+    const buttons = element(
+      "div",
+      { class: "edit-buttons" },
+      element("button", { type: "button", class: "quiet-button", text: "Cancel", onclick: cancel }),
+      element("button", { type: "button", class: "strong-button", text: "Update", onclick: send }),
+    );
+    node.replaceChildren(element("div", { class: "editor" }, field, buttons));
+    field.focus();
+  }
+
+  watchScroll() {
+    const left = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
+    this.isAtEnd = left < NEAR_END_PX;
+    this.jump.classList.toggle("shown", !this.isAtEnd);
+  }
+
+  keepAtEnd() {
+    if (this.isAtEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  scrollToEnd() {
+    this.isAtEnd = true;
+    this.keepAtEnd();
+    this.watchScroll();
+  }
+}
+
+async function copyCode(event) {
+  const button = event.target.closest("button.copy-code");
+  if (!button) return;
+  await copyText(button.closest("figure").querySelector("code").textContent);
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+}
+
+function statsText(stats) {
+  if (!stats?.completion_tokens) return "";
+  const used = stats.prompt_tokens + stats.completion_tokens;
+  return [
+    `${Math.round(stats.tokens_per_second)} tok/s`,
+    `first token ${stats.first_token_seconds.toFixed(2)} s`,
+    `${used.toLocaleString("en")} of ${stats.context_length.toLocaleString("en")} tokens`,
+  ].join(" · ");
+}

@@ -1,0 +1,31 @@
+// Short notices at the lower edge; one may offer an action, such as undoing.
+
+import { element } from "./dom.js";
+
+const SECONDS = 8;
+
+export class Toasts {
+  constructor() {
+    this.node = element("div", { class: "toasts" });
+  }
+
+  show(text, { action, onAction, isError = false } = {}) {
+    const toast = element("div", { class: isError ? "toast error" : "toast", role: isError ? "alert" : "status" });
+    toast.append(element("span", { text }));
+    const leave = () => toast.remove();
+    if (action) {
+      const act = () => {
+        leave();
+        onAction();
+      };
+      toast.append(element("button", { type: "button", class: "toast-action", text: action, onclick: act }));
+    }
+    toast.append(element("button", { type: "button", class: "toast-close", "aria-label": "Dismiss", text: "×", onclick: leave }));
+    this.node.append(toast);
+    setTimeout(leave, SECONDS * 1000);
+  }
+
+  error(error) {
+    this.show(error.message, { isError: true });
+  }
+}

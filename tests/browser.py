@@ -1,0 +1,77 @@
+"""A real Chromium that reports what a page should never do: errors, and requests to other hosts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from modules.bootstrap import find_browser
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page whose complaints are collected."""
+
+    def __init__(self, browser: Browser, url: str, width: int = 1280, height: int = 800, theme: str = "light") -> None:
+        self.url = url
+        self.complaints: list[str] = []
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,  # type: ignore[arg-type]
+            has_touch=width < 500,
+        )
+        self.page = self.watch(self.context.new_page())
+
+    def watch(self, page: Page) -> Page:
+        page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda request: self.note_request(request.url))
+        page.set_default_timeout(15_000)
+        return page
+
+    def note_request(self, address: str) -> None:
+        if not address.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(f"foreign request: {address}")
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.url + path)
+        self.page.get_by_label("Message", exact=True).wait_for()
+        return self.page
+
+    def send(self, text: str) -> None:
+        self.page.get_by_label("Message", exact=True).fill(text)
+        self.page.keyboard.press("Enter")
+
+    def ask(self, text: str) -> None:
+        """Send, and wait until the reply is complete."""
+        before = self.page.locator("article.assistant").count()
+        self.send(text)
+        expect(self.page.locator("article.assistant")).to_have_count(before + 1)
+        self.wait_for_reply()
+
+    def wait_for_reply(self) -> None:
+        """Until what is being written is complete."""
+        expect(self.page.locator("article.streaming")).to_have_count(0, timeout=60_000)
+
+    def last_reply(self) -> str:
+        return self.page.locator("article.assistant .body").last.inner_text()
+
+    def close(self) -> None:
+        self.context.close()
