@@ -186,7 +186,7 @@ def search_index(connection: sqlite3.Connection, terms: list[str], limit: int) -
     query = " ".join('"' + term.replace('"', '""') + '"*' for term in terms)
     return connection.execute(
         """
-        SELECT conversation.*, min(hit.rank), hit.snippet AS snippet
+        SELECT conversation.*, max(hit.snippet) AS snippet
         FROM (
             SELECT conversation_id, place, rank,
                    CASE WHEN place = 0 THEN '' ELSE snippet(search, 0, char(2), char(3), '…', 12) END AS snippet

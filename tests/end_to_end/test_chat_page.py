@@ -46,6 +46,13 @@ def scripted(tmp_path: Path) -> Iterator[RunningProgram]:
         yield program
 
 
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
+    with RunningProgram(tmp_path_factory.mktemp("echo"), "--model", "echo", "--admin-key", "test-admin") as program:
+        program.wait_until_loaded()
+        yield program
+
+
 @pytest.fixture
 def window(browser: Browser, program: RunningProgram) -> Iterator[Watched]:
     window = Watched(browser, program.url)
@@ -130,7 +137,6 @@ def test_unload_and_load_by_the_picker(window: Watched, program: RunningProgram)
     page.get_by_role("button", name=re.compile("^Model:")).click()
     page.get_by_role("button", name="Unload").click()
     expect(page.locator(".model-button .dot")).to_have_class("dot none")
-    page.get_by_role("button", name=re.compile("^Model:")).click()
     page.get_by_role("button", name=re.compile("SmolLM2 135M")).click()
     expect(page.locator(".model-button .dot")).to_have_class("dot ready")
     assert program.status()["state"] == "ready"
@@ -145,7 +151,10 @@ def test_killed_worker_keeps_the_text_and_the_next_message_answers(window: Watch
     expect(failure).to_contain_text("ended unexpectedly")
     assert len(window.last_reply()) > 20
     window.send("Say hello.")
-    page.locator("article.last.complete").wait_for(timeout=30_000)
+    page.wait_for_function("document.querySelector('article.last .markup.tail')?.innerText.length > 0")
+    page.keyboard.press("Escape")
+    window.wait_for_reply()
+    assert "ended unexpectedly" not in window.last_reply()
 
 
 def test_stop_keeps_what_was_written(browser: Browser, scripted: RunningProgram) -> None:
@@ -196,11 +205,11 @@ def test_closed_tab_loses_nothing(browser: Browser, scripted: RunningProgram) ->
     again.close()
 
 
-def test_two_tabs_do_not_overwrite_each_other(browser: Browser, program: RunningProgram) -> None:
-    first = Watched(browser, program.url)
+def test_two_tabs_do_not_overwrite_each_other(browser: Browser, echo: RunningProgram) -> None:
+    first = Watched(browser, echo.url)
     first.open()
     first.ask("First tab begins.")
-    second = Watched(browser, program.url)
+    second = Watched(browser, echo.url)
     second.page.goto(first.page.url)
     expect(second.page.locator("article")).to_have_count(2)
     second.ask("Second tab goes on.")
