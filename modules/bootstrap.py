@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -128,7 +128,7 @@ def make_environment() -> None:
         if "ensurepip" in output or "No module named venv" in output:
             package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
             raise SetUpError(
-                f"Python's venv is missing. On Debian or Ubuntu: apt install {package} (or python3-venv). Then start again."
+                f"Python's venv is missing. On Debian: apt install {package} (or python3-venv); then start again."
             )
         raise SetUpError(explained(output, "The environment .venv could not be made."))
     upgrade_old_pip()
@@ -146,7 +146,7 @@ def run_pip(command: Sequence[str]) -> None:
     """pip's own progress goes to the terminal; its last lines are kept to explain a failure."""
     process = subprocess.Popen(list(command), stdout=None, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    errors: "list[str]" = []
+    errors: list[str] = []
     for line in process.stderr:
         sys.stderr.write(line)
         errors = [*errors, line][-LAST_LINES:]
@@ -157,7 +157,7 @@ def run_pip(command: Sequence[str]) -> None:
 def explained(output: str, what: str) -> str:
     """One sentence on the likely cause, then the last lines of what was said."""
     if any(mark in output for mark in NO_SPACE):
-        cause = "The disk is full. Free some space (the CPU build needs about 3 GB, the CUDA build about 9 GB)."
+        cause = "The disk is full. Free some space: the CPU build needs about 3 GB, the CUDA build about 9 GB."
     elif any(mark in output for mark in OFFLINE):
         cause = "Parlor could not reach the package index. Is there a network connection?"
     else:
@@ -166,7 +166,7 @@ def explained(output: str, what: str) -> str:
 
 
 @contextlib.contextmanager
-def locked() -> "Iterator[None]":
+def locked() -> Generator[None, None, None]:
     """Only one process sets up at a time; a second one waits and then finds everything done."""
     with LOCK.open("a") as file:
         if not try_lock(file.fileno()):
@@ -182,10 +182,10 @@ def installed_versions() -> "dict[str, str]":
 
 def versions_in(folders: Sequence[Path]) -> "dict[str, str]":
     """One look at each folder's names: asking importlib for each package would scan them again and again."""
-    versions: "dict[str, str]" = {}
+    versions: dict[str, str] = {}
     for folder in folders:
         try:
-            names = os.listdir(folder)
+            names = os.listdir(folder)  # noqa: PTH208 - names alone are needed, and fast
         except OSError:
             continue
         for name in names:

@@ -3,6 +3,7 @@
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from modules.errors import NotFound, ParlorError, StartError
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
@@ -28,11 +29,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> int:
     lock = None
-    try:
+    # A folder that cannot be written needs no lock; the database says so, and chats live in memory.
+    with suppress(OSError):
         lock = FolderLock.acquire(settings.paths.lock)
-    except OSError:
-        # A folder that cannot be written needs no lock; the database says so and chats live in memory.
-        pass
     from modules.serve.server import Program
 
     try:

@@ -16,36 +16,42 @@ ENVIRONMENT_PREFIX = "PARLOR_"
 
 
 class Settings(BaseModel):
-    """One field per flag: `open_browser` would be `--open-browser`, `PARLOR_OPEN_BROWSER` and `open_browser:` in a file."""
+    """One field per flag: `api_key` is `--api-key`, `PARLOR_API_KEY`, and `api_key:` in a settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str | None = Field(None, description="model to load at the start: starter, echo, or a name that is listed")
-    engine: Literal["llamacpp", "echo"] | None = Field(None, description="engine for --model (default: by its format)")
-    echo_script: Path | None = Field(None, description="JSON list of steps that the echo engine plays")
+    model: str | None = Field(
+        default=None, description="model to load at the start: starter, echo, or a name that is listed"
+    )
+    engine: Literal["llamacpp", "echo"] | None = Field(
+        default=None, description="engine for --model (default: by its format)"
+    )
+    echo_script: Path | None = Field(default=None, description="JSON list of steps that the echo engine plays")
     context_length: int = Field(
         0, ge=0, le=4_194_304, description="tokens a request may hold (0: chosen for the machine)"
     )
-    slots: int = Field(0, ge=0, le=64, description="requests answered at once (0: chosen for the machine)")
-    gpu_layers: int = Field(-1, ge=-1, le=10_000, description="layers kept on the GPU (-1: as many as fit)")
-    threads: int = Field(0, ge=0, le=1024, description="threads for computing (0: one per core)")
+    slots: int = Field(default=0, ge=0, le=64, description="requests answered at once (0: chosen for the machine)")
+    gpu_layers: int = Field(default=-1, ge=-1, le=10_000, description="layers kept on the GPU (-1: as many as fit)")
+    threads: int = Field(default=0, ge=0, le=1024, description="threads for computing (0: one per core)")
     host: str = Field(
         "127.0.0.1", description="address to listen on; other than this machine's needs --auth or --api-key"
     )
-    port: int = Field(7860, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
+    port: int = Field(default=7860, ge=0, le=65_535, description="port to listen on; 0 picks a free one")
     allowed_hosts: str = Field(
         "", description="further host names, separated by commas, that the page may be reached by"
     )
-    share: bool = Field(False, description="open a public link to this program through Gradio's relay")
-    auth: SecretStr | None = Field(None, description="USER:PASSWORD that the page asks for")
-    api_key: SecretStr | None = Field(None, description="key that /v1 needs, and the page when there is no --auth")
-    admin_key: SecretStr | None = Field(None, description="key that opens /control to programs")
-    ui: bool = Field(True, description="serve the page; --no-ui serves the API alone")
-    open: bool = Field(True, description="open the page in the browser when it is ready")
-    data: Path = Field(PROJECT / "data", description="folder for conversations, settings and secrets")
-    models: Path = Field(PROJECT / "models", description="folder of the models")
-    extensions: Path = Field(PROJECT / "extensions", description="folder of the extensions")
-    settings: Path | None = Field(None, description="settings file (default: settings.yaml in the data folder)")
+    share: bool = Field(default=False, description="open a public link to this program through Gradio's relay")
+    auth: SecretStr | None = Field(default=None, description="USER:PASSWORD that the page asks for")
+    api_key: SecretStr | None = Field(
+        default=None, description="key that /v1 needs, and the page when there is no --auth"
+    )
+    admin_key: SecretStr | None = Field(default=None, description="key that opens /control to programs")
+    ui: bool = Field(default=True, description="serve the page; --no-ui serves the API alone")
+    open: bool = Field(default=True, description="open the page in the browser when it is ready")
+    data: Path = Field(default=PROJECT / "data", description="folder for conversations, settings and secrets")
+    models: Path = Field(default=PROJECT / "models", description="folder of the models")
+    extensions: Path = Field(default=PROJECT / "extensions", description="folder of the extensions")
+    settings: Path | None = Field(default=None, description="settings file (default: settings.yaml in the data folder)")
 
     @property
     def paths(self) -> Paths:

@@ -121,7 +121,7 @@ class RunningProgram:
 
     def _collect(self, stream: Any, lines: list[str]) -> None:
         for line in stream:
-            lines.append(line.rstrip("\n"))
+            lines.append(line.rstrip("\n"))  # noqa: PERF401 - each line must be seen as it comes
 
 
 def run_to_end(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -132,6 +132,6 @@ def run_to_end(folder: Path, *arguments: str, environment: dict[str, str] | None
     finally:
         if program.process.poll() is None:
             program.kill()
-    for reader in program._readers:  # noqa: SLF001
+    for reader in program._readers:
         reader.join(2)
     return status, "\n".join(program.lines), "\n".join(program.errors)

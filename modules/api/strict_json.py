@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -37,7 +37,7 @@ class WireModel(BaseModel):
     def null_is_absent(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        fields: dict[Any, Any] = values
+        fields = cast(dict[Any, Any], values)
         return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -39,8 +39,8 @@ class ScriptStep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prefill_ms: float = Field(0, ge=0, le=600_000)
-    delay_ms: float = Field(0, ge=0, le=600_000)
+    prefill_ms: float = Field(default=0, ge=0, le=600_000)
+    delay_ms: float = Field(default=0, ge=0, le=600_000)
     reasoning: str = ""
     text: str = ""
     bytes_b64: str = ""
@@ -55,9 +55,11 @@ SCRIPT: TypeAdapter[list[ScriptStep]] = TypeAdapter(list[ScriptStep])
 class EchoOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    script: Path | None = Field(None, description="A JSON list of steps to play instead of repeating the prompt.")
-    context_length: int = Field(8192, ge=16, le=1_048_576, description="Words the echo engine can hold.")
-    slots: int = Field(4, ge=1, le=64, description="Requests answered at once.")
+    script: Path | None = Field(
+        default=None, description="A JSON list of steps to play instead of repeating the prompt."
+    )
+    context_length: int = Field(default=8192, ge=16, le=1_048_576, description="Words the echo engine can hold.")
+    slots: int = Field(default=4, ge=1, le=64, description="Requests answered at once.")
 
 
 class EchoEngine:

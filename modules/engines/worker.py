@@ -63,11 +63,14 @@ class Worker:
         try:
             kind = engine_named(order.engine)
             options = kind.options.model_validate(order.options)
-            self._engine = kind.load(order.model, options, lambda *report: self._send(Loading(*report)))
+            self._engine = kind.load(order.model, options, self._report)
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
             self._send(LoadFailed(str(error) if isinstance(error, ParlorError) else repr(error)))
         else:
             self._send(Ready(self._engine.capabilities))
+
+    def _report(self, fraction: float, note: str) -> None:
+        self._send(Loading(fraction, note))
 
     def _generate(self, number: int, request: GenerationRequest, cancelled: Flag) -> None:
         def emit(event: Event) -> None:

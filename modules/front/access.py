@@ -76,7 +76,7 @@ def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Session
 def has_key(scope: Scope, keys: list[str]) -> bool:
     scheme, _, bearer = header(scope, b"authorization").partition(" ")
     given = [bearer if scheme.lower() == "bearer" else "", header(scope, b"x-api-key")]
-    return any([equal(one, key) for one in given for key in keys])
+    return True in [equal(one, key) for one in given for key in keys]
 
 
 def has_password(scope: Scope, auth: tuple[str, str]) -> bool:

@@ -12,7 +12,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+class Refused(Exception):
     """A request that goes no further; becomes an answer in the shape its area expects."""
 
     def __init__(self, status: int, message: str, code: str | None = None, headers: tuple[Header, ...] = ()) -> None:

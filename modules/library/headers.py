@@ -115,7 +115,7 @@ class Reader:
         start = -(-self._place // alignment) * alignment
         if start + end > self._size:
             raise ModelError(
-                f"The file is cut short: it should have {start + end:,} bytes, it has {self._size:,}. Download it again."
+                f"The file is cut short: {start + end:,} bytes are needed, it has {self._size:,}. Download it again."
             )
         return parameters
 

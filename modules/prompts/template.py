@@ -43,8 +43,8 @@ def render(template: str, variables: dict[str, Any]) -> str:
 def compiled(template: str) -> Template:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = to_json
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = strftime_now
+    own: dict[str, Any] = {"raise_exception": raise_exception, "strftime_now": strftime_now}
+    environment.globals.update(own)
     return environment.from_string(template)
 
 

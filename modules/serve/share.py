@@ -18,7 +18,8 @@ class ShareLink:
         from gradio import networking, tunneling
 
         # Gradio would write the relay's certificate into the current folder, which may not be ours to write.
-        networking.CERTIFICATE_PATH = tunneling.CERTIFICATE_PATH = str(self._certificate)
+        networking.CERTIFICATE_PATH = str(self._certificate)  # pyright: ignore[reportPrivateImportUsage]
+        tunneling.CERTIFICATE_PATH = str(self._certificate)
         try:
             return networking.setup_tunnel("127.0.0.1", self._port, secrets.token_urlsafe(32), None, None)
         except Exception as error:

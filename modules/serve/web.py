@@ -57,7 +57,7 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     from modules.ui.page import build_page, page_options
 
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    gradio.mount_gradio_app(
+    gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
         build_page(ChatTab(app).actions()),
         path="/",

@@ -25,6 +25,9 @@ PREPARING_THREADS = 16
 REPLY_SHARE = 4
 
 
+DEFAULT_SAMPLING = SamplingParams()
+
+
 @dataclass(frozen=True)
 class ReplyParams:
     """What a caller may ask of a reply besides its messages.
@@ -33,7 +36,7 @@ class ReplyParams:
     the oldest turns. `max_tokens` None means as much as the context leaves.
     """
 
-    sampling: SamplingParams = SamplingParams()
+    sampling: SamplingParams = DEFAULT_SAMPLING
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     overflow: Literal["refuse", "drop_oldest"] = "refuse"

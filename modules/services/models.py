@@ -5,10 +5,10 @@ from typing import Any
 
 from modules.engines.host import EngineHost, Loading, ModelStatus
 from modules.engines.registry import engine_for, engine_named
+from modules.errors import NotFound
 from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
-from modules.errors import NotFound
 from modules.paths import Paths
 from modules.settings import Settings
 from modules.types.jobs import Job

@@ -122,8 +122,12 @@ class ConversationStore:
         with self._database.transaction() as connection:
             require_revision(connection, conversation_id, revision)
             require_parent(connection, conversation_id, parent_id)
-            asked = insert_message(connection, conversation_id, parent_id, "user", content, "complete", "")
-            reply = insert_message(connection, conversation_id, asked, "assistant", "", "streaming", model)
+            asked = insert_message(
+                connection, conversation_id, parent_id, "user", content=content, state="complete", model=""
+            )
+            reply = insert_message(
+                connection, conversation_id, asked, "assistant", content="", state="streaming", model=model
+            )
             touch(connection, conversation_id, reply)
             return self.message(asked), self.message(reply)
 
@@ -132,7 +136,9 @@ class ConversationStore:
         with self._database.transaction() as connection:
             require_revision(connection, conversation_id, revision)
             require_parent(connection, conversation_id, parent_id)
-            reply = insert_message(connection, conversation_id, parent_id, "assistant", "", "streaming", model)
+            reply = insert_message(
+                connection, conversation_id, parent_id, "assistant", content="", state="streaming", model=model
+            )
             touch(connection, conversation_id, reply)
             return self.message(reply)
 
@@ -252,6 +258,7 @@ def insert_message(
     conversation_id: str,
     parent_id: str | None,
     role: Role,
+    *,
     content: str,
     state: MessageState,
     model: str,

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Database:
         return cls(connection, tuple(notices), persistent=True)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Generator[sqlite3.Connection, None, None]:
         """Everything inside is written, or nothing. Raises StorageError when the disk or another program refuses."""
         with self._lock, as_storage_error():
             self._connection.execute("BEGIN IMMEDIATE")
@@ -64,7 +64,7 @@ class Database:
                 raise
 
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Generator[sqlite3.Connection, None, None]:
         with self._lock, as_storage_error():
             yield self._connection
 
@@ -142,7 +142,7 @@ def is_locked(error: BaseException) -> bool:
 
 
 @contextmanager
-def as_storage_error() -> Iterator[None]:
+def as_storage_error() -> Generator[None, None, None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -3,7 +3,6 @@
 The events cross the worker's pipe as JSON, so each is a frozen pydantic dataclass with a `kind`.
 """
 
-from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -23,7 +22,7 @@ class GenerationRequest:
     prompt_tokens: tuple[int, ...]
     max_tokens: int
     stop: tuple[str, ...] = ()
-    sampling: SamplingParams = field(default_factory=SamplingParams)
+    sampling: SamplingParams = SamplingParams()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Values(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     id: Id | None = None
-    revision: int = Field(0, ge=0, le=2**53)
+    revision: int = Field(default=0, ge=0, le=2**53)
     message_id: Id = ""
     generation_id: Id = ""
     job_id: Id = ""

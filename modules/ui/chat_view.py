@@ -10,19 +10,20 @@ from modules.ui.asset_files import assets_address
 Call = Callable[[Any], dict[str, Any]]
 
 
-class ChatView(gradio.HTML):
-    """`actions` are what the script may call, by name; each takes one dict and returns one."""
+def chat_view(actions: Mapping[str, Call]) -> gradio.HTML:
+    """`actions` are what the script may call, by name; each takes one dict and returns one.
 
-    def __init__(self, actions: Mapping[str, Call]) -> None:
-        script = f"{assets_address()}/chat.js"
-        super().__init__(
-            value="",
-            html_template='<div class="parlor-root"></div>',
-            js_on_load=f'import("{script}").then((chat) => chat.mount(element.querySelector(".parlor-root"), server));',
-            server_functions=[as_function(name, action) for name, action in actions.items()],
-            elem_id="parlor-chat",
-            apply_default_css=False,
-        )
+    An instance, not a subclass: Gradio writes a type stub beside every module that subclasses a component.
+    """
+    script = f"{assets_address()}/chat.js"
+    return gradio.HTML(
+        value="",
+        html_template='<div class="parlor-root"></div>',
+        js_on_load=f'import("{script}").then((chat) => chat.mount(element.querySelector(".parlor-root"), server));',
+        server_functions=[as_function(name, action) for name, action in actions.items()],
+        elem_id="parlor-chat",
+        apply_default_css=False,
+    )
 
 
 def as_function(name: str, action: Call) -> Call:

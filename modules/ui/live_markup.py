@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markdown_it.token import Token
 
@@ -33,13 +34,14 @@ class LiveMarkup:
         self._pending = without_surrogates(self._pending + text)
         if len(self._pending) > LIMITS.render_chars or LONG_RUN.search(self._pending):
             return LiveUpdate((), plain(self._pending))
-        tokens = [token for token in parser().parse(self._pending) if token.level == 0 and token.map and token.nesting >= 0]
+        tokens = [
+            token for token in parser().parse(self._pending) if token.level == 0 and token.map and token.nesting >= 0
+        ]
         lines = self._pending.splitlines(keepends=True)
         starts = [token.map[0] for token in tokens if token.map]
         blocks: list[str] = []
         if len(starts) > 1 and is_settled(lines, starts[-1]):
-            for start, end in zip(starts[:-1], starts[1:], strict=True):
-                blocks.append(render_message("".join(lines[start:end])))
+            blocks = [render_message("".join(lines[start:end])) for start, end in pairwise(starts)]
             lines = lines[starts[-1] :]
             self._pending = "".join(lines)
         return LiveUpdate(tuple(blocks), self._tail(tokens[-1] if tokens else None))

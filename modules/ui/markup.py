@@ -20,7 +20,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.texmath import texmath_plugin
 from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
+from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
 from pygments.util import ClassNotFound
 
 from modules.limits import LIMITS
@@ -33,12 +33,18 @@ MAX_NESTING = 30
 LONG_RUN = re.compile(r"([\[\]()*_`~<>$|\\!#])\1{499}|(?:[>\-+*] ?){300}|(?:[\[\]()*_`~<>$!] ?){2000}")
 
 MATHML = frozenset(
-    "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom mfenced menclose "
-    "msub msup msubsup munder mover munderover mmultiscripts mprescripts mtable mtr mtd".split()
+    {
+        *("math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot", "mstyle", "merror"),
+        *("mpadded", "mphantom", "mfenced", "menclose", "msub", "msup", "msubsup", "munder", "mover", "munderover"),
+        *("mmultiscripts", "mprescripts", "mtable", "mtr", "mtd"),
+    }
 )
 TAGS = frozenset(
-    "p br hr h1 h2 h3 h4 h5 h6 strong em s code pre blockquote ul ol li a table thead tbody tr th td "
-    "figure figcaption button div span".split()
+    {
+        *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "code", "pre", "blockquote"),
+        *("ul", "ol", "li", "a", "table", "thead", "tbody", "tr", "th", "td"),
+        *("figure", "figcaption", "button", "div", "span"),
+    }
 )
 ATTRIBUTES = {
     "a": {"href", "title", "class", "target"},
@@ -141,9 +147,7 @@ def code_figure(content: str, language: str, inner: str | None = None) -> str:
     caption = f'<span class="language">{html.escape(language)}</span>'
     button = '<button type="button" class="copy-code">Copy</button>'
     body = html.escape(content) if inner is None else inner
-    return (
-        f'<figure class="code"><figcaption>{caption}{button}</figcaption><pre><code>{body}</code></pre></figure>\n'
-    )
+    return f'<figure class="code"><figcaption>{caption}{button}</figcaption><pre><code>{body}</code></pre></figure>\n'
 
 
 def highlighted(content: str, language: str) -> str | None:

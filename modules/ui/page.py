@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio
+from gradio.themes import Base
 
 from modules.ui.asset_files import ASSETS, assets_address
-from modules.ui.chat_view import ChatView
+from modules.ui.chat_view import chat_view
 
 STYLES = ("page.css", "markup.css")
 
 
 def build_page(actions: Mapping[str, Callable[[Any], dict[str, Any]]]) -> gradio.Blocks:
     with gradio.Blocks(title="Parlor", analytics_enabled=False, fill_width=True, fill_height=True) as page:
-        ChatView(actions)
+        chat_view(actions)
     return page
 
 
@@ -21,8 +22,9 @@ def page_options() -> dict[str, Any]:
     """What `mount_gradio_app` is told of the page's look; nothing of it is loaded from elsewhere."""
     address = assets_address()
     styles = "".join(f'<link rel="stylesheet" href="{address}/{name}">' for name in STYLES)
+    preload = f'<link rel="modulepreload" href="{address}/chat.js">'
     return {
-        "head": f'<meta name="color-scheme" content="light dark"><link rel="modulepreload" href="{address}/chat.js">{styles}',
+        "head": f'<meta name="color-scheme" content="light dark">{preload}{styles}',
         "favicon_path": str(ASSETS / "icon.svg"),
-        "theme": gradio.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        "theme": Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     }

@@ -23,7 +23,11 @@ BAD_CHATS: list[tuple[str, dict[str, Any], str]] = [
     ("message is text", {"model": "echo", "messages": ["hi"]}, "messages.0"),
     ("unknown role", {"model": "echo", "messages": [{"role": "king", "content": "x"}]}, "messages.0.role"),
     ("content is a number", {"model": "echo", "messages": [{"role": "user", "content": 3}]}, "messages.0.content"),
-    ("an image part", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0"),
+    (
+        "an image part",
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "messages.0",
+    ),
     ("NUL", {"model": "echo", "messages": [{"role": "user", "content": "a\0b"}]}, "messages.0.content"),
     ("lone surrogate", {"model": "echo", "messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
     ("temperature is text", good(temperature="0.5"), "temperature"),
@@ -127,7 +131,12 @@ def test_nulls_are_as_good_as_absent(echo_program: RunningProgram) -> None:
 
 def test_wrong_paths_and_methods_keep_the_shape(echo_program: RunningProgram) -> None:
     with echo_program.control() as client:
-        for method, path in [("GET", CHAT), ("GET", "/v1/nothing"), ("POST", "/control/nothing"), ("DELETE", "/v1/models")]:
+        for method, path in [
+            ("GET", CHAT),
+            ("GET", "/v1/nothing"),
+            ("POST", "/control/nothing"),
+            ("DELETE", "/v1/models"),
+        ]:
             response = client.request(method, path)
             assert response.status_code in {404, 405, 415}
             error_of(response)

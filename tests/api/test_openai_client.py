@@ -108,7 +108,10 @@ def test_logprobs(client: openai.OpenAI) -> None:
 
 
 def test_stop_seed_and_content_parts(client: openai.OpenAI) -> None:
-    message = {"role": "user", "content": [{"type": "text", "text": "Count from one to ten,"}, {"type": "text", "text": "in digits."}]}
+    message = {
+        "role": "user",
+        "content": [{"type": "text", "text": "Count from one to ten,"}, {"type": "text", "text": "in digits."}],
+    }
     texts = [
         client.chat.completions.create(model="starter", messages=[message], seed=3, stop=["5"], max_tokens=40)  # type: ignore[list-item]
         for _ in range(2)
@@ -128,7 +131,9 @@ def test_prompt_over_the_context_names_both_counts(client: openai.OpenAI) -> Non
 def scripted(folder: Path, steps: list[dict[str, object]]) -> RunningProgram:
     script = folder / "script.json"
     script.write_text(json.dumps(steps))
-    return RunningProgram(folder, "--no-ui", "--model", "echo", "--echo-script", str(script), "--admin-key", "test-admin")
+    return RunningProgram(
+        folder, "--no-ui", "--model", "echo", "--echo-script", str(script), "--admin-key", "test-admin"
+    )
 
 
 def test_reasoning_and_tool_calls(tmp_path: Path) -> None:
@@ -149,13 +154,17 @@ def test_reasoning_and_tool_calls(tmp_path: Path) -> None:
 def test_an_error_after_the_first_token_is_not_success(tmp_path: Path) -> None:
     with scripted(tmp_path, [{"text": "half a "}, {"delay_ms": 50, "fail": "the engine tripped"}]) as program:
         client = client_of(program)
-        seen = ""
-        with pytest.raises(openai.APIError, match="tripped"):
-            for chunk in client.chat.completions.create(
+        seen: list[str] = []
+
+        def read() -> None:
+            stream = client.chat.completions.create(
                 model="echo", messages=[{"role": "user", "content": "go"}], stream=True
-            ):
-                seen += chunk.choices[0].delta.content or ""
-        assert seen == "half a "
+            )
+            seen.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+
+        with pytest.raises(openai.APIError, match="tripped"):
+            read()
+        assert "".join(seen) == "half a "
         with program.client() as raw:
             body = {"model": "echo", "messages": [{"role": "user", "content": "x"}], "stream": True}
             assert "[DONE]" not in raw.post("/v1/chat/completions", json=body).text

@@ -41,7 +41,7 @@ def engine(starter_file: Path) -> Iterator[LlamaCppEngine]:
 
 
 def client_of(engine: LlamaCppEngine) -> SocketClient:
-    return engine._socket  # noqa: SLF001
+    return engine._socket
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS)
@@ -71,9 +71,9 @@ def test_our_prompt_is_its_own_prompt(engine: LlamaCppEngine, messages: list[dic
 def test_its_listener_is_private(engine: LlamaCppEngine) -> None:
     listening = [one for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert listening == []
-    address = engine._server.listening_address.removeprefix("unix://")  # noqa: SLF001
+    address = engine._server.listening_address.removeprefix("unix://")
     assert stat.S_IMODE(Path(address).parent.stat().st_mode) == 0o700
-    stranger = SocketClient(engine._server.listening_address, "wrong")  # noqa: SLF001
+    stranger = SocketClient(engine._server.listening_address, "wrong")
     with pytest.raises(EngineError, match="Invalid API Key"):
         stranger.get("/slots")
     assert client_of(engine).get("/slots")
@@ -94,7 +94,13 @@ def test_plan_fits_the_machine() -> None:
 def test_plan_takes_what_is_asked() -> None:
     options = LlamaCppOptions(context_length=1000, slots=2, threads=1, batch_tokens=64, prompt_cache_mib=0)
     plan = make_plan(SMALL, options, available_bytes=24 * GIB, cores=8, on_gpu=False)
-    assert (plan.context_tokens, plan.slots, plan.threads, plan.batch_tokens, plan.prompt_cache_mib) == (768, 2, 1, 64, 0)
+    assert (plan.context_tokens, plan.slots, plan.threads, plan.batch_tokens, plan.prompt_cache_mib) == (
+        768,
+        2,
+        1,
+        64,
+        0,
+    )
 
 
 @pytest.mark.parametrize(("parameters", "cores", "batch"), [(134_515_008, 2, 112), (8 * 10**9, 2, 8), (10**6, 8, 512)])
@@ -109,7 +115,9 @@ def test_logprobs_come_with_alternatives(engine: LlamaCppEngine) -> None:
     from modules.types.sampling import SamplingParams
 
     events: list[Event] = []
-    request = GenerationRequest("x", tuple(engine.tokenize("The capital of France is")), 3, sampling=SamplingParams(n_probs=4))
+    request = GenerationRequest(
+        "x", tuple(engine.tokenize("The capital of France is")), 3, sampling=SamplingParams(n_probs=4)
+    )
     engine.generate(request, events.append, threading.Event())
     entries = [entry for event in events if isinstance(event, TextDelta) for entry in event.logprobs]
     assert len(entries) == 3

@@ -26,7 +26,10 @@ def render(renderer: TemplateRenderer, template: str) -> str:
 
 
 def test_default_template_is_used_when_the_model_has_none(renderer: TemplateRenderer) -> None:
-    expected = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi <b>{{ 7*7 }}</b><|im_end|>\n<|im_start|>assistant\n"
+    expected = (
+        "<|im_start|>system\nBe kind.<|im_end|>\n"
+        "<|im_start|>user\nHi <b>{{ 7*7 }}</b><|im_end|>\n<|im_start|>assistant\n"
+    )
     assert render(renderer, "") == expected
 
 

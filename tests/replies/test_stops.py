@@ -31,7 +31,9 @@ def test_every_cut_gives_the_same(text: str, stops: tuple[str, ...], expected: s
         assert run(stops, [text[:place], text[place:]]) == (expected, matched)
 
 
-@given(st.lists(st.text("ab\n", max_size=4), max_size=12), st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3))
+@given(
+    st.lists(st.text("ab\n", max_size=4), max_size=12), st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3)
+)
 def test_cut_like_the_whole(pieces: list[str], stops: list[str]) -> None:
     whole = "".join(pieces)
     places = [whole.find(stop) for stop in stops if stop in whole]
@@ -39,4 +41,4 @@ def test_cut_like_the_whole(pieces: list[str], stops: list[str]) -> None:
     text, matched = run(tuple(stops), pieces)
     assert matched == bool(places)
     # A longer stop string that begins earlier may still be incomplete when a shorter one inside it is complete.
-    assert text == expected or (matched and expected.startswith(text) or text.startswith(expected))
+    assert text == expected or ((matched and expected.startswith(text)) or text.startswith(expected))

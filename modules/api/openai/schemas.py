@@ -35,7 +35,7 @@ class StreamOptions(WireModel):
 
 
 class ResponseFormat(WireModel):
-    type: Literal["text"] = Field("text", description="Only text; structured output is not served yet.")
+    type: Literal["text"] = Field(default="text", description="Only text; structured output is not served yet.")
 
 
 class CompletionFields(WireModel, SamplingParams):
@@ -44,25 +44,26 @@ class CompletionFields(WireModel, SamplingParams):
     model_config = WireModel.model_config
 
     model: Annotated[Text, Field(max_length=500)] | None = None
-    max_tokens: int | None = Field(None, ge=1, le=LIMITS.context_tokens)
+    max_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     stop: StopString | Annotated[list[StopString], Field(max_length=LIMITS.stop_strings)] | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] = 1
 
     def params(self, *, max_tokens: int | None, n_probs: int, tools: bool = False) -> ReplyParams:
-        knobs = {name: getattr(self, name) for name in SamplingParams.model_fields}
+        knobs: dict[str, Any] = {name: getattr(self, name) for name in SamplingParams.model_fields}
+        knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-        return ReplyParams(SamplingParams(**{**knobs, "n_probs": n_probs}), max_tokens, stop, tools=tools)
+        return ReplyParams(SamplingParams.model_validate(knobs), max_tokens, stop, tools=tools)
 
 
 class ChatCompletionRequest(CompletionFields):
     """POST /v1/chat/completions."""
 
     messages: Annotated[list[WireMessage], Field(min_length=1, max_length=LIMITS.messages)]
-    max_completion_tokens: int | None = Field(None, ge=1, le=LIMITS.context_tokens)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     logprobs: bool = False
-    top_logprobs: int = Field(0, ge=0, le=20)
+    top_logprobs: int = Field(default=0, ge=0, le=20)
     response_format: ResponseFormat = ResponseFormat()
     tools: Annotated[list[dict[str, Any]], Field(max_length=128)] = Field(default_factory=list[dict[str, Any]])
 
@@ -85,7 +86,7 @@ class CompletionRequest(CompletionFields):
         | Annotated[list[Text], Field(min_length=1, max_length=1)]
         | Annotated[list[list[TokenId]], Field(min_length=1, max_length=1)]
     )
-    logprobs: int | None = Field(None, ge=0, le=20)
+    logprobs: int | None = Field(default=None, ge=0, le=20)
     echo: Literal[False] = False
     best_of: Literal[1] = 1
 

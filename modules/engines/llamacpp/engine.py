@@ -16,6 +16,9 @@ from modules.errors import BadRequest, EngineError, ModelError
 from modules.types.generation import Finished, FinishReason, GenerationRequest, Usage
 from modules.types.local_model import LocalModel
 
+# The binding is native code without type information.
+binding: Any = xllamacpp
+
 QUIET = 1  # errors only; they are the last words shown when a load fails
 
 
@@ -34,7 +37,7 @@ class LlamaCppEngine:
         report(0.0, plan.note)
         self._address = PrivateAddress()
         try:
-            self._server: Any = xllamacpp.Server(parameters(model, options, plan, self._address))
+            self._server: Any = binding.Server(parameters(model, options, plan, self._address))
         except RuntimeError as error:
             self._address.remove()
             raise ModelError(f"llama.cpp could not load {model.title}: {error}") from error
@@ -55,9 +58,8 @@ class LlamaCppEngine:
 
     def _capabilities(self, plan: Plan) -> Capabilities:
         properties = self._socket.get("/props")
-        with_bos = self._socket.post("/tokenize", {"content": "a", "add_special": True, "parse_special": True})
-        without = self.tokenize("a")
-        leading = with_bos["tokens"][: -len(without)] if with_bos["tokens"] != without else []
+        adding = {"content": "a", "add_special": True, "parse_special": True}
+        first: int = self._socket.post("/tokenize", adding)["tokens"][0]
         bos = self.tokenize(properties["bos_token"])
         return Capabilities(
             context_length=properties["default_generation_settings"]["n_ctx"],
@@ -65,7 +67,7 @@ class LlamaCppEngine:
             chat_template=properties["chat_template"],
             bos_token=properties["bos_token"],
             eos_token=properties["eos_token"],
-            bos_token_id=bos[0] if bos and leading[:1] == bos else None,
+            bos_token_id=first if bos == [first] else None,
             logprobs=True,
             notes=(plan.note,),
         )
@@ -116,7 +118,7 @@ class CompletionStream:
 
 
 def parameters(model: LocalModel, options: LlamaCppOptions, plan: Plan, address: PrivateAddress) -> Any:
-    chosen: Any = xllamacpp.CommonParams()
+    chosen: Any = binding.CommonParams()
     chosen.model.path = str(model.path)
     chosen.n_ctx = plan.context_tokens * plan.slots
     chosen.n_parallel = plan.slots
@@ -141,4 +143,4 @@ def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
 
 
 def devices() -> list[dict[str, Any]]:
-    return xllamacpp.get_device_info()
+    return binding.get_device_info()

@@ -17,12 +17,14 @@ class LlamaCppOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    context_length: int = Field(0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
-    slots: int = Field(0, ge=0, le=64, description="Requests answered at once.")
-    gpu_layers: int = Field(-1, ge=-1, le=10_000, description="Layers kept on the GPU; -1 is as many as fit.")
-    threads: int = Field(0, ge=0, le=1024, description="Threads for computing.")
-    batch_tokens: int = Field(0, ge=0, le=8192, description="Prompt tokens computed at once.")
-    prompt_cache_mib: int = Field(-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations.")
+    context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
+    slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
+    gpu_layers: int = Field(default=-1, ge=-1, le=10_000, description="Layers kept on the GPU; -1 is as many as fit.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Threads for computing.")
+    batch_tokens: int = Field(default=0, ge=0, le=8192, description="Prompt tokens computed at once.")
+    prompt_cache_mib: int = Field(
+        default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."
+    )
 
 
 def load(model: LocalModel, options: LlamaCppOptions, report: Report) -> "LlamaCppEngine":
