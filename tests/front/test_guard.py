@@ -1,0 +1,388 @@
+"""The front guard as strangers meet it: through a real server, byte by byte."""
+
+import asyncio
+import base64
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from modules.front.access import AccessRules
+from modules.front.guard import Guard
+from modules.front.hosts import HostRules
+from modules.front.sessions import Sessions
+
+KEY = "k3y-of-the-api"
+ADMIN = "k3y-of-the-admin"
+ROUTES = ["/", "/v1/models", "/control/status", "/gradio_api/info", "/ui/generations/x/events", "/health"]
+
+
+async def inner(scope: Any, receive: Any, send: Any) -> None:
+    """Answers what it was asked, with headers a careless application might add."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    content = json.dumps({"path": scope["path"], "bytes": len(body)}).encode()
+    headers = [(b"access-control-allow-origin", b"*"), (b"x-frame-options", b"ALLOWALL")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+class Served:
+    """A guard behind a real uvicorn on a free port."""
+
+    def __init__(self, rules: AccessRules, bind_host: str = "127.0.0.1", configured: tuple[str, ...] = ()) -> None:
+        self.sessions = Sessions(b"s" * 32, rules.credentials)
+        self.guard = Guard(inner, rules, HostRules(bind_host, configured), self.sessions)
+        config = uvicorn.Config(self.guard, port=0, lifespan="off", log_level="critical")
+        self.server = uvicorn.Server(config)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listener.getsockname()[1]
+        threading.Thread(target=asyncio.run, args=(self.server.serve([listener]),), daemon=True).start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def ask(
+        self, method: str = "GET", path: str = "/", body: bytes = b"", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers by lower name, body); `host` defaults to ours."""
+        lines = {"host": f"localhost:{self.port}", "connection": "close", **headers}
+        if body or method in {"POST", "PUT"}:
+            lines.setdefault("content_length", str(len(body)))
+        head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+        return self.raw(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("utf-8", "surrogateescape") + body)
+
+    def raw(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+            connection.sendall(request)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        return int(status.split()[1]), {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}, body
+
+
+def serve(rules: AccessRules, **options: Any) -> Iterator[Served]:
+    served = Served(rules, **options)
+    yield served
+    served.server.should_exit = True
+
+
+@pytest.fixture(scope="module")
+def open_guard() -> Iterator[Served]:
+    yield from serve(AccessRules(), configured=("parlor.lan",))
+
+
+@pytest.fixture(scope="module")
+def keyed() -> Iterator[Served]:
+    yield from serve(AccessRules(api_key=KEY, admin_key=ADMIN))
+
+
+@pytest.fixture(scope="module")
+def passworded() -> Iterator[Served]:
+    yield from serve(AccessRules(auth=("ann", "pass word"), admin_key=ADMIN))
+
+
+GOOD_HOSTS = [
+    "localhost",
+    "LOCALHOST",
+    "localhost:9",
+    "127.0.0.1",
+    "127.0.0.1:80",
+    "[::1]",
+    "[::1]:7860",
+    "parlor.lan",
+    "Parlor.LAN:1",
+]
+BAD_HOSTS = [
+    "evil.example",
+    "localhost.evil.example",
+    "evil.example:7860",
+    "localhost.",
+    "127.0.0.2",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "[::2]",
+    "::1",
+    "0.0.0.0",
+    "parlor.lan.evil.example",
+    "xparlor.lan",
+    "localhost:99999",
+    "localhost:x",
+    "localhost:",
+    "localhost/",
+    "localhost?x",
+    "localhost#x",
+    "user@localhost",
+    "localhost@evil.example",
+    "local host",
+    "",
+    "-",
+    "[::1",
+    "localhost,evil.example",
+    "localhost\\evil",
+    "%6cocalhost",
+    "..",
+]
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+def test_our_names_are_answered(open_guard: Served, host: str) -> None:
+    assert open_guard.ask(host=host)[0] == 200
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("host", BAD_HOSTS)
+def test_other_names_are_not(open_guard: Served, keyed: Served, host: str, path: str) -> None:
+    assert open_guard.ask(path=path, host=host)[0] in {400, 403}
+    assert keyed.ask(path=path, host=host, authorization=f"Bearer {ADMIN}")[0] in {400, 403}
+
+
+def test_host_must_be_there_once(open_guard: Served) -> None:
+    assert open_guard.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")[0] == 400
+    assert (
+        open_guard.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n")[0] == 400
+    )
+
+
+ORIGINS = {
+    "foreign": ("http://evil.example", 403),
+    "null": ("null", 403),
+    "look-alike": ("http://localhost.evil.example:{port}", 403),
+    "prefix": ("http://localhost:{port}.evil.example", 403),
+    "other local port": ("http://localhost:1", 403),
+    "other local name": ("http://127.0.0.1:{port}", 403),
+    "no scheme": ("localhost:{port}", 403),
+    "file": ("file://", 403),
+    "same": ("http://localhost:{port}", 200),
+    "same, upper": ("HTTP://LOCALHOST:{port}", 200),
+    "none": ("", 200),
+}
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+@pytest.mark.parametrize("has_session", [False, True])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/control/models/load"),
+        ("POST", "/gradio_api/component_server"),
+        ("POST", "/gradio_api/upload"),
+        ("GET", "/ui/generations/x/events"),
+        ("GET", "/v1/models"),
+        ("OPTIONS", "/v1/chat/completions"),
+        ("DELETE", "/anything"),
+    ],
+)
+def test_foreign_pages_reach_nothing(open_guard: Served, name: str, has_session: bool, method: str, path: str) -> None:
+    origin, expected = ORIGINS[name]
+    headers = {"content_type": "application/json"} if method == "POST" else {}
+    if origin:
+        headers["origin"] = origin.format(port=open_guard.port)
+    if has_session or path.startswith("/control"):
+        headers["cookie"] = f"parlor_session={open_guard.sessions.begin()}"
+    status, answer, _ = open_guard.ask(method, path, b"{}" if method == "POST" else b"", **headers)
+    assert status == expected
+    assert not any(header.startswith("access-control") for header in answer)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_fetch_metadata(open_guard: Served, site: str) -> None:
+    visit = {"sec_fetch_site": site, "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    assert open_guard.ask(path="/", **visit)[0] == 200
+    assert open_guard.ask(path="/v1/models", **visit)[0] == 403
+    assert open_guard.ask("POST", "/", b"{}", content_type="application/json", **visit)[0] == 403
+    assert open_guard.ask(path="/", sec_fetch_site=site, sec_fetch_mode="no-cors", sec_fetch_dest="image")[0] == 403
+    assert open_guard.ask(path="/", sec_fetch_site="same-origin")[0] == 200
+
+
+BAD_KEYS = ["", " ", "wrong", KEY.upper(), KEY + " x", KEY[:-1], "Bearer", "\u00e9", "null"]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS)
+@pytest.mark.parametrize("path", [route for route in ROUTES if route != "/health"])
+def test_wrong_keys_open_nothing(keyed: Served, key: str, path: str) -> None:
+    for headers in ({"authorization": f"Bearer {key}"}, {"x_api_key": key}, {"authorization": key}, {}):
+        status, _, body = keyed.ask(path=f"{path}?api_key={KEY}&key={KEY}", **headers)
+        assert status == 401
+        assert json.loads(body)["error"]["message"]
+
+
+def test_right_keys_open_what_is_theirs(keyed: Served) -> None:
+    assert keyed.ask(path="/health")[0] == 200
+    for key in (KEY, ADMIN):
+        assert keyed.ask(path="/v1/models", authorization=f"Bearer {key}")[0] == 200
+        assert keyed.ask(path="/v1/models", x_api_key=key)[0] == 200
+    assert keyed.ask(path="/control/status", authorization=f"Bearer {ADMIN}")[0] == 200
+    assert keyed.ask(path="/control/status", authorization=f"Bearer {KEY}")[0] == 401
+    assert keyed.ask(path="/", authorization=f"Bearer {KEY}")[0] == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/health/../v1/models", "/login/../v1/models", "/health%2f..%2fv1/models", "//v1/models", "/./v1/models", "/v1/../health",
+     "/health\\..\\v1", "/%2e%2e/v1/models", "/login%00", "/v1//models", "/health/%2e%2e/control/status"],
+)  # fmt: skip
+def test_no_spelling_of_a_path_skips_the_key(keyed: Served, path: str) -> None:
+    status, _, body = keyed.ask(path=path)
+    assert status in {400, 401}
+    assert b'"path"' not in body
+
+
+def test_sign_in_and_out(passworded: Served) -> None:
+    status, headers, _ = passworded.ask(accept="text/html")
+    assert (status, headers["location"]) == (303, "/login")
+    status, headers, body = passworded.ask(path="/login")
+    assert status == 200
+    assert b"Password" in body
+    assert b"http" not in body.replace(b"http-equiv", b"")
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    assert passworded.ask("POST", "/login", b"user=ann&secret=wrong", **form)[0] == 401
+    status, headers, _ = passworded.ask("POST", "/login", b"user=ann&secret=pass+word", **form)
+    assert (status, headers["location"]) == (303, "/")
+    cookie = headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    session = {"cookie": cookie.split(";")[0]}
+    for path in ("/", "/v1/models", "/control/status"):
+        assert passworded.ask(path=path, **session)[0] == 200
+    basic = base64.b64encode(b"ann:pass word").decode()
+    assert passworded.ask(path="/v1/models", authorization=f"Basic {basic}")[0] == 200
+    assert passworded.ask(path="/v1/models", authorization="Basic !!!")[0] == 401
+    assert "Max-Age=0" in passworded.ask(path="/logout", **session)[1]["set-cookie"]
+
+
+def test_a_key_signs_in_to_the_page(keyed: Served) -> None:
+    form = {"content_type": "application/x-www-form-urlencoded"}
+    assert b"API key" in keyed.ask(path="/login")[2]
+    assert keyed.ask("POST", "/login", f"secret={KEY}".encode(), **form)[0] == 303
+
+
+def test_guessing_is_slowed_down() -> None:
+    for served in serve(AccessRules(auth=("ann", "right"))):
+        form = {"content_type": "application/x-www-form-urlencoded"}
+        answers = [served.ask("POST", "/login", b"user=ann&secret=no", **form)[0] for _ in range(7)]
+        assert answers[:5] == [401] * 5
+        assert answers[5:] == [429] * 2
+        assert served.ask("POST", "/login", b"user=ann&secret=right", **form)[0] == 429
+
+
+@pytest.mark.parametrize("value", ["", "x", "a.1.b", "a.b.c", "..", "é.1.x", "a" * 5000])
+def test_forged_sessions(keyed: Served, value: str) -> None:
+    assert keyed.ask(cookie=f"parlor_session={value}".encode().decode("latin-1"))[0] == 401
+
+
+def test_sessions_end_with_their_password_and_their_time() -> None:
+    old = Sessions(b"s" * 32, "one")
+    assert old.session_id(old.begin())
+    assert Sessions(b"s" * 32, "two").session_id(old.begin()) is None
+    assert Sessions(b"t" * 32, "one").session_id(old.begin()) is None
+    value = old.begin()
+    assert old.session_id(value[:-1] + ("A" if value[-1] != "A" else "B")) is None
+
+
+def test_an_open_page_gives_its_visitor_a_session(open_guard: Served) -> None:
+    assert open_guard.ask(path="/control/status")[0] == 401
+    cookie = open_guard.ask(path="/")[1]["set-cookie"].split(";")[0]
+    assert open_guard.ask(path="/control/status", cookie=cookie)[0] == 200
+    assert "set-cookie" not in open_guard.ask(path="/", cookie=cookie)[1]
+
+
+def test_sharing_closes_everything() -> None:
+    rules = AccessRules(auth=("parlor", "made"), api_key=KEY, sharing=True)
+    for served in serve(rules):
+        served.guard.allow_share("abc.share.example")
+        assert served.ask(path="/v1/models", host="abc.share.example")[0] == 401
+        assert served.ask(path="/v1/models")[0] == 401
+        assert served.ask(path="/v1/models", host="abc.share.example", authorization=f"Bearer {KEY}")[0] == 200
+        assert served.ask(path="/", host="other.share.example")[0] == 403
+        origin = {"origin": "https://abc.share.example", "content_type": "application/x-www-form-urlencoded"}
+        status, headers, _ = served.ask(
+            "POST", "/login", b"user=parlor&secret=made", host="abc.share.example", **origin
+        )
+        assert status == 303
+        assert "Secure" in headers["set-cookie"]
+
+
+def test_every_answer_is_safe(open_guard: Served) -> None:
+    for path in [*ROUTES, "/login"]:
+        _, headers, _ = open_guard.ask(path=path)
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in headers
+
+
+JSON = {"content_type": "application/json"}
+
+
+def test_bodies_are_bounded(open_guard: Served) -> None:
+    path = "/v1/chat/completions"
+    limit = 4 * 2**20
+    assert open_guard.ask("POST", path, b'"' + b"x" * (limit - 2) + b'"', **JSON)[0] == 200
+    assert open_guard.ask("POST", path, b"", content_length=str(limit + 1), **JSON)[0] == 413
+    assert open_guard.ask("POST", path, b"", content_length="9" * 30, **JSON)[0] in {400, 413}
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    try:
+        status = open_guard.raw(head.encode() + chunk * 65 + b"0\r\n\r\n")[0]
+    except (ConnectionError, IndexError):
+        status = 413  # closed on us while we were still sending
+    assert status == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 32 + b"]" * 32, 200),
+        (b"[" * 33 + b"]" * 33, 400),
+        (b'{"a":' * 40 + b"1" + b"}" * 40, 400),
+        (b'{"a":"' + b"[" * 500 + b'"}', 200),
+        (b'{"a":"\\"' + b"[" * 500 + b'"}', 200),
+        (b'{"a":"\\\\"' + b"[" * 500 + b"}", 400),
+        (b"[]" * 5000, 200),
+        (b"[" * 2_000_000, 400),
+        (b'"' + b"\\" * 2_000_000, 200),
+    ],
+)
+def test_json_depth(open_guard: Served, body: bytes, status: int) -> None:
+    started = time.monotonic()
+    assert open_guard.ask("POST", "/v1/completions", body, **JSON)[0] == status
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_only_json_goes_to_programs(open_guard: Served, kind: str) -> None:
+    headers = {"content_type": kind} if kind else {}
+    assert open_guard.ask("POST", "/v1/completions", b"{}", **headers)[0] == 415
+    assert open_guard.ask("POST", "/v1/completions", b"{}", content_type="application/json; charset=utf-8")[0] == 200
+
+
+def test_headers_are_bounded(open_guard: Served) -> None:
+    assert open_guard.ask(x_long="y" * 40_000)[0] == 431
+    assert open_guard.ask(x_long="y" * 10_000)[0] == 200
+
+
+def test_slow_and_idle_senders_hurt_nobody(open_guard: Served) -> None:
+    idle = [socket.create_connection(("127.0.0.1", open_guard.port)) for _ in range(200)]
+    for connection in idle:
+        connection.sendall(
+            b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        )
+    started = time.monotonic()
+    assert open_guard.ask(path="/health")[0] == 200
+    assert time.monotonic() - started < 0.5
+    for connection in idle:
+        connection.close()

@@ -1,0 +1,190 @@
+"""The house plan, as far as a test can see it: layers, heavy imports, no state in modules, a true map."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modules.paths import PROJECT
+
+MODULES = PROJECT / "modules"
+MAP = (MODULES / "README.md").read_text(encoding="utf-8")
+FILES = sorted(path for path in MODULES.rglob("*.py"))
+SIBLINGS = [{"engines", "library", "jobs"}, {"api", "ui", "front"}]
+HEAVY = {
+    "gradio": ("ui", "serve"),
+    "fastapi": ("api", "serve"),
+    "starlette": ("api", "serve"),
+    "uvicorn": ("serve",),
+    "xllamacpp": ("engines/llamacpp",),
+    "torch": (),
+    "transformers": (),
+    "accelerate": (),
+    "bitsandbytes": (),
+    "peft": (),
+    "huggingface_hub": (),
+}
+# Whoever talks to another machine is named here. http.client: llama.cpp's own Unix socket.
+OUTBOUND = {"httpx": (), "requests": (), "urllib.request": (), "http.client": ("engines/llamacpp/socket_client.py",)}
+VAGUE = ("Manager", "Helper", "Util", "Utils", "Handler", "Data", "Info", "Base")
+
+
+def layers() -> dict[str, int]:
+    """From the map's own table: `| 2 | engines/ library/ jobs |`."""
+    found: dict[str, int] = {}
+    for number, names in re.findall(r"^\| (\d) \| (.+?) \|$", MAP, re.MULTILINE):
+        for name in re.findall(r"`([a-z_]+)/?`", names):
+            found[name] = int(number)
+    return found
+
+
+def room(path: Path) -> str:
+    """The part of the house a file belongs to: its top folder, or its own name."""
+    return path.relative_to(MODULES).with_suffix("").parts[0]
+
+
+def imports(tree: ast.AST) -> list[str]:
+    """Every module that is imported, wherever in the file."""
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return names
+
+
+def upward(tree: ast.AST, own: str) -> list[str]:
+    """Imports of this file that do not run downward."""
+    table = layers()
+    wrong: list[str] = []
+    for name in imports(tree):
+        if not name.startswith("modules."):
+            continue
+        other = name.split(".")[1]
+        if other != own and (table[other] >= table[own] or any({own, other} <= group for group in SIBLINGS)):
+            wrong.append(f"{own} imports {name}")
+    return wrong
+
+
+def module_state(tree: ast.Module) -> list[str]:
+    """Names at module level that can be changed while the program runs."""
+    wrong: list[str] = []
+    for node in tree.body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.List | ast.Set | ast.ListComp | ast.SetComp | ast.DictComp) or (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Name)
+            and value.func.id in {"list", "dict", "set", "defaultdict", "deque", "OrderedDict", "Lock"}
+        ):
+            wrong.append(ast.unparse(node)[:80])
+        # A table in capitals is a constant, by its name; anything else that is a dict is state.
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(value, ast.Dict) and not all(isinstance(t, ast.Name) and t.id.isupper() for t in targets):
+            wrong.append(ast.unparse(node)[:80])
+    wrong += [f"global {', '.join(node.names)}" for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    return wrong
+
+
+def misplaced(tree: ast.AST, place: str, table: dict[str, tuple[str, ...]]) -> list[str]:
+    """Imports of restricted libraries from where they are not allowed."""
+    return [
+        f"{place} imports {name}"
+        for name in imports(tree)
+        for library, allowed in table.items()
+        if (name == library or name.startswith(library + ".")) and not place.startswith(allowed or ("-",))
+    ]
+
+
+def vague_names(tree: ast.AST) -> list[str]:
+    return [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name.endswith(VAGUE)]
+
+
+def parsed() -> list[tuple[Path, ast.Module]]:
+    return [
+        (path, ast.parse(path.read_text(encoding="utf-8")))
+        for path in FILES
+        if path.parent != MODULES or room(path) != "__init__"
+    ]
+
+
+def test_every_file_has_a_layer() -> None:
+    assert {room(path) for path in FILES} - {"__init__"} == set(layers())
+
+
+def test_imports_run_downward() -> None:
+    assert [line for path, tree in parsed() for line in upward(tree, room(path))] == []
+    assert upward(ast.parse("from modules.services.chat import ChatService"), "engines")
+    assert upward(ast.parse("import modules.library.headers"), "engines")
+
+
+def test_heavy_libraries_stay_in_their_rooms() -> None:
+    found = [line for path, tree in parsed() for line in misplaced(tree, path.relative_to(MODULES).as_posix(), HEAVY)]
+    assert found == []
+    assert misplaced(ast.parse("def f():\n    import torch.nn"), "services/x.py", HEAVY)
+
+
+def test_only_named_files_talk_to_others() -> None:
+    found = [
+        line for path, tree in parsed() for line in misplaced(tree, path.relative_to(MODULES).as_posix(), OUTBOUND)
+    ]
+    assert found == []
+    assert misplaced(ast.parse("import urllib.request"), "ui/x.py", OUTBOUND)
+
+
+def test_nothing_lives_in_a_module() -> None:
+    assert [f"{path.name}: {line}" for path, tree in parsed() for line in module_state(tree)] == []
+    for bad in ["cache = {}", "names = []", "x: list[int] = []", "def f():\n    global x\n    x = 1", "A = dict()"]:
+        assert module_state(ast.parse(bad)), bad
+
+
+def test_names_say_what_things_are() -> None:
+    assert [name for _, tree in parsed() for name in vague_names(tree)] == []
+    assert vague_names(ast.parse("class ChatManager: pass"))
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [path.name for path, tree in parsed() if not ast.get_docstring(tree) and tree.body] == []
+
+
+def test_the_map_lists_every_file() -> None:
+    files = [path for path in MODULES.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    expected = [path for path in files if path.name not in {"__init__.py", "README.md"}]
+    missing = [
+        path.relative_to(MODULES).as_posix()
+        for path in expected
+        if f"`{path.relative_to(MODULES).as_posix()}`" not in MAP
+    ]
+    assert missing == []
+    listed = re.findall(r"^\| `([a-z_/]+\.[a-z]+)`", MAP, re.MULTILINE)
+    assert [name for name in listed if not (MODULES / name).exists()] == []
+
+
+def test_every_requirement_has_its_reason() -> None:
+    names = re.findall(r"^([A-Za-z0-9._-]+)==", (PROJECT / "requirements.txt").read_text(), re.MULTILINE)
+    assert [name for name in names if f"`{name}`" not in MAP] == []
+
+
+def test_the_entry_is_short() -> None:
+    assert len((PROJECT / "webui.py").read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize("module", ["modules.app", "modules.cli"])
+def test_starting_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT
+    ).stdout.split()
+    assert set(loaded) & {*HEAVY, "pandas", "numpy"} == set()
+
+
+def test_no_file_is_exempt_from_the_checkers() -> None:
+    exempt = re.compile(r"^\s*#\s*(ruff: noqa|pyright: (basic|standard|ignore)|type: ignore)\b(?!\[)", re.MULTILINE)
+    bare = re.compile(r"#\s*(noqa|type: ignore|pyright: ignore)\s*($|[^:\[])", re.MULTILINE)
+    for path in [*FILES, PROJECT / "webui.py"]:
+        text = path.read_text(encoding="utf-8")
+        assert not exempt.search(text), path
+        assert not bare.search(text), path
