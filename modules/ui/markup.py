@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,9 +16,9 @@ import nh3
 from latex2mathml.converter import convert as latex_to_mathml
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.texmath import texmath_plugin
 from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
@@ -67,6 +68,7 @@ ATTRIBUTES = {
     "mover": {"accent"},
     "munder": {"accentunder"},
 }
+BRACKETS = MappingProxyType({"\\(": "\\)", "\\[": "\\]"})
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9 .%_-]{0,60}")
 
 
@@ -118,9 +120,9 @@ def parser() -> MarkdownIt:
     """Parsing keeps nothing between calls, so one serves every thread."""
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING})
     markdown.enable(["table", "strikethrough"])
-    markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, renderer=math_html)
-    markdown.use(texmath_plugin, delimiters="brackets")
-    for rule in ("math_inline", "math_inline_double", "math_block", "math_block_eqno", "math_single"):
+    markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False)
+    markdown.inline.ruler.before("escape", "math_brackets", find_bracket_math)
+    for rule in ("math_inline", "math_inline_double", "math_block", "math_brackets"):
         markdown.add_render_rule(rule, render_math)
     markdown.add_render_rule("fence", render_code)
     markdown.add_render_rule("code_block", render_code)
@@ -162,19 +164,35 @@ def highlighted(content: str, language: str) -> str | None:
 
 def render_math(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, _env: Environment) -> str:
     token = tokens[place]
-    return math_html(token.content, {"display_mode": token.type not in {"math_inline", "math_single"}})
+    if token.type == "math_block":
+        return f'<div class="formula">{formula_html(token.content, block=True)}</div>\n'
+    return formula_html(token.content, block=token.type == "math_inline_double" or token.markup == "\\[")
 
 
-def math_html(source: str, options: dict[str, Any]) -> str:
+def formula_html(source: str, *, block: bool) -> str:
     """MathML, which browsers draw themselves; a formula that cannot be read is shown as it was written."""
-    block = bool(options.get("display_mode"))
     try:
         if len(source) > LATEX_CHARS:
             raise ValueError(source)
-        formula = latex_to_mathml(source.strip(), display="block" if block else "inline")
+        return latex_to_mathml(source.strip(), display="block" if block else "inline")
     except Exception:  # noqa: BLE001 - the converter raises whatever a hostile formula makes it raise
-        formula = f"<code>{html.escape(source)}</code>"
-    return f'<div class="formula">{formula}</div>\n' if block else formula
+        return f"<code>{html.escape(source)}</code>"
+
+
+def find_bracket_math(state: StateInline, silent: bool) -> bool:
+    r"""The rule for \( .. \) and \[ .. \]; looks only so far ahead as a formula may be long, so it stays linear."""
+    opening = state.src[state.pos : state.pos + 2]
+    if opening not in BRACKETS:
+        return False
+    start = state.pos + 2
+    end = state.src.find(BRACKETS[opening], start, min(start + LATEX_CHARS, state.posMax))
+    if end <= start:
+        return False
+    if not silent:
+        token = state.push("math_brackets", "math", 0)
+        token.content, token.markup = state.src[start:end], opening
+    state.pos = end + 2
+    return True
 
 
 def render_image(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Environment) -> str:

@@ -1,0 +1,242 @@
+"""Conversations: nothing acknowledged is lost, nothing is overwritten."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from modules.errors import BadRequest, Conflict, NotFound
+from modules.paths import PROJECT
+from modules.storage.conversations import ConversationStore, title_from
+from modules.storage.database import Database
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ConversationStore:
+    return ConversationStore(Database.open(tmp_path / "parlor.db"))
+
+
+def finish(store: ConversationStore, message_id: str, text: str) -> None:
+    store.update_reply(message_id, content=text, reasoning="", state="complete")
+
+
+def test_tree(store: ConversationStore) -> None:
+    conversation = store.create("Tree")
+    asked, reply = store.append_turn(conversation.id, None, "one", "m", 0)
+    finish(store, reply.id, "first")
+    second = store.append_reply(conversation.id, asked.id, "m", 1)
+    finish(store, second.id, "second")
+    path = store.path(conversation.id)
+    assert [message.content for message in path] == ["one", "second"]
+    assert path[1].siblings == (reply.id, second.id)
+    third, follow = store.append_turn(conversation.id, second.id, "two", "m", 2)
+    finish(store, follow.id, "after")
+    store.select_version(conversation.id, reply.id, 3)
+    assert [message.content for message in store.path(conversation.id)] == ["one", "first"]
+    store.select_version(conversation.id, second.id, 4)
+    assert [message.content for message in store.path(conversation.id)] == ["one", "second", "two", "after"]
+    assert store.message(third.id).role == "user"
+    other_root, _ = store.append_turn(conversation.id, None, "one, edited", "m", 5)
+    assert store.path(conversation.id)[0].siblings == (asked.id, other_root.id)
+
+
+def test_stale_revision_changes_nothing(store: ConversationStore) -> None:
+    conversation = store.create("x")
+    store.append_turn(conversation.id, None, "one", "", 0)
+    before = store.path(conversation.id)
+    with pytest.raises(Conflict):
+        store.append_turn(conversation.id, None, "two", "", 0)
+    assert store.path(conversation.id) == before
+
+
+def test_eight_writers_one_winner_each_revision(store: ConversationStore) -> None:
+    conversation = store.create("race")
+    won: list[tuple[int, int]] = []
+
+    def write(name: int) -> None:
+        for _ in range(40):
+            revision = store.get(conversation.id).revision
+            try:
+                store.append_turn(conversation.id, None, f"{name}", "", revision)
+            except Conflict:
+                continue
+            won.append((revision, name))
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(revision for revision, _ in won) == list(range(len(won)))
+    assert store.get(conversation.id).revision == len(won)
+
+
+def test_delete_restore_purge(store: ConversationStore) -> None:
+    kept, gone = store.create("kept"), store.create("gone")
+    store.append_turn(gone.id, None, "secret words", "", 0)
+    store.delete(gone.id)
+    assert [one.id for one in store.newest()] == [kept.id]
+    assert store.search("secret") == []
+    for action in (store.get, store.path, store.delete):
+        with pytest.raises(NotFound):
+            action(gone.id)
+    assert store.restore(gone.id).title == "gone"
+    assert len(store.search("secret")) == 1
+    store.delete(gone.id)
+    assert store.purge(3600) == 0
+    time.sleep(0.01)
+    assert store.purge(0) == 1
+    with pytest.raises(NotFound):
+        store.restore(gone.id)
+
+
+def test_search(store: ConversationStore) -> None:
+    first = store.create("Rivers of Europe")
+    _, reply = store.append_turn(first.id, None, "Tell me about the Danube", "", 0)
+    store.update_reply(reply.id, content="It begins in the Black For", reasoning="", state="streaming")
+    assert store.search("black") == []
+    finish(store, reply.id, "It begins in the Black Forest, says Müller")
+    store.create("Cooking")
+    assert [hit.conversation.id for hit in store.search("danu")] == [first.id]
+    assert [hit.conversation.id for hit in store.search("black fore")] == [first.id]
+    assert "\x02Black\x03" in store.search("black")[0].snippet
+    assert [hit.conversation.id for hit in store.search("muller")] == [first.id]
+    assert [hit.conversation.id for hit in store.search("rivers")] == [first.id]
+    store.rename(first.id, "Streams")
+    assert store.search("rivers") == []
+    assert len(store.search("streams")) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"',
+        "'",
+        "*",
+        "a*",
+        "(",
+        ")",
+        "a AND",
+        "NOT",
+        "OR OR",
+        "NEAR(a b)",
+        "body:x",
+        "^a",
+        "-a",
+        "{a}",
+        "a\0b",
+        '""""',
+        "+",
+        "%_!",
+        "\\",
+        "🙂",
+    ],
+)
+def test_search_has_no_syntax(store: ConversationStore, words: str) -> None:
+    store.create("plain")
+    store.search(words)
+
+
+def test_search_without_the_index(store: ConversationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = store.create("Plain 100%")
+    monkeypatch.setattr(store._database, "has_search_index", False)
+    assert [hit.conversation.id for hit in store.search("plain 100%")] == [conversation.id]
+    assert store.search("plain_100") == []
+
+
+@pytest.mark.parametrize("title", ["", "   ", "x" * 201, "a\0b", "\ud800"], ids=ascii)
+def test_bad_titles(store: ConversationStore, title: str) -> None:
+    conversation = store.create("x")
+    with pytest.raises(BadRequest) as caught:
+        store.rename(conversation.id, title)
+    assert caught.value.field == "title"
+
+
+def test_text_is_kept_exactly(store: ConversationStore) -> None:
+    text = "né 👩‍👩‍👧 العربية \u202e \ufffd \r\n\t  trailing  "
+    conversation = store.create("x")
+    asked, reply = store.append_turn(conversation.id, None, text, "", 0)
+    assert store.message(asked.id).content == text
+    with pytest.raises(BadRequest):
+        store.append_turn(conversation.id, None, "half \ud83d", "", 1)
+    store.update_reply(reply.id, content="half \ud83d and \0", reasoning="", state="complete")
+    assert store.message(reply.id).content == "half ? and \ufffd"
+
+
+def test_messages_of_another_conversation(store: ConversationStore) -> None:
+    one, two = store.create("1"), store.create("2")
+    asked, _ = store.append_turn(one.id, None, "x", "", 0)
+    with pytest.raises(BadRequest):
+        store.append_turn(two.id, asked.id, "y", "", 0)
+    with pytest.raises(BadRequest):
+        store.select_version(two.id, asked.id, 0)
+    with pytest.raises(NotFound):
+        store.message("nothing")
+
+
+def test_interrupted_replies_keep_their_text(store: ConversationStore) -> None:
+    conversation = store.create("x")
+    _, reply = store.append_turn(conversation.id, None, "x", "", 0)
+    store.update_reply(reply.id, content="half", reasoning="", state="streaming")
+    assert store.interrupted() == 1
+    message = store.message(reply.id)
+    assert (message.state, message.content) == ("stopped", "half")
+    assert "ended" in message.error
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Hello", "Hello"),
+        ("\n\n  Hello \t there\nsecond line", "Hello there"),
+        ("", "New chat"),
+        ("   ", "New chat"),
+        ("word " * 30, "word word word word word word word word word…"),
+        ("x" * 100, "x" * 48 + "…"),
+    ],
+)
+def test_titles(text: str, title: str) -> None:
+    assert title_from(text) == title
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from modules.storage.conversations import ConversationStore
+from modules.storage.database import Database
+store = ConversationStore(Database.open(Path(sys.argv[1])))
+conversation = store.create("kill")
+revision, number = 0, 0
+while True:
+    asked, reply = store.append_turn(conversation.id, None, f"message {number} " + "x" * 500, "", revision)
+    print(asked.id, flush=True)
+    store.update_reply(reply.id, content="y" * 2000, reasoning="", state="streaming")
+    revision, number = revision + 1, number + 1
+"""
+
+
+def test_kill_loses_no_acknowledged_message(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    acknowledged: list[str] = []
+    chance = random.Random(7)
+    for _ in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        acknowledged.append(process.stdout.readline().strip())
+        time.sleep(chance.uniform(0, 0.15))
+        process.kill()
+        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
+        process.wait()
+        database = Database.open(path)
+        assert database.notices == ()
+        store = ConversationStore(database)
+        for message_id in acknowledged[-50:]:
+            assert store.message(message_id).content.startswith("message")
+        database.close()
+    assert len(acknowledged) > 50
