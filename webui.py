@@ -5,8 +5,7 @@ import sys
 
 def main() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - the one file an older Python may see
-        print("Parlor needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
-        return 1
+        sys.exit("Parlor needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
     from modules.bootstrap import ensure_environment, run_tests
 
     if sys.argv[1:2] == ["test"]:

@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
+import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -16,19 +18,25 @@ ENVIRONMENT = PROJECT / ".venv"
 LOCK = PROJECT / ".venv.lock"
 REQUIREMENTS = PROJECT / "requirements.txt"
 TEST_REQUIREMENTS = PROJECT / "tests" / "requirements.txt"
+# There while something is being made or installed; when it outlives that, what lies around it is half made.
+UNFINISHED = ENVIRONMENT / "parlor-unfinished"
 # Set for the program that is started again inside the environment, so that it can never start itself for ever.
 INSIDE = "PARLOR_INSIDE_ENVIRONMENT"
 OLDEST_PIP = (23, 3)
+LOCK_POLL_SECONDS = 0.2
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-LAST_LINES = 15
+MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
-PIN = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([^\s;#]+)\s*(?:;\s*sys_platform\s*(==|!=)\s*\"(\w+)\")?")
-NO_SPACE = ("No space left on device", "ENOSPC", "Errno 28", "not enough space")
+PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;#]+)\s*(?:;\s*(.+))?$")
+CONDITION = re.compile(r"^(sys_platform|platform_machine)\s*(==|!=)\s*(['\"])([^'\"]*)\3$")
+NO_SPACE = ("no space left on device", "errno 28", "not enough space")
 OFFLINE = (
-    "Temporary failure in name resolution",
-    "Failed to establish a new connection",
-    "ConnectionError",
-    "Max retries",
+    "name resolution",
+    "connectionerror",
+    "failed to establish",
+    "connection refused",
+    "unreachable",
+    "timed out",
 )
 
 
@@ -36,209 +44,225 @@ class SetUpError(Exception):
     """The environment cannot be made; the message is for a person."""
 
 
-def ensure_environment(arguments: Sequence[str]) -> None:
-    """Return at once where the requirements are met; otherwise go on in `.venv`, making it first if need be."""
-    if not unmet(REQUIREMENTS, installed_versions()):
-        return
+def ensure_environment(arguments: Sequence[str], files: Sequence[Path] = (REQUIREMENTS,)) -> None:
+    """Return at once where `files` are met; otherwise start `arguments` again in `.venv`, made first if need be.
+
+    Ends the process when that fails: a sentence on standard error and status 1, or 130 after Ctrl-C.
+    """
     try:
-        go_on_inside(arguments, [REQUIREMENTS])
+        missing = [name for file in files for name in unmet(file, versions_in(sys.path))]
+        if not missing:
+            os.environ.pop(INSIDE, None)
+            return
+        if os.environ.get(INSIDE) == str(ENVIRONMENT):
+            raise SetUpError(f".venv does not give this program what it needs: {', '.join(missing)}. Delete .venv.")
+        set_up(files)
     except SetUpError as error:
-        print(f"\n{error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"\n{error}")
+    except OSError as error:
+        sys.exit(f"\n{explained(str(error), f'Parlor cannot make .venv in {PROJECT}.', otherwise=f'{error}.')}")
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        sys.exit(130)
+    start_inside(arguments)
 
 
 def run_tests(arguments: Sequence[str]) -> int:
     """`webui.py test`: set up, then run the tests with what pytest is given; returns its exit status."""
-    missing = [file for file in (REQUIREMENTS, TEST_REQUIREMENTS) if unmet(file, installed_versions())]
-    if missing:
-        try:
-            go_on_inside([str(PROJECT / "webui.py"), "test", *arguments], [REQUIREMENTS, TEST_REQUIREMENTS])
-        except SetUpError as error:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
+    ensure_environment([str(PROJECT / "webui.py"), "test", *arguments], (REQUIREMENTS, TEST_REQUIREMENTS))
+    selected: tuple[str, ...] = ()
     if find_browser() is None:
-        print("The browser tests need Chromium or Chrome; on Debian: apt-get install chromium", file=sys.stderr)
+        say("No Chromium or Chrome was found. On Debian: apt-get install chromium; or name one in PARLOR_TEST_BROWSER.")
         if os.environ.get("CI") == "true":
             return 1
-        arguments = [*arguments, "-m", "not browser"]
-    command = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", ".", *arguments]
-    return subprocess.call(command if has_paths(arguments) else [*command, "tests"], cwd=PROJECT)
+        selected = ("-m", "not browser")
+    # PROJECT is the folder it runs in, so a path among the arguments is one from there.
+    pytest = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT)]
+    status = wait_for([*pytest, *selected, *arguments])
+    if selected:
+        say("The browser tests were left out: there is no Chromium or Chrome.")
+    return status
 
 
 def find_browser() -> "str | None":
     """An installed Chromium or Chrome; PARLOR_TEST_BROWSER names another."""
     named = os.environ.get("PARLOR_TEST_BROWSER")
-    candidates = [named] if named else [*BROWSERS, "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"]
+    candidates = [named] if named else [*BROWSERS, MAC_BROWSER]
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
-def go_on_inside(arguments: Sequence[str], files: Sequence[Path]) -> None:
-    """Start this program again in the environment; does not return."""
-    python = environment_python()
-    if os.environ.get(INSIDE) == str(ENVIRONMENT):
-        names = ", ".join(name for file in files for name in unmet(file, installed_versions()))
-        raise SetUpError(f"The packages were installed, but these are not at the pinned version: {names}.")
-    if any(not is_complete(file) for file in files):
-        with locked():
-            for file in files:
-                if not is_complete(file):
-                    install(file)
+def set_up(files: Sequence[Path]) -> None:
+    """Bring `.venv` to hold what the files pin. One process does it at a time; another waits and finds it done."""
+    if all(is_complete(file) for file in files):
+        return
+    with locked():
+        for file in files:
+            if not is_complete(file):
+                install(file)
+
+
+def start_inside(arguments: Sequence[str]) -> None:
+    """Start the program again in the environment; does not return."""
     os.environ[INSIDE] = str(ENVIRONMENT)
-    command = [str(python), *arguments]
+    command = [str(environment_python()), *arguments]
     if os.name == "nt":
-        sys.exit(subprocess.call(command))
+        sys.exit(wait_for(command, folder=None))
+    sys.stdout.flush()
     os.execv(command[0], command)
+
+
+def wait_for(command: Sequence[str], folder: "Path | None" = PROJECT) -> int:
+    """The exit status of a command. Ctrl-C reaches it too, so its own way of ending is waited for."""
+    process = subprocess.Popen(list(command), cwd=folder)
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
+
+
+# The environment
 
 
 def is_complete(file: Path) -> bool:
     """Whether the environment was finished for just these requirements, and still holds them."""
-    stamp = stamp_of(file)
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint(file):
+    stamp, found = stamp_of(file), look_inside()
+    if found is None or UNFINISHED.exists() or not stamp.is_file():
         return False
-    return not unmet(file, versions_in([environment_packages()]))
+    version, packages = found
+    return stamp.read_bytes() == fingerprint(file, version) and not unmet(file, versions_in([packages]))
 
 
 def install(file: Path) -> None:
-    """Make the environment when it is missing or half made, install into it, and stamp it last."""
-    if not environment_python().is_file() or not stamp_of(REQUIREMENTS).is_file():
+    """Install what a file pins, and stamp it last.
+
+    What a killed set-up left is made anew; older packages, and an environment that someone else made, are kept
+    and added to.
+    """
+    found = look_inside()
+    if found is None or UNFINISHED.exists():
         make_environment()
-    python = str(environment_python())
-    if file == REQUIREMENTS:
-        print("Parlor installs its packages into .venv, which happens once and takes some minutes.")
-        print("On Linux the ordinary torch brings its CUDA parts, several GB; README.md says how to get the small one.")
-    run_pip([python, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", "-r", str(file)])
+        found = look_inside()
+    if found is None:
+        raise SetUpError(f"The Python in .venv does not start: {environment_python()}. Delete .venv, then start again.")
+    version, packages = found
+    versions = versions_in([packages])
+    say("Parlor installs its packages into .venv. This happens once, and takes some minutes.")
+    if sys.platform == "linux" and "torch" in unmet(file, versions):
+        say("The usual torch for Linux is the CUDA build, several GB; README.md tells how to get the small CPU build.")
+    UNFINISHED.touch()
+    # Older ones resolve slowly and do not know today's wheels.
+    if tuple(int(part) for part in re.findall(r"\d+", versions.get("pip", "0"))[:2]) < OLDEST_PIP:
+        run_pip("install", "--upgrade", "--quiet", "--disable-pip-version-check", "pip")
+    run_pip("install", "--no-compile", "--disable-pip-version-check", "-r", str(file))
     # Importing the page takes twice as long from sources that were never compiled.
-    print("Preparing the packages ...", flush=True)
-    subprocess.call(
-        [python, "-m", "compileall", "-q", "-j", "0", str(environment_packages())], stdout=subprocess.DEVNULL
-    )
+    say("Preparing the packages ...")
+    python = str(environment_python())
+    quiet = subprocess.DEVNULL
+    subprocess.call([python, "-m", "compileall", "-q", "-j", "0", str(packages)], stdout=quiet, stderr=quiet)
+    still_missing = unmet(file, versions_in([packages]))
+    if still_missing:
+        UNFINISHED.unlink()
+        names = ", ".join(still_missing)
+        raise SetUpError(f"After installing, these are not as pinned: {names}. Delete .venv, then start again.")
     temporary = stamp_of(file).with_suffix(".new")
-    temporary.write_text(fingerprint(file), encoding="utf-8")
+    temporary.write_bytes(fingerprint(file, version))
     temporary.replace(stamp_of(file))
+    UNFINISHED.unlink()
 
 
 def make_environment() -> None:
-    if ENVIRONMENT.exists():
-        shutil.rmtree(ENVIRONMENT)
-    print("Making .venv ...", flush=True)
-    made = subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], capture_output=True, text=True, check=False)
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        raise SetUpError(
+            f"This Python cannot make an environment. On Debian: apt-get install {package} (or python3-venv)."
+        )
+    say("Making .venv ...")
+    ENVIRONMENT.mkdir(exist_ok=True)
+    UNFINISHED.touch()
+    for left_over in ENVIRONMENT.iterdir():
+        if left_over.is_dir() and not left_over.is_symlink():
+            shutil.rmtree(left_over)
+        elif left_over != UNFINISHED:
+            left_over.unlink()
+    # The Python that runs may be the one in .venv that was just removed.
+    base = str(sys._base_executable)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    command = [base, "-m", "venv", str(ENVIRONMENT)]
+    made = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if made.returncode != 0:
         output = made.stdout + made.stderr
-        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-        if "ensurepip" in output or "No module named venv" in output:
-            package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-            raise SetUpError(
-                f"Python's venv is missing. On Debian: apt install {package} (or python3-venv); then start again."
-            )
-        raise SetUpError(explained(output, "The environment .venv could not be made."))
-    upgrade_old_pip()
+        raise SetUpError(f"{output}\n{explained(output, 'The environment .venv could not be made.')}")
 
 
-def upgrade_old_pip() -> None:
-    """Old bundled ones resolve slowly and do not know today's wheels."""
-    version = versions_in([environment_packages()]).get("pip", "0")
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if numbers < OLDEST_PIP:
-        run_pip([str(environment_python()), "-m", "pip", "install", "--upgrade", "--quiet", "pip"])
-
-
-def run_pip(command: Sequence[str]) -> None:
-    """pip's own progress goes to the terminal; its last lines are kept to explain a failure."""
-    process = subprocess.Popen(list(command), stdout=None, stderr=subprocess.PIPE, text=True)
+def run_pip(*arguments: str) -> None:
+    """pip's own lines go to the terminal; what it complained of explains a failure."""
+    process = subprocess.Popen(
+        [str(environment_python()), "-m", "pip", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        # It shares the lock's file, so that a pip whose Parlor was killed still keeps others out.
+        close_fds=os.name == "nt",
+    )
     assert process.stderr is not None
-    errors: list[str] = []
+    complaints: list[str] = []
     for line in process.stderr:
         sys.stderr.write(line)
-        errors = [*errors, line][-LAST_LINES:]
+        complaints.append(line)
     if process.wait() != 0:
-        raise SetUpError(explained("".join(errors), "The packages could not be installed."))
+        # It ended by itself, so what was there before is whole.
+        UNFINISHED.unlink()
+        raise SetUpError(explained("".join(complaints), "Parlor could not install its packages."))
 
 
-def explained(output: str, what: str) -> str:
-    """One sentence on the likely cause, then the last lines of what was said."""
-    if any(mark in output for mark in NO_SPACE):
+def explained(output: str, what: str, otherwise: str = "The lines above say why.") -> str:
+    """What went wrong, the cause that `output` tells of, and what to do."""
+    said = output.lower()
+    if any(mark in said for mark in NO_SPACE):
         cause = "The disk is full. Free some space: the CPU build needs about 3 GB, the CUDA build about 9 GB."
-    elif any(mark in output for mark in OFFLINE):
-        cause = "Parlor could not reach the package index. Is there a network connection?"
+    elif any(mark in said for mark in OFFLINE):
+        cause = "They could not be downloaded. Is there a network connection?"
+    elif "no matching distribution" in said:
+        python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+        cause = f"The package index has none for {python} on this machine, or could not be reached."
     else:
-        cause = "The lines above say why."
+        cause = otherwise
     return f"{what} {cause} Then start again: what is done already is kept."
 
 
-@contextlib.contextmanager
-def locked() -> Generator[None, None, None]:
-    """Only one process sets up at a time; a second one waits and then finds everything done."""
-    with LOCK.open("a") as file:
-        if not try_lock(file.fileno()):
-            print("Another Parlor is setting up; waiting for it ...", flush=True)
-            wait_for_lock(file.fileno())
-        yield
-
-
-def installed_versions() -> "dict[str, str]":
-    """Of the running interpreter, by normalised name."""
-    return versions_in([Path(folder) for folder in sys.path if folder])
-
-
-def versions_in(folders: Sequence[Path]) -> "dict[str, str]":
-    """One look at each folder's names: asking importlib for each package would scan them again and again."""
-    versions: dict[str, str] = {}
-    for folder in folders:
-        try:
-            names = os.listdir(folder)  # noqa: PTH208 - names alone are needed, and fast
-        except OSError:
-            continue
-        for name in names:
-            if name.endswith(".dist-info"):
-                project, _, version = name[: -len(".dist-info")].rpartition("-")
-                versions.setdefault(normalised(project), version)
-    return versions
-
-
-def unmet(file: Path, versions: "dict[str, str]") -> "list[str]":
-    """The pins of a requirements file that are not installed at just that version (a local build suffix is fine)."""
-    return [
-        name
-        for name, pinned in pins(file)
-        if (found := versions.get(normalised(name))) is None or found.partition("+")[0] != pinned
-    ]
-
-
-def pins(file: Path) -> "Iterator[tuple[str, str]]":
-    for line in file.read_text(encoding="utf-8").splitlines():
-        match = PIN.match(line)
-        if match is None:
-            continue
-        name, version, comparison, platform = match.groups()
-        if comparison is None or (sys.platform == platform) == (comparison == "=="):
-            yield name, version
-
-
-def normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def fingerprint(file: Path) -> str:
-    content = file.read_bytes() + sys.version.encode()
-    return hashlib.sha256(content).hexdigest()
-
-
-def stamp_of(file: Path) -> Path:
-    return ENVIRONMENT / f"parlor-{file.parent.name if file != REQUIREMENTS else 'program'}.stamp"
+def look_inside() -> "tuple[str, Path] | None":
+    """(Python's version, the folder of its packages) of the environment; None when it is missing or broken."""
+    python = environment_python()
+    if not python.is_file():
+        return None
+    code = "import platform, sysconfig; print(platform.python_version()); print(sysconfig.get_path('purelib'))"
+    try:
+        asked = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    version, _, packages = asked.stdout.strip().partition("\n")
+    return (version, Path(packages)) if asked.returncode == 0 and Path(packages).is_dir() else None
 
 
 def environment_python() -> Path:
     return ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def environment_packages() -> Path:
-    scheme = "nt" if os.name == "nt" else "posix_prefix"
-    paths = sysconfig.get_paths(scheme, {"base": str(ENVIRONMENT), "platbase": str(ENVIRONMENT)})
-    return Path(paths["purelib"])
+def stamp_of(file: Path) -> Path:
+    return ENVIRONMENT / ("parlor-tests.stamp" if file == TEST_REQUIREMENTS else "parlor-program.stamp")
 
 
-def has_paths(arguments: Sequence[str]) -> bool:
-    return any(not argument.startswith("-") and (PROJECT / argument.split("::")[0]).exists() for argument in arguments)
+def fingerprint(file: Path, python_version: str) -> bytes:
+    return hashlib.sha256(file.read_bytes() + python_version.encode()).hexdigest().encode()
+
+
+@contextlib.contextmanager
+def locked() -> "Generator[None, None, None]":
+    with LOCK.open("a") as file:
+        os.set_inheritable(file.fileno(), True)
+        if not try_lock(file.fileno()):
+            say("Another Parlor is setting up; waiting for it ...")
+            while not try_lock(file.fileno()):
+                time.sleep(LOCK_POLL_SECONDS)
+        yield
 
 
 if sys.platform == "win32":
@@ -251,18 +275,62 @@ if sys.platform == "win32":
             return False
         return True
 
-    def wait_for_lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-
 else:
     import fcntl
 
     def try_lock(handle: int) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
         return True
 
-    def wait_for_lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+
+# What is pinned and what is there
+
+
+def unmet(file: Path, versions: "dict[str, str]") -> "list[str]":
+    """The pins of a requirements file that are not installed at just that version (a local build suffix is fine)."""
+    return [name for name, pinned in pins(file) if versions.get(normalised(name), "").partition("+")[0] != pinned]
+
+
+def pins(file: Path) -> "Iterator[tuple[str, str]]":
+    """(name, version) of the lines that are meant for this machine."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        match = PIN.match(text)
+        if match is None:
+            raise SetUpError(f"{file.name}: {text!r} must be name==version, perhaps with a condition after ';'.")
+        name, version, conditions = match.groups()
+        if conditions is None or all(holds(part.strip(), file) for part in conditions.split(" and ")):
+            yield name, version
+
+
+def holds(condition: str, file: Path) -> bool:
+    match = CONDITION.match(condition)
+    if match is None:
+        raise SetUpError(f"{file.name}: {condition!r} must compare sys_platform or platform_machine by == or !=.")
+    fact = sys.platform if match.group(1) == "sys_platform" else platform.machine()
+    return (fact == match.group(4)) == (match.group(2) == "==")
+
+
+def versions_in(folders: "Sequence[str | Path]") -> "dict[str, str]":
+    """By normalised name. One look at each folder's names: asking importlib per package scans them every time."""
+    versions: dict[str, str] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if entry.name.endswith(".dist-info"):
+                    project, _, version = entry.name[: -len(".dist-info")].rpartition("-")
+                    versions.setdefault(normalised(project), version)
+    return versions
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

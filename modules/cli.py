@@ -46,9 +46,9 @@ def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> i
 
 def access_rules(settings: Settings) -> AccessRules:
     """What was set; a share link without a password or key gets ones made now."""
-    auth = parse_auth(settings.auth.get_secret_value()) if settings.auth else None
-    api_key = check_secret("--api-key", settings.api_key.get_secret_value()) if settings.api_key else None
-    admin_key = check_secret("--admin-key", settings.admin_key.get_secret_value()) if settings.admin_key else None
+    auth = parse_auth(settings.auth.get_secret_value()) if settings.auth is not None else None
+    api_key = check_secret("--api-key", settings.api_key.get_secret_value()) if settings.api_key is not None else None
+    admin_key = check_secret("--admin-key", settings.admin_key.get_secret_value()) if settings.admin_key is not None else None
     if settings.share:
         auth = auth or (SHARE_USER, secrets.token_urlsafe(12))
         api_key = api_key or secrets.token_urlsafe(24)

@@ -1,0 +1,83 @@
+"""Settings: defaults < file < environment < flags, and every mistake names its flag."""
+
+from pathlib import Path
+
+import pytest
+
+from modules.errors import StartError
+from modules.settings import Settings, load_settings, make_parser
+
+
+def test_order(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("port: 1111\nslots: 2\nhost: 127.0.0.2\n")
+    settings, notices = load_settings(
+        ["--settings", str(file), "--host", "localhost"], {"PARLOR_SLOTS": "3", "PARLOR_HOST": "x", "OTHER": "y"}
+    )
+    assert (settings.port, settings.slots, settings.host, settings.threads) == (1111, 3, "localhost", 0)
+    assert notices == []
+
+
+def test_the_data_folders_own_file(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("model: echo\nui: false\n")
+    settings, _ = load_settings(["--data", str(tmp_path)], {})
+    assert (settings.model, settings.ui) == ("echo", False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["--port", "70000"], "--port"),
+        (["--port", "x"], "--port"),
+        (["--slots", "-1"], "--slots"),
+        (["--slots", "65"], "--slots"),
+        (["--context-length", "1e9"], "--context-length"),
+        (["--engine", "magic"], "--engine"),
+        (["--gpu-layers", "-2"], "--gpu-layers"),
+    ],
+)
+def test_wrong_values(arguments: list[str], flag: str) -> None:
+    with pytest.raises(StartError, match=flag):
+        load_settings(arguments, {})
+
+
+DAMAGED = [
+    "port: [1", "{", "\t- x", "port: !!python/object/apply:os.system ['true']", "just text", "- a\n- b", "a: &a [*a]", "\x00",
+    "port: 1\nport: {", "%YAML 9\n---", "? !!binary x", "port: 'x", "&", "@x", "`x", "port: >", "- - - -", "!!map [1]", "x: *nothing", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
+def test_damaged_files_are_left_alone(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_bytes(content.encode("utf-8", "surrogatepass"))
+    before = file.read_bytes()
+    settings, notices = load_settings(["--data", str(tmp_path)], {})
+    assert settings.port == 7860
+    assert file.read_bytes() == before
+    assert content == "port: >" or "settings.yaml" in notices[0]
+
+
+def test_the_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("port: 1\nslots: 2\nhost: [x\n")
+    _, notices = load_settings(["--data", str(tmp_path)], {})
+    assert "line" in notices[0]
+
+
+def test_one_wrong_value_does_not_spoil_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("port: 99999\nslots: 2\nunknown: 1\n")
+    settings, notices = load_settings(["--data", str(tmp_path)], {})
+    assert (settings.port, settings.slots) == (7860, 2)
+    assert len(notices) == 2
+
+
+def test_every_setting_has_a_flag_and_a_meaning() -> None:
+    text = make_parser().format_help()
+    for name, field in Settings.model_fields.items():
+        assert "--" + name.replace("_", "-") in text
+        assert field.description
+
+
+def test_secrets_do_not_print() -> None:
+    settings, _ = load_settings(["--api-key", "canary", "--auth", "a:canary", "--admin-key", "canary"], {})
+    assert "canary" not in repr(settings) + str(settings)
