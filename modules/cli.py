@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from pydantic import SecretStr
+
 from modules.errors import NotFound, ParlorError, StartError
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
 from modules.library.library import Library
@@ -46,13 +48,19 @@ def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> i
 
 def access_rules(settings: Settings) -> AccessRules:
     """What was set; a share link without a password or key gets ones made now."""
-    auth = parse_auth(settings.auth.get_secret_value()) if settings.auth is not None else None
-    api_key = check_secret("--api-key", settings.api_key.get_secret_value()) if settings.api_key is not None else None
-    admin_key = check_secret("--admin-key", settings.admin_key.get_secret_value()) if settings.admin_key is not None else None
+    auth, api_key, admin_key = (secret_of(field) for field in (settings.auth, settings.api_key, settings.admin_key))
+    login = parse_auth(auth) if auth is not None else None
+    api_key = check_secret("--api-key", api_key) if api_key is not None else None
+    admin_key = check_secret("--admin-key", admin_key) if admin_key is not None else None
     if settings.share:
-        auth = auth or (SHARE_USER, secrets.token_urlsafe(12))
+        login = login or (SHARE_USER, secrets.token_urlsafe(12))
         api_key = api_key or secrets.token_urlsafe(24)
-    return AccessRules(auth, api_key, admin_key, sharing=settings.share)
+    return AccessRules(login, api_key, admin_key, sharing=settings.share)
+
+
+def secret_of(field: SecretStr | None) -> str | None:
+    """An empty one is kept: it is a mistake to be named, never `off`."""
+    return field.get_secret_value() if field is not None else None
 
 
 def check_model(settings: Settings) -> None:

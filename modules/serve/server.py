@@ -95,7 +95,7 @@ class Program:
             self._app = build_app(self._settings, self._notices)
             for notice in self._app.notices:
                 say(f"Notice: {notice}", sys.stderr)
-            self._start_model(self._app)
+            self._start_download(self._app)
             from modules.serve.web import build_api, build_page_app
 
             api = build_api(self._app)
@@ -108,6 +108,7 @@ class Program:
                 self._in_loop(lambda: self._dispatcher.serve_page(page))
             self._in_loop(self._dispatcher.declare_ready)
             say(f"Parlor is ready: {self.url}")
+            self._start_model(self._app)
             if self._settings.share:
                 self._open_share()
         except ParlorError as error:
@@ -117,16 +118,17 @@ class Program:
             self._stop(1)
             raise
 
-    def _start_model(self, app: App) -> None:
-        """Fetch and load what --model names, while the page is still being built."""
-        name = self._settings.model
-        if name is None:
-            return
-        if name == "starter" and not app.models.starter().present:
+    def _start_download(self, app: App) -> None:
+        """The network's work can go on while the page is being built."""
+        if self._settings.model == "starter" and not app.models.starter().present:
             job = app.models.fetch_starter()
             threading.Thread(target=follow_download, args=(app, job.id), name="first download", daemon=True).start()
-            return
-        threading.Thread(target=load_first, args=(app, name), name="first load", daemon=True).start()
+
+    def _start_model(self, app: App) -> None:
+        """Only now: loading takes every core, and the page is wanted first. A request loads the model anyway."""
+        name = self._settings.model
+        if name is not None and app.models.starter().job is None:
+            threading.Thread(target=load_first, args=(app, name), name="first load", daemon=True).start()
 
     def _open_share(self) -> None:
         assert self._app is not None

@@ -10,8 +10,9 @@ MIB = 1024 * 1024
 DEFAULT_CONTEXT = 8192
 MINIMUM_CONTEXT = 512
 SLOTS = 4
-# Prompt processing measured with the prebuilt CPU library on a 2-core AMD EPYC: about 45 GFLOP/s per core.
-FLOPS_PER_CORE = 40e9
+# Half of what the prebuilt CPU library was measured to do per core on an AMD EPYC (about 45 GFLOP/s): deep in a
+# long context attention costs as much as the weights do, and a batch must stay short there too.
+FLOPS_PER_CORE = 22e9
 BATCH_SECONDS = 0.4
 GPU_BATCH = 2048
 

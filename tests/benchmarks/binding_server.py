@@ -1,0 +1,37 @@
+"""The reference: the llama.cpp binding's own HTTP server, with the settings our engine chooses for this machine.
+
+usage: python -m tests.benchmarks.binding_server GGUF   (prints its address)
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import xllamacpp
+
+from modules.engines.llamacpp.kind import LlamaCppOptions
+from modules.engines.llamacpp.plan import make_plan
+from modules.library.library import Library
+
+path = Path(sys.argv[1])
+model = next(model for model in Library(path.parent).models() if model.path == path)
+plan = make_plan(
+    model,
+    LlamaCppOptions(),
+    available_bytes=psutil.virtual_memory().available,
+    cores=psutil.cpu_count(logical=False) or 1,
+    on_gpu=False,
+)
+parameters = xllamacpp.CommonParams()
+parameters.model.path = str(path)
+parameters.n_ctx = plan.context_tokens * plan.slots
+parameters.n_parallel = plan.slots
+parameters.n_batch = parameters.n_ubatch = plan.batch_tokens
+parameters.cache_ram_mib = plan.prompt_cache_mib
+parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = plan.threads
+parameters.verbosity = 0
+parameters.fit_params = False
+server = xllamacpp.Server(parameters)
+print(server.listening_address, flush=True)
+signal.pause()
