@@ -5,13 +5,14 @@ import binascii
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from modules.errors import StartError
 from modules.front.asgi import Refused, Scope, header
 from modules.front.sessions import Sessions, cookie_value
 
 Area = Literal["health", "login", "api", "control", "page"]
+Kind = Literal["open", "page", "api", "admin"]
 UNAUTHORIZED = "A valid key or a signed-in session is needed."
 
 
@@ -23,6 +24,14 @@ class AccessRules:
     api_key: str | None = None
     admin_key: str | None = None
     sharing: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises StartError for a secret that is empty: a mistake, which must never mean `none`."""
+        for flag, key in (("--api-key", self.api_key), ("--admin-key", self.admin_key)):
+            if key is not None:
+                check_secret(flag, key)
+        if self.auth is not None:
+            parse_auth(":".join(self.auth))
 
     @property
     def page_is_open(self) -> bool:
@@ -43,6 +52,24 @@ class AccessRules:
         return self.api_key is not None and equal(secret, self.api_key)
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Who is asking: `page` by a session, `api` and `admin` by their secrets, `open` where nothing was asked."""
+
+    kind: Kind
+    session_id: str | None = None
+
+
+class GuessLimit(Protocol):
+    """Counts wrong guesses at a password that a person chose."""
+
+    def check(self) -> None:
+        """Raises Refused 429 after too many."""
+        ...
+
+    def note_failure(self) -> None: ...
+
+
 def area_of(path: str) -> Area:
     """By the path as it came; `path` has no dot segments and no backslash."""
     if path == "/health":
@@ -56,43 +83,55 @@ def area_of(path: str) -> Area:
     return "page"
 
 
-def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Sessions) -> None:
+def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Sessions, guesses: GuessLimit) -> Identity:
     """Raises Refused 401, always with the same words for the same area."""
-    if area in {"health", "login"} or (area == "page" and rules.page_is_open) or (area == "api" and rules.api_is_open):
-        return
-    if sessions.session_id(cookie_value(header(scope, b"cookie"))) is not None:
-        return
+    if area in {"health", "login"}:
+        return Identity("open")
+    session_id = sessions.session_id(cookie_value(header(scope, b"cookie")))
+    if session_id is not None:
+        return Identity("page", session_id)
     if area == "page":
+        if rules.page_is_open:
+            return Identity("open")
         raise Refused(401, "Sign in first.", "not_signed_in")
-    keys = [rules.admin_key] if area == "control" else [rules.api_key, rules.admin_key]
-    if has_key(scope, [key for key in keys if key is not None]):
-        return
-    if area == "api" and rules.auth is not None and has_password(scope, rules.auth):
-        return
+    if has_key(scope, rules.admin_key):
+        return Identity("admin")
+    if area == "api":
+        if rules.api_is_open:
+            return Identity("open")
+        if has_key(scope, rules.api_key) or has_password(scope, rules, guesses):
+            return Identity("api")
     hint = " Start with --admin-key to give a program access to /control." if area == "control" else ""
     raise Refused(401, UNAUTHORIZED + hint, "invalid_api_key", ((b"www-authenticate", b"Bearer"),))
 
 
-def has_key(scope: Scope, keys: list[str]) -> bool:
+def has_key(scope: Scope, key: str | None) -> bool:
+    if key is None:
+        return False
     scheme, _, bearer = header(scope, b"authorization").partition(" ")
     given = [bearer if scheme.lower() == "bearer" else "", header(scope, b"x-api-key")]
-    return True in [equal(one, key) for one in given for key in keys]
+    return True in [equal(one, key) for one in given]
 
 
-def has_password(scope: Scope, auth: tuple[str, str]) -> bool:
+def has_password(scope: Scope, rules: AccessRules, guesses: GuessLimit) -> bool:
+    """By HTTP Basic, for programs where there is a password but no key."""
     scheme, _, encoded = header(scope, b"authorization").partition(" ")
-    if scheme.lower() != "basic":
+    if scheme.lower() != "basic" or rules.auth is None or rules.api_key is not None:
         return False
+    guesses.check()
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return False
-    return bool(equal(user, auth[0]) & equal(password, auth[1]))
+    if rules.accepts_login(user, password):
+        return True
+    guesses.note_failure()
+    return False
 
 
 def equal(given: str, secret: str) -> bool:
     """In a time that tells nothing of where they differ."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
 def check_exposure(host: str, rules: AccessRules) -> None:
@@ -121,6 +160,6 @@ def check_secret(flag: str, value: str) -> str:
 
 def parse_auth(value: str) -> tuple[str, str]:
     user, separator, password = value.partition(":")
-    if not separator or not user.strip() or not password.strip():
-        raise StartError("--auth needs USER:PASSWORD, neither of them empty.")
+    if not separator or not user.strip() or not password.strip() or not value.isprintable():
+        raise StartError("--auth needs USER:PASSWORD, neither of them empty, without control characters.")
     return user, password

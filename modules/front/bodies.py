@@ -1,18 +1,61 @@
 """Bodies are bounded before anyone parses them: size, time, and the depth of JSON."""
 
 import asyncio
-import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import accumulate
 
 from modules.front.asgi import Message, Receive, Refused, Scope, header
 from modules.limits import LIMITS
 
-STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+UPLOAD_PATH = "/gradio_api/upload"
 UPLOAD_BYTES = 100 * 1024 * 1024
+UPLOAD_SECONDS = 600.0
+DRAIN_BYTES = 32 * 1024 * 1024
+DRAIN_SECONDS = 2.0
+FORM_KINDS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+# Opening brackets count up, closing ones down (255 is -1 as a signed byte).
+STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))
+NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+class Incoming:
+    """A request's messages, and whether its body has ended."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Throw away the rest. A client that is cut off while it sends never sees why it was refused."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._ended and size < DRAIN_BYTES:
+                    size += len((await self.receive()).get("body", b""))
+
+
+def body_kind(scope: Scope) -> str:
+    """The content type without its parameters, in lower case."""
+    return header(scope, b"content-type").partition(";")[0].strip().lower()
+
+
+def has_body(scope: Scope) -> bool:
+    return header(scope, b"content-length") not in {"", "0"} or bool(header(scope, b"transfer-encoding"))
+
+
+def is_upload(scope: Scope) -> bool:
+    return scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data"
 
 
 def byte_limit(scope: Scope) -> int:
-    return UPLOAD_BYTES if scope["path"].startswith("/gradio_api/upload") else LIMITS.body_bytes
+    return UPLOAD_BYTES if is_upload(scope) else LIMITS.body_bytes
 
 
 def check_declared_length(scope: Scope, limit: int) -> None:
@@ -26,16 +69,12 @@ def check_declared_length(scope: Scope, limit: int) -> None:
         raise too_large(limit)
 
 
-def too_large(limit: int) -> Refused:
-    return Refused(413, f"The body is larger than {limit // 2**20} MiB, which is the limit.", "body_too_large")
-
-
-async def read_json_body(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises Refused when it is too large, too slow or too deeply nested."""
+async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body. Raises Refused when it is larger than `limit` bytes, or slower than `seconds`."""
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(LIMITS.body_seconds):
+        async with asyncio.timeout(seconds):
             more = True
             while more:
                 message = await receive()
@@ -48,25 +87,27 @@ async def read_json_body(receive: Receive, limit: int) -> bytes:
                 parts.append(part)
                 more = message.get("more_body", False)
     except TimeoutError as error:
-        raise Refused(408, f"The body did not arrive within {LIMITS.body_seconds:g} seconds.") from error
-    body = b"".join(parts)
+        raise too_slow(seconds) from error
+    return b"".join(parts)
+
+
+def check_depth(body: bytes) -> None:
     if is_too_deep(body):
         raise Refused(
             400, f"The JSON is nested deeper than {LIMITS.json_depth} levels, which is the limit.", "too_deep"
         )
-    return body
 
 
 def is_too_deep(body: bytes) -> bool:
-    """Linear in the body's length; brackets inside strings do not count."""
+    """Linear in time and memory; brackets inside strings do not count.
+
+    What stands outside strings are the even pieces between quotes, once escapes are gone.
+    """
     if body.count(b"[") + body.count(b"{") <= LIMITS.json_depth:
         return False
-    depth = 0
-    for bracket in STRINGS.sub(b"", body).translate(None, NOT_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > LIMITS.json_depth:
-            return True
-    return False
+    outside = b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    steps = outside.translate(STEPS, NOT_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > LIMITS.json_depth
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
@@ -83,14 +124,36 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def capped(receive: Receive, limit: int) -> Receive:
-    """For bodies that are streamed on, such as uploads: too much reads as a client that left."""
+def streamed(receive: Receive, limit: int, seconds: float, refuse: Callable[[Refused], Awaitable[None]]) -> Receive:
+    """A body that is passed on as it comes. Past a limit the client is told, and the application sees it leave."""
+    deadline = time.monotonic() + seconds
     size = 0
+    whole = False
 
-    async def count() -> Message:
-        nonlocal size
-        message = await receive()
+    async def pass_on() -> Message:
+        nonlocal size, whole
+        if whole:
+            return await receive()
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                message = await receive()
+        except TimeoutError:
+            await refuse(too_slow(seconds))
+            return {"type": "http.disconnect"}
         size += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if size > limit else message
+        if size > limit:
+            await refuse(too_large(limit))
+            return {"type": "http.disconnect"}
+        whole = not message.get("more_body", False)
+        return message
 
-    return count
+    return pass_on
+
+
+def too_large(limit: int) -> Refused:
+    size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
+    return Refused(413, f"The body is larger than {size}, which is the limit.", "body_too_large")
+
+
+def too_slow(seconds: float) -> Refused:
+    return Refused(408, f"The body did not arrive within {seconds:g} seconds, which is the limit.", "body_too_slow")

@@ -2,28 +2,51 @@
 
 import posixpath
 
-from modules.front.access import AccessRules, Area, area_of, check_access
-from modules.front.asgi import AsgiApp, Message, Receive, Refused, Scope, Send, error_body, header, send_whole
-from modules.front.bodies import byte_limit, capped, check_declared_length, read_json_body, replayed
-from modules.front.headers import with_safe_headers
+from modules.front.access import AccessRules, Area, Identity, area_of, check_access
+from modules.front.asgi import AsgiApp, Header, Message, Receive, Refused, Scope, Send, error_body, header, send_whole
+from modules.front.bodies import (
+    FORM_KINDS,
+    UPLOAD_SECONDS,
+    Incoming,
+    body_kind,
+    byte_limit,
+    check_declared_length,
+    check_depth,
+    has_body,
+    is_upload,
+    read_body,
+    replayed,
+    streamed,
+)
+from modules.front.headers import safe_headers
 from modules.front.hosts import SAFE_METHODS, HostRules
-from modules.front.login import Login, redirect
-from modules.front.sessions import Sessions, cookie_header, cookie_value
+from modules.front.login import Attempts, Login, redirect
+from modules.front.sessions import Sessions, cookie_header
 from modules.limits import LIMITS
 
 JSON_AREAS: tuple[Area, ...] = ("api", "control")
-BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+# Two readers may each believe another one of them.
+ONLY_ONCE = frozenset(
+    {b"origin", b"authorization", b"x-api-key", b"content-type", b"content-length", b"sec-fetch-site"}
+)
+# Gradio would fetch for anyone who asks.
+PROXY_PATHS = ("/proxy=", "/gradio_api/proxy=")
+FRESH: Header = (b"cache-control", b"no-store")
 
 
 class Guard:
-    """An ASGI application around another one. Streams pass through it chunk by chunk, untouched."""
+    """An ASGI application around another one. Streams pass through it chunk by chunk, untouched.
+
+    What it learnt of the caller is in `scope["parlor"]`, an Identity.
+    """
 
     def __init__(self, inner: AsgiApp, rules: AccessRules, hosts: HostRules, sessions: Sessions) -> None:
         self._inner = inner
         self._rules = rules
         self._hosts = hosts
         self._sessions = sessions
-        self._login = Login(rules, sessions)
+        self._attempts = Attempts()
+        self._login = Login(rules, sessions, self._attempts)
 
     def allow_share(self, host: str) -> None:
         """The share link's host, once it is known."""
@@ -33,55 +56,54 @@ class Guard:
         if scope["type"] == "websocket":
             await self._answer_websocket(scope, receive, send)
             return
-        answered = AnswerWatch(with_safe_headers(send))
+        incoming = Incoming(receive)
+        answer = Answer(scope, incoming, send)
         try:
-            await self._answer(scope, receive, answered.send)
+            await self._answer(scope, incoming.receive, answer)
         except Refused as refused:
-            if not answered.begun:
-                await self._refuse(scope, with_safe_headers(send), refused)
+            await answer.refuse(refused)
+        except Exception:
+            # An application stumbles over a body that was cut short; any other fault is one, and is logged behind us.
+            if answer.refused:
+                return
+            await answer.refuse(Refused(500, "Something went wrong inside Parlor; its log says what.", "error"))
+            raise
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
         check_path(scope)
         host = self._hosts.check_host(scope)
+        check_headers(scope)
         area = area_of(scope["path"])
         if area != "health" or scope["method"] not in SAFE_METHODS:
             self._hosts.check_origin(scope)
-        check_header_size(scope)
         check_declared_length(scope, byte_limit(scope))
         secure = bool(host) and host == self._hosts.share_host
         if area == "login":
-            await self._login.answer(scope, receive, send, secure=secure)
+            await self._login.answer(scope, receive, answer.send, secure=secure)
             return
-        check_access(scope, area, self._rules, self._sessions)
-        if area == "page" and self._begins_session(scope):
-            cookie = cookie_header(self._sessions.begin(), secure=secure)
-            send = with_safe_headers(send, ((b"set-cookie", cookie),))
-        await self._inner(scope, await checked_body(scope, receive, area), send)
+        identity = check_access(scope, area, self._rules, self._sessions, self._attempts)
+        if scope["path"] == "/":
+            answer.add(FRESH)
+            if self._begins_session(scope, identity):
+                cookie = self._sessions.begin()
+                identity = Identity("page", self._sessions.session_id(cookie))
+                answer.add((b"set-cookie", cookie_header(cookie, secure=secure)))
+        scope["parlor"] = identity
+        await self._inner(scope, await checked_body(scope, receive, area, answer), answer.send)
 
-    def _begins_session(self, scope: Scope) -> bool:
+    def _begins_session(self, scope: Scope, identity: Identity) -> bool:
         """Where the page is open to all who reach it, a visit is a session, so that the page may use /control."""
-        return (
-            self._rules.page_is_open
-            and scope["path"] == "/"
-            and scope["method"] == "GET"
-            and self._sessions.session_id(cookie_value(header(scope, b"cookie"))) is None
-        )
-
-    async def _refuse(self, scope: Scope, send: Send, refused: Refused) -> None:
-        wants_page = scope["method"] in SAFE_METHODS and "text/html" in header(scope, b"accept")
-        if refused.status == 401 and wants_page and area_of(scope["path"]) == "page":
-            await redirect(send, "/login")
-            return
-        content = error_body(str(refused), refused.status, refused.code)
-        await send_whole(send, refused.status, content, b"application/json", refused.headers)
+        return self._rules.page_is_open and scope["method"] == "GET" and identity.session_id is None
 
     async def _answer_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Nothing here speaks websocket to strangers: the same rules, and a plain refusal."""
+        """The same rules, and a plain refusal."""
         try:
             check_path(scope)
             self._hosts.check_host(scope)
+            check_headers(scope)
             self._hosts.check_origin(scope)
-            check_access(scope, area_of(scope["path"]), self._rules, self._sessions)
+            area = area_of(scope["path"])
+            scope["parlor"] = check_access(scope, area, self._rules, self._sessions, self._attempts)
         except Refused:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -89,28 +111,62 @@ class Guard:
         await self._inner(scope, receive, send)
 
 
-class AnswerWatch:
-    """Knows whether an answer has begun, after which no other can be sent."""
+class Answer:
+    """The one answer to a request: the application's, unless the guard refused before it began."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: Scope, incoming: Incoming, send: Send) -> None:
+        self._scope = scope
+        self._incoming = incoming
         self._send = send
-        self.begun = False
+        self._added: tuple[Header, ...] = ()
+        self._begun = False
+        self.refused = False
+
+    def add(self, line: Header) -> None:
+        """A header of the answer to come, instead of the application's own (a cookie is set beside its cookies)."""
+        self._added = (*self._added, line)
 
     async def send(self, message: Message) -> None:
-        self.begun = True
+        """Handed to the application as its `send`."""
+        if self.refused:
+            return
+        if not self._begun:
+            self._begun = True
+            message["headers"] = safe_headers(message.get("headers", ()), self._added)
         await self._send(message)
 
+    async def refuse(self, refused: Refused) -> None:
+        if self._begun:
+            return
+        if has_body(self._scope) and refused.status != 408:
+            await self._incoming.drain()
+        if refused.status == 401 and self._asks_for_page():
+            await redirect(self.send, "/login")
+        else:
+            content = error_body(str(refused), refused.status, refused.code)
+            await send_whole(self.send, refused.status, content, b"application/json", (*refused.headers, FRESH))
+        self.refused = True
 
-async def checked_body(scope: Scope, receive: Receive, area: Area) -> Receive:
-    """JSON is read and measured here; anything else is streamed on under its cap."""
-    if scope["method"] not in BODY_METHODS:
+    def _asks_for_page(self) -> bool:
+        reads = self._scope["method"] in SAFE_METHODS and "text/html" in header(self._scope, b"accept")
+        return reads and area_of(self._scope["path"]) == "page"
+
+
+async def checked_body(scope: Scope, receive: Receive, area: Area, answer: Answer) -> Receive:
+    """Uploads are streamed on under their cap; anything else is read and measured here."""
+    if not has_body(scope):
         return receive
-    kind = header(scope, b"content-type").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        if area in JSON_AREAS:
-            raise Refused(415, "The body must be JSON, sent as Content-Type: application/json.", "unsupported_media")
-        return capped(receive, byte_limit(scope))
-    return replayed(await read_json_body(receive, byte_limit(scope)), receive)
+    kind = body_kind(scope)
+    if area in JSON_AREAS and kind != "application/json":
+        raise Refused(415, "The body must be JSON, sent as Content-Type: application/json.", "unsupported_media")
+    if kind == "multipart/form-data":
+        seconds = UPLOAD_SECONDS if is_upload(scope) else LIMITS.body_seconds
+        return streamed(receive, byte_limit(scope), seconds, answer.refuse)
+    body = await read_body(receive, LIMITS.body_bytes, LIMITS.body_seconds)
+    # Whatever it is called: applications also read bodies without a type, or of kin, as JSON.
+    if kind not in FORM_KINDS:
+        check_depth(body)
+    return replayed(body, receive)
 
 
 def check_path(scope: Scope) -> None:
@@ -127,9 +183,21 @@ def check_path(scope: Scope) -> None:
         or posixpath.normpath(path) != (path.rstrip("/") or "/")
     ):
         raise Refused(400, "The path is not written plainly.", "bad_path")
+    if path.startswith(PROXY_PATHS):
+        raise Refused(404, "Parlor fetches nothing for others.", "not_found")
 
 
-def check_header_size(scope: Scope) -> None:
-    size = sum(len(name) + len(value) for name, value in scope["headers"])
+def check_headers(scope: Scope) -> None:
+    size = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
+    seen: set[bytes] = set()
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in seen and name in ONLY_ONCE:
+            raise Refused(400, f"The header {name.decode()} is there twice; once is the limit.", "bad_header")
+        seen.add(name)
     if size > LIMITS.header_bytes:
-        raise Refused(431, f"The headers are larger than {LIMITS.header_bytes // 1024} KiB, which is the limit.")
+        raise Refused(
+            431,
+            f"The address and headers are larger than {LIMITS.header_bytes // 1024} KiB, which is the limit.",
+            "headers_too_large",
+        )

@@ -1,6 +1,8 @@
 """What every answer says to the browser: nothing is loaded from elsewhere, nothing is framed, nothing is guessed."""
 
-from modules.front.asgi import Message, Send
+from collections.abc import Iterable
+
+from modules.front.asgi import Header
 
 # Gradio's components need inline styles, inline scripts and eval.
 POLICY = (
@@ -17,21 +19,15 @@ ADDED = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-REMOVED = frozenset({name for name, _ in ADDED})
 CORS = b"access-control-"
+COOKIE = b"set-cookie"
 
 
-def with_safe_headers(send: Send, extra: tuple[tuple[bytes, bytes], ...] = ()) -> Send:
-    """Replaces what the application behind may have said of the same; no other page is ever given leave to read."""
-
-    async def send_safely(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [
-                (name, value)
-                for name, value in message.get("headers", [])
-                if name.lower() not in REMOVED and not name.lower().startswith(CORS)
-            ]
-            message["headers"] = [*kept, *ADDED, *extra]
-        await send(message)
-
-    return send_safely
+def safe_headers(given: Iterable[Header], added: Iterable[Header]) -> list[Header]:
+    """Ours replace what the application behind may have said of the same; no other page is given leave to read."""
+    ours = [*ADDED, *added]
+    replaced = {name for name, _ in ours if name != COOKIE}
+    kept = [
+        (name, value) for name, value in given if name.lower() not in replaced and not name.lower().startswith(CORS)
+    ]
+    return [*kept, *ours]

@@ -7,12 +7,14 @@ the Host header tells the second, Origin and Sec-Fetch-Site the first.
 import ipaddress
 import re
 
+from modules.errors import StartError
 from modules.front.asgi import Refused, Scope, header, headers_named
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})
 HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)(?::([0-9]{1,5}))?")
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+NO_VISITS = ("/v1", "/control", "/ui/", "/gradio_api/", "/logout")
 DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 
@@ -21,7 +23,7 @@ class HostRules:
 
     def __init__(self, bind_host: str, configured: tuple[str, ...]) -> None:
         bound = () if bind_host in EVERY_ADDRESS else (bracketed(bind_host),)
-        self._names = LOOPBACK | {name.lower() for name in (*bound, *map(bracketed, configured))}
+        self._names = LOOPBACK | {name.lower() for name in (*bound, *map(configured_host, configured))}
         self._every_address = bind_host in EVERY_ADDRESS
         self._share_host = ""
 
@@ -58,7 +60,7 @@ class HostRules:
         if not self._every_address or not server:
             return False
         try:
-            return ipaddress.ip_address(name.strip("[]")) == ipaddress.ip_address(server[0])
+            return plain_address(name.strip("[]")) == plain_address(server[0])
         except ValueError:
             return False
 
@@ -83,9 +85,24 @@ def is_visit(scope: Scope) -> bool:
         and scope["method"] in SAFE_METHODS
         and header(scope, b"sec-fetch-mode") == "navigate"
         and header(scope, b"sec-fetch-dest") == "document"
-        and not scope["path"].startswith(("/v1", "/control"))
+        and not scope["path"].startswith(NO_VISITS)
     )
 
 
 def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def configured_host(name: str) -> str:
+    """Raises StartError for what no Host header could name, such as a pattern or a URL."""
+    host = bracketed(name)
+    match = HOST.fullmatch(host)
+    if match is None or match.group(2) is not None:
+        raise StartError(f"--allowed-hosts: {name!r} is not a host name. Give bare names, without scheme and port.")
+    return host
+
+
+def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """A socket that listens for both families calls 192.0.2.1 ::ffff:192.0.2.1."""
+    address = ipaddress.ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

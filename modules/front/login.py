@@ -5,56 +5,79 @@ import urllib.parse
 from collections import deque
 
 from modules.front.access import AccessRules
-from modules.front.asgi import Receive, Refused, Scope, Send, send_whole
-from modules.front.bodies import read_json_body
+from modules.front.asgi import Header, Receive, Refused, Scope, Send, send_whole
+from modules.front.bodies import check_declared_length, read_body
 from modules.front.screens import login_screen
 from modules.front.sessions import Sessions, cookie_header
+from modules.limits import LIMITS
 
 FORM_BYTES = 8 * 1024
+FORM_FIELDS = 8
 FREE_FAILURES = 5
 WINDOW_SECONDS = 60.0
 HTML = b"text/html; charset=utf-8"
 
 
+class Attempts:
+    """Wrong guesses of the last minute, counted for all callers together: behind a share link they look alike."""
+
+    def __init__(self) -> None:
+        self._failures: deque[float] = deque(maxlen=FREE_FAILURES)
+
+    def check(self) -> None:
+        """Raises Refused 429 that says how long to wait."""
+        if len(self._failures) < FREE_FAILURES:
+            return
+        wait_seconds = int(self._failures[0] + WINDOW_SECONDS - time.monotonic()) + 1
+        if wait_seconds > 0:
+            retry = ((b"retry-after", str(wait_seconds).encode()),)
+            raise Refused(429, "Too many wrong tries. Wait a minute.", "too_many_tries", retry)
+
+    def note_failure(self) -> None:
+        self._failures.append(time.monotonic())
+
+
 class Login:
     """Answers /login and /logout."""
 
-    def __init__(self, rules: AccessRules, sessions: Sessions) -> None:
+    def __init__(self, rules: AccessRules, sessions: Sessions, attempts: Attempts) -> None:
         self._rules = rules
         self._sessions = sessions
-        self._failures: deque[float] = deque(maxlen=FREE_FAILURES)
+        self._attempts = attempts
 
     async def answer(self, scope: Scope, receive: Receive, send: Send, *, secure: bool) -> None:
+        if scope["method"] not in {"GET", "HEAD", "POST"}:
+            raise Refused(405, "Only GET and POST are known here.", headers=((b"allow", b"GET, HEAD, POST"),))
         if scope["path"] == "/logout":
             await redirect(send, "/login", cookie_header("", secure=secure))
+        elif self._rules.page_is_open:
+            await redirect(send, "/")
         elif scope["method"] == "POST":
-            await self._sign_in(receive, send, secure=secure)
-        elif scope["method"] in {"GET", "HEAD"}:
-            await self._show(send, 200)
+            check_declared_length(scope, FORM_BYTES)
+            await self._sign_in(await read_body(receive, FORM_BYTES, LIMITS.body_seconds), send, secure=secure)
         else:
-            raise Refused(405, "Only GET and POST are known here.")
+            await self._show(send, 200)
 
-    async def _sign_in(self, receive: Receive, send: Send, *, secure: bool) -> None:
-        if self._is_guessing():
-            await self._show(send, 429, "Too many wrong tries. Wait a minute.")
+    async def _sign_in(self, body: bytes, send: Send, *, secure: bool) -> None:
+        try:
+            self._attempts.check()
+        except Refused as refused:
+            await self._show(send, refused.status, str(refused), refused.headers)
             return
-        body = await read_json_body(receive, FORM_BYTES)
-        form = urllib.parse.parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+        try:
+            form = urllib.parse.parse_qs(body.decode("utf-8", "replace"), max_num_fields=FORM_FIELDS)
+        except ValueError as error:
+            raise Refused(400, f"The form has more than {FORM_FIELDS} fields, which is the limit.") from error
         user, secret = form.get("user", [""])[0], form.get("secret", [""])[0]
         if self._rules.accepts_login(user, secret):
             await redirect(send, "/", cookie_header(self._sessions.begin(), secure=secure))
         else:
-            self._failures.append(time.monotonic())
+            self._attempts.note_failure()
             await self._show(send, 401, "That is not right.")
 
-    def _is_guessing(self) -> bool:
-        """Counted for all callers together: behind a share link they look alike."""
-        oldest = self._failures[0] if len(self._failures) == FREE_FAILURES else None
-        return oldest is not None and time.monotonic() - oldest < WINDOW_SECONDS
-
-    async def _show(self, send: Send, status: int, problem: str = "") -> None:
+    async def _show(self, send: Send, status: int, problem: str = "", headers: tuple[Header, ...] = ()) -> None:
         screen = login_screen(asks_user=self._rules.auth is not None, problem=problem)
-        await send_whole(send, status, screen, HTML, ((b"cache-control", b"no-store"),))
+        await send_whole(send, status, screen, HTML, ((b"cache-control", b"no-store"), *headers))
 
 
 async def redirect(send: Send, place: str, cookie: bytes | None = None) -> None:

@@ -56,6 +56,10 @@ SPLASH = FRAME.format(
 ).encode()
 
 
+# Without it the form's own POST would come with `Origin: null`, which is refused. It tells other hosts nothing.
+OWN_REFERRER = '<meta name="referrer" content="same-origin">'
+
+
 def login_screen(*, asks_user: bool, problem: str = "") -> bytes:
     """The sign-in form: user and password, or the key alone."""
     user = '<label>User<input name="user" autocomplete="username" required autofocus></label>' if asks_user else ""
@@ -67,4 +71,4 @@ def login_screen(*, asks_user: bool, problem: str = "") -> bytes:
     error = f'<p class="error" role="alert">{html.escape(problem)}</p>' if problem else ""
     form = f'<form method="post" action="/login">{error}{user}{secret}<button>Sign in</button></form>'
     content = f"<h1>Parlor</h1><p>This Parlor is private.</p>{form}"
-    return FRAME.format(style=STYLE, head="", content=content).encode()
+    return FRAME.format(style=STYLE, head=OWN_REFERRER, content=content).encode()

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.errors import BadRequest, Conflict, NotFound
 from modules.limits import LIMITS
-from modules.storage.database import Database
+from modules.storage.database import Database, cleaned
 from modules.types.conversation import Conversation, MessageState, SearchHit, StoredMessage
 from modules.types.messages import Role
 
@@ -72,10 +72,15 @@ class ConversationStore:
 
     def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago; returns how many conversations."""
+        before = (time.time() - older_than_seconds,)
         with self._database.transaction() as connection:
-            return connection.execute(
-                "DELETE FROM conversation WHERE deleted < ?", (time.time() - older_than_seconds,)
-            ).rowcount
+            # Removing a message removes those below it, one level of recursion each, and SQLite stops at 1000 levels.
+            connection.execute(
+                "UPDATE message SET parent_id = NULL "
+                "WHERE conversation_id IN (SELECT id FROM conversation WHERE deleted < ?)",
+                before,
+            )
+            return connection.execute("DELETE FROM conversation WHERE deleted < ?", before).rowcount
 
     def search(self, words: str, limit: int = 50) -> list[SearchHit]:
         """Conversations where one message or the title holds all words, each as a beginning; best first."""
@@ -188,21 +193,32 @@ def title_from(text: str) -> str:
 
 
 def search_index(connection: sqlite3.Connection, terms: list[str], limit: int) -> list[sqlite3.Row]:
-    """Each term is quoted, so that nothing a person types is query syntax."""
+    """Each term is quoted, so that nothing a person types is query syntax.
+
+    Conversations are chosen among all hits, so that one long or deleted conversation cannot crowd out the others; the
+    snippet is of the best message, and empty where only the title holds the words.
+    """
     query = " ".join('"' + term.replace('"', '""') + '"*' for term in terms)
     return connection.execute(
         """
-        SELECT conversation.*, max(hit.snippet) AS snippet
-        FROM (
-            SELECT conversation_id, place, rank,
-                   CASE WHEN place = 0 THEN '' ELSE snippet(search, 0, char(2), char(3), '…', 12) END AS snippet
-            FROM search WHERE search MATCH ? ORDER BY rank LIMIT ?
-        ) AS hit
-        JOIN conversation ON conversation.id = hit.conversation_id
-        WHERE conversation.deleted IS NULL
-        GROUP BY conversation.id ORDER BY min(hit.rank) LIMIT ?
+        WITH hit AS MATERIALIZED (
+            SELECT rowid AS entry, conversation_id, place, rank AS badness FROM search WHERE search MATCH :query
+        ), message_hit AS MATERIALIZED (
+            SELECT conversation_id, entry, min(badness) FROM hit WHERE place > 0 GROUP BY conversation_id
+        ), chosen AS MATERIALIZED (
+            SELECT conversation.*, best.badness, message_hit.entry
+            FROM (SELECT conversation_id, min(badness) AS badness FROM hit GROUP BY conversation_id) AS best
+            JOIN conversation ON conversation.id = best.conversation_id AND conversation.deleted IS NULL
+            LEFT JOIN message_hit ON message_hit.conversation_id = best.conversation_id
+            ORDER BY best.badness LIMIT :limit
+        ), excerpt AS MATERIALIZED (
+            SELECT rowid AS entry, snippet(search, 0, char(2), char(3), '…', 12) AS snippet FROM search
+            WHERE search MATCH :query AND +rowid IN (SELECT entry FROM chosen)
+        )
+        SELECT chosen.*, coalesce(excerpt.snippet, '') AS snippet
+        FROM chosen LEFT JOIN excerpt ON excerpt.entry = chosen.entry ORDER BY chosen.badness
         """,
-        (query, limit * 20, limit),
+        {"query": query, "limit": limit},
     ).fetchall()
 
 
@@ -322,7 +338,3 @@ def storable(text: str, field: str) -> str:
     if text != cleaned(text):
         raise BadRequest("The text holds a NUL or half of a surrogate pair, which are not characters.", field=field)
     return text
-
-
-def cleaned(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")

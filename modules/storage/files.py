@@ -37,20 +37,30 @@ def fault_of(name: str) -> str:
         return "it is empty"
     if len(name) > NAME_CHARS or len(name.encode("utf-8", "replace")) > 2 * NAME_CHARS:
         return f"it is longer than {NAME_CHARS} characters"
-    if any(not (character.isalnum() or character in PUNCTUATION) for character in name):
+    if any(not is_allowed(character) for character in name) or is_mark(name[0]):
         return "only letters, digits, spaces and . _ - ( ) + , are allowed"
     if name[0] in ".- " or name[-1] in ". ":
         return "it must not begin with a dot, dash or space, nor end with a dot or space"
-    if name.split(".", 1)[0].casefold() in RESERVED:
+    # Compatibility forms count: Windows reserves COM¹ as well.
+    if unicodedata.normalize("NFKC", name.split(".", 1)[0]).strip().casefold() in RESERVED:
         return "some systems reserve it"
     return ""
+
+
+def is_allowed(character: str) -> bool:
+    return character.isalnum() or character in PUNCTUATION or is_mark(character)
+
+
+def is_mark(character: str) -> bool:
+    """Vowel signs and the like, without which most Indic and Thai words cannot be written."""
+    return unicodedata.category(character).startswith("M")
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Old or new, never a mixture, also when the power fails. Raises StorageError and leaves nothing behind."""
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from modules.storage.database import Database
+from modules.storage.database import Database, cleaned
 from modules.types.jobs import Job
 
 
@@ -13,11 +13,21 @@ class JobRecords:
         self._database = database
 
     def save(self, job: Job) -> None:
+        """Notes and errors may name files, so odd characters are replaced."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO job (id, name, state, progress, note, created, ended, error) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (job.id, job.name, job.state, job.progress, job.note, job.created, job.ended, job.error),
+                (
+                    job.id,
+                    cleaned(job.name),
+                    job.state,
+                    job.progress,
+                    cleaned(job.note),
+                    job.created,
+                    job.ended,
+                    cleaned(job.error),
+                ),
             )
 
     def newest(self, limit: int) -> list[Job]:

@@ -3,6 +3,8 @@
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -68,11 +70,25 @@ def test_sound_files_are_kept(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_damaged_journal_costs_nothing_that_was_saved(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "parlor.db"
+    filled(path)
+    (tmp_path / f"parlor.db{suffix}").write_bytes(b"\xee" * 40_000)
+    database = Database.open(path)
+    assert database.notices == ()
+    assert len(ConversationStore(database).newest()) == 50
+    database.close()
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_newer_schema_is_left_alone(tmp_path: Path, journal: str) -> None:
     path = tmp_path / "parlor.db"
     filled(path)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
+        connection.commit()
+        connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StartError, match="newer Parlor"):
@@ -80,9 +96,74 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file in place of the folder")
-    database = Database.open(tmp_path / "data" / "parlor.db")
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE message (theirs)")
+    connection.close()
+    with pytest.raises(StartError, match="belong to another program"):
+        Database.open(path)
+    with sqlite3.connect(path) as connection:
+        assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["message"]
+    connection.close()
+
+
+def test_a_full_disk_at_the_start_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    filled(path)
+    code = f"""
+import resource, signal
+from pathlib import Path
+from modules.storage.database import Database
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, -1))
+database = Database.open(Path({str(path)!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+print(database.persistent, database.notices)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False")
+    assert "not saved" in done.stdout
+    assert "damaged" not in done.stdout
+    database = Database.open(path)
+    assert len(ConversationStore(database).newest()) == 50
+    database.close()
+
+
+def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
+    """Root may write anything, so the child gives its rights away first."""
+    code = """
+import os, sys
+from pathlib import Path
+from modules.storage.conversations import ConversationStore
+from modules.storage.database import Database
+folder = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.seteuid(65534)
+database = Database.open(folder / "parlor.db")
+ConversationStore(database).create("Kept while it runs")
+print(database.persistent, database.notices)
+"""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        filled(folder / "parlor.db")
+        (folder / "parlor.db").chmod(0o444)
+        folder.chmod(0o555)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", code, name], cwd=PROJECT, capture_output=True, text=True, check=True
+            )
+        finally:
+            folder.chmod(0o755)
+        assert [file.name for file in folder.iterdir()] == ["parlor.db"]
+    assert done.stdout.startswith("False")
+    assert "not saved" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["data", "locked"])
+def test_a_folder_that_cannot_be_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a file in place of the folder")
+    database = Database.open(tmp_path / name / "parlor.db")
     assert not database.persistent
     assert "not saved" in database.notices[0]
     store = ConversationStore(database)
@@ -90,18 +171,96 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert len(store.newest()) == 1
 
 
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
 def test_locked_by_another_program(tmp_path: Path) -> None:
+    """Writers are refused together after one wait; readers do not wait; all is well when the lock ends."""
+    path = tmp_path / "parlor.db"
+    database = Database.open(path)
+    store = ConversationStore(database)
+    store.create("before")
+    outcomes: list[tuple[str, float]] = []
+
+    def write() -> None:
+        started = time.monotonic()
+        try:
+            store.create("x")
+            outcomes.append(("saved", 0))
+        except StorageError as error:
+            outcomes.append((str(error), time.monotonic() - started))
+
+    other = subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    try:
+        assert other.stdout.readline() == "locked\n"
+        writers = [threading.Thread(target=write) for _ in range(4)]
+        for writer in writers:
+            writer.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert [conversation.title for conversation in store.newest()] == ["before"]
+        assert time.monotonic() - started < 1
+        for writer in writers:
+            writer.join()
+    finally:
+        other.communicate("\n")
+    assert len(outcomes) == 4
+    for message, seconds in outcomes:
+        assert "locked by another program" in message
+        assert 4 < seconds < 6.5
+    assert store.create("after").title == "after"
+    database.close()
+
+
+def test_moving_to_a_build_without_full_text_search_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    filled(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("modules.storage.database.has_fts5", lambda _: False)
+        database = Database.open(path)
+        store = ConversationStore(database)
+        conversation = store.create("Meanwhile")
+        store.append_turn(conversation.id, None, "written without an index", "", 0)
+        assert [hit.conversation.id for hit in store.search("without index")] == [conversation.id]
+        database.close()
+    database = Database.open(path)
+    assert database.has_search_index
+    store = ConversationStore(database)
+    assert [hit.conversation.id for hit in store.search("without index")] == [conversation.id]
+    assert [hit.conversation.id for hit in store.search("meanwhile")] == [conversation.id]
+    assert len(store.search("hello", limit=100)) == 50
+    database.close()
+
+
+def test_what_a_transaction_sees(tmp_path: Path) -> None:
+    """Its own thread sees its changes at once, others when it ends; a failure undoes all of it."""
     database = Database.open(tmp_path / "parlor.db")
     store = ConversationStore(database)
-    other = sqlite3.connect(tmp_path / "parlor.db", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    started = time.monotonic()
-    with pytest.raises(StorageError, match="locked by another program"):
-        store.create("x")
-    assert time.monotonic() - started < 6.5
-    other.execute("ROLLBACK")
-    other.close()
-    assert store.create("x").title == "x"
+    counts: list[int] = []
+
+    def fail_half_way() -> None:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO conversation (id, title, created, updated) VALUES ('a', 'a', 0, 0)")
+            counts.append(len(store.newest()))
+            thread = threading.Thread(target=lambda: counts.append(len(store.newest())))
+            thread.start()
+            thread.join()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert counts == [1, 0]
+    assert store.newest() == []
+    store.create("and it goes on")
     database.close()
 
 

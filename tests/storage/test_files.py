@@ -11,10 +11,10 @@ from modules.errors import BadRequest, StartError, StorageError
 from modules.paths import PROJECT
 from modules.storage.files import FolderLock, quarantine, resolve_name, write_atomically
 
-GOOD = ["chat", "My chat (2)", "naïve", "日本語", "a.b", "x_1+2, 3", "CONtent", "a" * 120]
+GOOD = ["chat", "My chat (2)", "naïve", "日本語", "हिन्दी", "ไทยที่", "a.b", "x_1+2, 3", "CONtent", "a" * 120]
 BAD = [
     "", ".", "..", "...", "../x", "..\\x", "a/b", "a\\b", "/etc/passwd", "C:\\x", "c:x", "~/x", "%2e%2e/x", "..%2fx",
-    "a\0b", "a\nb", "a\rb", "\u202ex", "con", "CON", "nul.txt", "COM1", "lpt9.x", " x", "x ", ".x", "x.", "-x", "--flag",
+    "a\0b", "a\nb", "a\rb", "\u202ex", "con", "CON", "nul.txt", "COM1", "lpt9.x", "COM\u00b9", "con .x", "\u0301x", " x", "x ", ".x", "x.", "-x", "--flag",
     "a:b", "a|b", "a*b", "a?b", 'a"b', "a<b", "$(id)", "`id`", "a;b", "a&b", "\uff0e\uff0e/x", "a" * 121, "\ud800", "a\u2215b", "x\u0000",
 ]  # fmt: skip
 
@@ -47,6 +47,13 @@ def test_write(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    """Its bytes fill what file systems allow, so the temporary file's name must not be longer."""
+    path = resolve_name(tmp_path, "é" * 120, ".jinja")
+    write_atomically(path, b"x")
+    assert path.read_bytes() == b"x"
 
 
 def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
@@ -93,3 +100,25 @@ def test_second_holder_learns_who_holds_it(tmp_path: Path) -> None:
         FolderLock.acquire(tmp_path / "lock")
     lock.release()
     FolderLock.acquire(tmp_path / "lock").release()
+
+
+def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    code = f"""
+import time
+from pathlib import Path
+from modules.storage.files import FolderLock
+lock = FolderLock.acquire(Path({str(path)!r}), "at work")
+print("held", flush=True)
+time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StartError, match=rf"process {process.pid} at work"):
+            FolderLock.acquire(path)
+    finally:
+        process.kill()
+        process.communicate()
+    FolderLock.acquire(path).release()
