@@ -1,7 +1,7 @@
 // The chat page: puts the parts together and keeps them in step with the program.
 
 import { Composer } from "./composer.js";
-import { element, iconButton } from "./dom.js";
+import { element, icon, iconButton } from "./dom.js";
 import { ModelPicker, StarterCard } from "./models.js";
 import { callsTo } from "./server.js";
 import { Sidebar } from "./sidebar.js";
@@ -27,6 +27,8 @@ class ChatPage {
     this.call = call;
     this.conversation = null;
     this.generationId = null;
+    // Counts what the person turned to; an answer that belongs to an earlier visit is not shown.
+    this.visit = 0;
     this.toasts = new Toasts();
     const shared = { call, toasts: this.toasts };
     this.sidebar = new Sidebar({
@@ -76,9 +78,13 @@ class ChatPage {
   }
 
   async start() {
-    this.showTheme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+    const systemDark = matchMedia("(prefers-color-scheme: dark)");
+    const showChosen = () => this.showTheme(localStorage.getItem("theme") ?? (systemDark.matches ? "dark" : "light"));
+    showChosen();
+    systemDark.addEventListener("change", showChosen);
     document.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("visibilitychange", () => !document.hidden && this.onReturn());
+    window.addEventListener("focus", () => this.onReturn());
     window.addEventListener("popstate", () => this.openAddress());
     this.startNew({ keepAddress: true });
     await Promise.all([this.look(), this.sidebar.refresh(), this.openAddress()]);
@@ -90,19 +96,23 @@ class ChatPage {
   async openAddress() {
     const id = new URLSearchParams(location.search).get("c");
     if (id) await this.open(id, { keepAddress: true });
+    else if (this.conversation) this.startNew({ keepAddress: true });
   }
 
   async open(id, { keepAddress = false } = {}) {
+    const visit = ++this.visit;
     this.thread.clear();
     try {
-      this.showThread(await this.call("chat_open", { id, known: [] }), keepAddress);
+      const thread = await this.call("chat_open", { id, known: [] });
+      if (visit === this.visit) this.showThread(thread, { keepAddress });
     } catch (error) {
       this.toasts.error(error);
-      this.startNew();
+      if (visit === this.visit) this.startNew();
     }
   }
 
   startNew({ keepAddress = false } = {}) {
+    this.visit += 1;
     this.conversation = null;
     this.thread.clear();
     if (!keepAddress && location.search) history.pushState(null, "", location.pathname);
@@ -113,25 +123,32 @@ class ChatPage {
     this.composer.focus();
   }
 
-  showThread(thread, keepAddress = false) {
+  showThread(thread, { keepAddress = false, isReply = false, toEnd = true } = {}) {
     const isOther = this.conversation?.id !== thread.conversation.id;
     this.conversation = thread.conversation;
     const address = `?c=${thread.conversation.id}`;
     if (!keepAddress && location.search !== address) history.pushState(null, "", address);
-    this.thread.show(thread);
+    this.thread.show(thread, toEnd);
     this.sidebar.mark(thread.conversation.id);
-    if (isOther) this.composer.openDraft(thread.conversation.id);
+    if (isOther && isReply) this.composer.moveDraft(thread.conversation.id);
+    else if (isOther) this.composer.openDraft(thread.conversation.id);
     this.showTitle();
     this.showEmpty();
   }
 
+  // True when the conversation stands as the program has it, or the person has left it.
   async reload() {
-    if (!this.conversation) return;
+    if (!this.conversation) return true;
+    const { visit } = this;
     try {
       const known = this.thread.known.filter((id) => this.thread.views.get(id).state !== "streaming");
-      this.showThread(await this.call("chat_open", { id: this.conversation.id, known }), true);
+      const thread = await this.call("chat_open", { id: this.conversation.id, known });
+      const isNew = thread.conversation.revision !== this.conversation?.revision || Object.keys(thread.messages).length;
+      if (visit === this.visit && isNew) this.showThread(thread, { keepAddress: true, toEnd: false });
+      return true;
     } catch (error) {
-      this.toasts.error(error);
+      if (visit === this.visit && error.code !== "unreachable") this.toasts.error(error);
+      return visit !== this.visit || error.code !== "unreachable";
     }
   }
 
@@ -142,15 +159,17 @@ class ChatPage {
 
   // Every change says which revision it was made from; true when it was accepted.
   async change(name, values) {
+    const { visit } = this;
     const base = { id: this.conversation?.id, revision: this.conversation?.revision ?? 0, known: this.thread.known };
     try {
-      this.showThread(await this.call(name, { ...base, model: this.picker.current, ...values }));
+      const thread = await this.call(name, { ...base, model: this.picker.current, ...values });
+      if (visit === this.visit) this.showThread(thread, { isReply: true, toEnd: name !== "chat_version" });
       this.sidebar.refresh();
       this.look();
       return true;
     } catch (error) {
       this.toasts.error(error);
-      if (error.code === "conflict") await this.reload();
+      if (error.code === "conflict" && visit === this.visit) await this.reload();
       return false;
     }
   }
@@ -257,7 +276,8 @@ class ChatPage {
 
   onKey(event) {
     const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-    if (event.key === "Escape" && this.generationId) this.stop();
+    // Escape means the innermost thing: what an open panel or editor took is not meant for the reply.
+    if (event.key === "Escape" && this.generationId && !event.defaultPrevented) this.stop();
     else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
       event.preventDefault();
       this.startNew();
@@ -277,5 +297,6 @@ class ChatPage {
   showTheme(theme) {
     document.body.classList.toggle("dark", theme === "dark");
     document.documentElement.style.colorScheme = theme;
+    this.themeButton.replaceChildren(icon(theme === "dark" ? "sun" : "moon"));
   }
 }

@@ -30,14 +30,21 @@ export class Composer {
   }
 
   async send() {
+    const { key } = this;
     const text = this.field.value;
     if (!text.trim() || this.isSending) return;
     this.isSending = true;
     this.put("");
     const sent = await this.onSend(text);
     this.isSending = false;
-    // Nothing typed is ever lost: what could not be sent comes back.
-    if (!sent) this.put(text + (this.field.value ? `\n${this.field.value}` : ""));
+    if (!sent) this.takeBack(key, text);
+  }
+
+  // Nothing typed is ever lost: what could not be sent comes back, to the conversation it was meant for.
+  takeBack(key, text) {
+    const since = draftOf(key);
+    keepDraft(key, since ? `${text}\n${since}` : text);
+    if (key === this.key) this.openDraft(key);
   }
 
   // Send turns into Stop while a reply is written.
@@ -53,8 +60,15 @@ export class Composer {
 
   openDraft(key) {
     this.key = key;
-    this.field.value = sessionStorage.getItem(`draft:${key}`) ?? "";
+    this.field.value = draftOf(key);
     this.update();
+  }
+
+  // A new conversation got its id; what was typed since then goes on in it.
+  moveDraft(key) {
+    keepDraft(this.key, "");
+    keepDraft(key, this.field.value);
+    this.key = key;
   }
 
   put(text) {
@@ -63,8 +77,7 @@ export class Composer {
   }
 
   changed() {
-    if (this.field.value) sessionStorage.setItem(`draft:${this.key}`, this.field.value);
-    else sessionStorage.removeItem(`draft:${this.key}`);
+    keepDraft(this.key, this.field.value);
     this.update();
   }
 
@@ -77,4 +90,13 @@ export class Composer {
   focus() {
     this.field.focus();
   }
+}
+
+function draftOf(key) {
+  return sessionStorage.getItem(`draft:${key}`) ?? "";
+}
+
+function keepDraft(key, text) {
+  if (text) sessionStorage.setItem(`draft:${key}`, text);
+  else sessionStorage.removeItem(`draft:${key}`);
 }

@@ -54,6 +54,10 @@ export function iconButton(name, label, action, extraClass = "") {
   );
 }
 
+export function brandMark() {
+  return element("img", { class: "brand-mark", src: new URL("./icon.svg", import.meta.url).href, alt: "" });
+}
+
 export function sizeText(bytes) {
   if (!bytes) return "";
   return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`;

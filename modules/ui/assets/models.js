@@ -70,6 +70,7 @@ export class ModelPicker {
     const choices = [...this.panel.querySelectorAll("button.model-choice")];
     const place = choices.indexOf(document.activeElement);
     if (event.key === "Escape") {
+      event.preventDefault();
       this.close();
       this.button.focus();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -141,16 +142,26 @@ export class StarterCard {
   show({ starter }) {
     const { job } = starter;
     const running = job?.state === "running";
-    const text = running ? `${job.note} … ${Math.round((job.progress ?? 0) * 100)} %` : `${sizeText(starter.size_bytes)} · Apache-2.0 · runs on any computer`;
+    // Made anew only when it becomes another card, so that a button keeps the focus while a download goes on.
+    const shown = JSON.stringify([running, job?.id, job?.error]);
+    if (shown !== this.shown) this.build(starter, running);
+    this.shown = shown;
+    if (!running) return;
+    this.detail.textContent = `${job.note} … ${Math.round((job.progress ?? 0) * 100)} %`;
+    this.bar.value = job.progress ?? 0;
+  }
+
+  build({ job, size_bytes: sizeBytes }, running) {
+    this.detail = element("p", { class: "card-detail", text: `${sizeText(sizeBytes)} · Apache-2.0 · runs on any computer` });
     this.node.replaceChildren(
       element("h2", { text: "Get a first model" }),
       element("p", { class: "card-name", text: "SmolLM2 135M Instruct" }),
-      element("p", { class: "card-detail", text, role: "status" }),
+      this.detail,
     );
     if (running) {
-      const bar = element("progress", { max: 1, value: job.progress ?? 0, "aria-label": "Download" });
+      this.bar = element("progress", { max: 1, "aria-label": "Download" });
       const cancel = () => this.act("chat_cancel_job", { job_id: job.id });
-      this.node.append(bar, element("button", { type: "button", class: "quiet-button", text: "Cancel", onclick: cancel }));
+      this.node.append(this.bar, element("button", { type: "button", class: "quiet-button", text: "Cancel", onclick: cancel }));
       return;
     }
     if (job?.error) this.node.append(element("p", { class: "card-error", role: "alert", text: job.error }));

@@ -1,6 +1,6 @@
 // Past conversations: find, open, rename, delete with undo.
 
-import { element, icon, iconButton } from "./dom.js";
+import { brandMark, element, icon, iconButton } from "./dom.js";
 
 const SEARCH_PAUSE_MS = 180;
 const DAY_SECONDS = 86400;
@@ -24,7 +24,7 @@ export class Sidebar {
       element(
         "div",
         { class: "sidebar-head" },
-        element("span", { class: "brand", text: "Parlor" }),
+        element("span", { class: "brand" }, brandMark(), "Parlor"),
         iconButton("close", "Close conversations", () => this.showDrawer(false), "drawer-close"),
       ),
       element(
@@ -38,13 +38,22 @@ export class Sidebar {
     );
     this.scrim = element("div", { class: "scrim", onclick: () => this.showDrawer(false) });
     this.node.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.showDrawer(false);
+      if (event.key !== "Escape" || !this.node.classList.contains("shown")) return;
+      event.preventDefault();
+      this.showDrawer(false);
     });
   }
 
   showDrawer(shown) {
+    if (shown === this.node.classList.contains("shown")) return;
     this.node.classList.toggle("shown", shown);
     this.scrim.classList.toggle("shown", shown);
+    if (shown) {
+      this.cameFrom = document.activeElement;
+      this.node.querySelector(".new-chat").focus();
+    } else {
+      this.cameFrom.focus();
+    }
   }
 
   startNew() {
@@ -71,7 +80,7 @@ export class Sidebar {
   mark(id) {
     this.openId = id;
     for (const row of this.list.querySelectorAll(".conversation")) {
-      row.classList.toggle("open", row.dataset.id === id);
+      markRow(row, id);
     }
   }
 
@@ -104,7 +113,7 @@ export class Sidebar {
       iconButton("edit", `Rename ${conversation.title}`, () => this.beginRename(row, conversation), "row-action"),
       iconButton("trash", `Delete ${conversation.title}`, () => this.remove(conversation), "row-action"),
     );
-    row.classList.toggle("open", conversation.id === this.openId);
+    markRow(row, this.openId);
     return row;
   }
 
@@ -124,7 +133,10 @@ export class Sidebar {
     };
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter") finish(true);
-      if (event.key === "Escape") finish(false);
+      if (event.key === "Escape") {
+        event.preventDefault();
+        finish(false);
+      }
     });
     field.addEventListener("blur", () => finish(true));
     row.replaceChildren(field);
@@ -161,6 +173,12 @@ export class Sidebar {
     }
     await this.refresh();
   }
+}
+
+function markRow(row, openId) {
+  const isOpen = row.dataset.id === openId;
+  row.classList.toggle("open", isOpen);
+  row.querySelector("button")?.setAttribute("aria-current", String(isOpen));
 }
 
 function dayName(seconds) {

@@ -2,7 +2,6 @@
 
 import { element } from "./dom.js";
 
-const RETRY_MS = 1000;
 const STAGES = {
   preparing: () => "Preparing",
   loading: (event) => (event.fraction ? `Loading the model ${percent(event.fraction)}` : "Loading the model"),
@@ -23,6 +22,7 @@ export class ReplyStream {
     this.begin();
   }
 
+  // The server starts over for each connection.
   begin() {
     this.progress = element("p", { class: "progress", text: "Preparing" });
     this.done = element("div", { class: "markup" });
@@ -61,8 +61,9 @@ export class ReplyStream {
 
   // The browser tries again by itself unless the server refused: then the reply has ended meanwhile.
   lost() {
-    if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.onLost(), RETRY_MS);
-    else this.progress.textContent = "Reconnecting";
+    this.progress.textContent = "Reconnecting…";
+    this.body.append(this.progress);
+    if (this.source.readyState === EventSource.CLOSED) this.onLost();
   }
 
   close() {

@@ -5,6 +5,8 @@ import { ReplyStream } from "./stream.js";
 
 const NEAR_END_PX = 80;
 const EARLIER_AT_ONCE = 60;
+const RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 16000;
 
 export class Thread {
   constructor({ call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost }) {
@@ -21,6 +23,10 @@ export class Thread {
     this.node = element("section", { class: "thread", "aria-label": "Conversation" }, this.scroller, this.jump);
     this.node.addEventListener("click", copyCode);
     this.isAtEnd = true;
+    this.lastTop = 0;
+    this.losses = 0;
+    // Messages out of sight have only a guessed height until they are drawn.
+    new ResizeObserver(() => this.keepAtEnd()).observe(this.list);
   }
 
   get known() {
@@ -28,8 +34,8 @@ export class Thread {
   }
 
   clear() {
-    this.stream?.close();
-    this.stream = null;
+    this.leaveStream();
+    this.losses = 0;
     this.views.clear();
     this.path = [];
     this.list.replaceChildren();
@@ -37,10 +43,15 @@ export class Thread {
     this.onStreaming(null);
   }
 
-  // Only what changed is made anew: messages that stay keep their elements, selection and open folds.
-  show({ path, messages, siblings }) {
+  leaveStream() {
+    clearTimeout(this.retry);
     this.stream?.close();
     this.stream = null;
+  }
+
+  // Only what changed is made anew: messages that stay keep their elements, selection and open folds.
+  show({ path, messages, siblings }, toEnd) {
+    this.leaveStream();
     for (const [id, view] of Object.entries(messages)) this.views.set(id, view);
     for (const [id, ids] of Object.entries(siblings)) if (this.views.has(id)) this.views.get(id).siblings = ids;
     const kept = new Map([...this.list.children].map((node) => [node.dataset.id, node]));
@@ -53,8 +64,9 @@ export class Thread {
     this.markLast();
     const last = this.views.get(path.at(-1));
     if (last?.generation_id) this.follow(last);
-    else this.onStreaming(null);
-    this.scrollToEnd();
+    else this.onStreaming(null, last?.state);
+    if (toEnd) this.scrollToEnd();
+    else this.keepAtEnd();
   }
 
   async showEarlier() {
@@ -75,10 +87,24 @@ export class Thread {
     const body = this.list.lastElementChild.querySelector(".body");
     this.onStreaming(view.generation_id);
     this.stream = new ReplyStream(view.generation_id, body, {
-      onGrow: () => this.keepAtEnd(),
+      onGrow: () => this.grew(),
       onEnd: (final) => this.finish(final),
-      onLost: () => this.onLost(),
+      onLost: () => this.recover(),
     });
+  }
+
+  grew() {
+    this.losses = 0;
+    this.keepAtEnd();
+  }
+
+  // Asks for the conversation again, ever more patiently, until it is there.
+  recover() {
+    const wait = Math.min(RETRY_MS * 2 ** this.losses, LONGEST_RETRY_MS);
+    this.losses += 1;
+    this.retry = setTimeout(async () => {
+      if (!(await this.onLost())) this.recover();
+    }, wait);
   }
 
   finish(view) {
@@ -173,7 +199,10 @@ export class Thread {
     const cancel = () => node.replaceWith(this.message(view)) ?? this.markLast();
     const send = () => field.value.trim() && this.onEdit(view.id, field.value);
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") cancel();
+      if (event.key === "Escape") {
+        event.preventDefault();
+        cancel();
+      }
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         send();
@@ -190,8 +219,11 @@ export class Thread {
   }
 
   watchScroll() {
-    const left = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
-    this.isAtEnd = left < NEAR_END_PX;
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    // Only a move upwards is a person's wish to stay; a thread that grows moves the end away too.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.isAtEnd = true;
+    else if (scrollTop < this.lastTop) this.isAtEnd = false;
+    this.lastTop = scrollTop;
     this.jump.classList.toggle("shown", !this.isAtEnd);
   }
 

@@ -1,0 +1,337 @@
+"""What the chat page does by itself, in a real browser against scripted answers: waiting, growing, failing, keeping."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import Watched, chromium
+from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
+
+pytestmark = pytest.mark.browser
+
+LONG = "<p>" + "A line of text.<br>" * 80 + "</p>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[PageServer]:
+    with running_page() as served:
+        yield served
+
+
+@pytest.fixture
+def chat(served: PageServer) -> Iterator[FakeChat]:
+    served.chat = FakeChat()
+    yield served.chat
+    served.chat.accepts_sends.set()
+    served.chat.go_on.set()
+
+
+@pytest.fixture
+def window(browser: Browser, served: PageServer, chat: FakeChat) -> Iterator[Watched]:
+    window = Watched(browser, served.url)
+    yield window
+    window.close()
+    assert window.complaints == []
+
+
+def message_field(page: Page) -> Any:
+    return page.get_by_label("Message", exact=True)
+
+
+def wait_until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_only_the_growing_reply_is_touched(window: Watched, chat: FakeChat) -> None:
+    old = chat.add("Old", "question", "<p>answer</p>")
+    chat.script = [delta("begin"), PAUSE, delta("half", "<p>First.</p>"), delta("more", "<p>Second.</p>")]
+    page = window.open(f"/?c={old}")
+    expect(page.locator("article")).to_have_count(2)
+    window.send("Go on")
+    expect(page.locator("article.streaming .tail")).to_have_text("begin")
+    page.evaluate("""() => {
+        window.touched = [];
+        const note = (changes) => changes.forEach((change) => window.touched.push(
+            change.target.closest?.("article")?.className ?? "list"));
+        new MutationObserver(note).observe(document.querySelector(".messages"), {childList: true, subtree: true});
+    }""")
+    chat.script.append(PAUSE)
+    chat.go_on.set()
+    expect(page.locator("article.last .markup").first).to_contain_text("Second.")
+    window.wait_for_reply()
+    touched = set(page.evaluate("window.touched"))
+    assert any("assistant" in one for one in touched)
+    # The list itself changes once, when the finished message takes the growing one's place.
+    assert touched <= {"list", "message assistant streaming last", "message assistant complete last"}
+    expect(page.locator("article.last .stats")).to_have_text("42 tok/s · first token 0.12 s · 312 of 8,192 tokens")
+    expect(page.get_by_text("The reply is complete.")).to_be_attached()
+
+
+def test_waiting_is_told(window: Watched, chat: FakeChat) -> None:
+    steps = {
+        "Loading the model 40 %": progress("loading", fraction=0.4),
+        "Waiting, number 2 in line": progress("queued", position=2),
+        "Reading the conversation 60 %": progress("reading", fraction=0.6),
+    }
+    page = window.open()
+    for words, step in steps.items():
+        chat.go_on.clear()
+        chat.script = [step, PAUSE, delta("", "<p>Done.</p>")]
+        window.send("Hello")
+        expect(page.locator("article.last .progress")).to_have_text(words)
+        chat.go_on.set()
+        window.wait_for_reply()
+        expect(page.locator("article.last")).to_contain_text("Done.")
+
+
+def test_escape_stops_but_not_from_an_open_panel(window: Watched, chat: FakeChat) -> None:
+    chat.script = [delta("", "<p>So far.</p>", reasoning="Let me think."), PAUSE]
+    page = window.open()
+    window.send("Hello")
+    expect(page.locator("details.reasoning")).to_contain_text("Let me think.")
+    page.locator(".model-button").click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".model-panel")).to_be_hidden()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("article.last .stopped")).to_have_text("Stopped")
+    expect(page.locator("article.last")).to_contain_text("So far.")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+def test_refused_message_comes_back(window: Watched, chat: FakeChat) -> None:
+    chat.refuse("chat_send", "The disk is full.")
+    page = window.open()
+    window.send("Precious words")
+    expect(page.get_by_role("alert")).to_contain_text("The disk is full.")
+    expect(message_field(page)).to_have_value("Precious words")
+    page.keyboard.press("Enter")
+    expect(page.locator("article")).to_have_count(2)
+    expect(message_field(page)).to_have_value("")
+
+
+def test_failed_reply_shows_why_and_can_be_retried(window: Watched, chat: FakeChat) -> None:
+    chat.outcome = {"state": "failed", "error": "The engine ended unexpectedly."}
+    page = window.open()
+    window.send("Hello")
+    expect(page.locator(".failure")).to_contain_text("The engine ended unexpectedly.")
+    chat.outcome = {"stats": {**STATS, "dropped_messages": 3}}
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".version-count")).to_have_text("2/2")
+    expect(page.locator(".dropped")).to_contain_text("The first 3 messages no longer fit")
+
+
+def test_words_typed_while_sending_stay(window: Watched, chat: FakeChat) -> None:
+    chat.accepts_sends.clear()
+    page = window.open()
+    window.send("First")
+    expect(message_field(page)).to_have_value("")
+    page.keyboard.type("and then")
+    chat.accepts_sends.set()
+    expect(page.locator("article")).to_have_count(2)
+    expect(message_field(page)).to_have_value("and then")
+    page.reload()
+    expect(message_field(page)).to_have_value("and then")
+
+
+def test_late_answer_does_not_take_the_person_back(window: Watched, chat: FakeChat) -> None:
+    chat.add("Elsewhere", "other question", "<p>other answer</p>")
+    chat.accepts_sends.clear()
+    page = window.open()
+    window.send("Slow one")
+    wait_until(lambda: any(name == "chat_send" for name, _ in chat.calls))
+    page.get_by_role("button", name="Elsewhere", exact=True).click()
+    expect(page.locator("article.assistant")).to_have_text(re.compile("other answer"))
+    chat.accepts_sends.set()
+    expect(page.locator(".conversation")).to_have_count(2)
+    expect(page.locator("article.assistant")).to_have_text(re.compile("other answer"))
+    page.get_by_role("button", name="Slow one", exact=True).click()
+    expect(page.locator("article.user")).to_have_text(re.compile("Slow one"))
+
+
+def test_opens_at_the_end_and_lets_the_person_read_above(window: Watched, chat: FakeChat) -> None:
+    old = chat.add("Long", "question", LONG, "again", "<p>short</p>")
+    chat.script = [delta("start", LONG), PAUSE, delta("", LONG)]
+    page = window.open(f"/?c={old}")
+    scroller = page.locator(".scroller")
+    end = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
+    expect(page.locator("article")).to_have_count(4)
+    wait_until(lambda: scroller.evaluate(end) < 5)
+    window.send("More")
+    expect(page.locator("article.streaming .tail")).to_have_text("start")
+    wait_until(lambda: scroller.evaluate(end) < 5)
+    scroller.hover()
+    page.mouse.wheel(0, -900)
+    jump = page.get_by_role("button", name="Jump to latest")
+    expect(jump).to_have_css("opacity", "1")
+    chat.go_on.set()
+    window.wait_for_reply()
+    assert scroller.evaluate(end) > 500
+    jump.click()
+    wait_until(lambda: scroller.evaluate(end) < 5)
+
+
+def test_lost_stream_is_taken_up_again(browser: Browser, served: PageServer, chat: FakeChat) -> None:
+    chat.refuse_streams = 1
+    chat.script = [delta("", "<p>All of it.</p>"), PAUSE]
+    window = Watched(browser, served.url)
+    page = window.open()
+    window.send("Hello")
+    expect(page.locator("article.last")).to_contain_text("Reconnecting…")
+    expect(page.locator("article.last")).to_contain_text("All of it.")
+    page.reload()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    expect(page.locator("article.last .markup").first).to_have_text("All of it.")
+    chat.go_on.set()
+    window.wait_for_reply()
+    window.close()
+    assert all("404" in line for line in window.complaints)
+
+
+def test_earlier_messages_come_on_demand(window: Watched, chat: FakeChat) -> None:
+    old = chat.add("Very long", *(f"<p>turn {number}</p>" for number in range(100)))
+    page = window.open(f"/?c={old}")
+    expect(page.locator("article")).to_have_count(60)
+    page.get_by_role("button", name="Show earlier messages").click()
+    expect(page.locator("article")).to_have_count(100)
+    expect(page.locator("article").first).to_contain_text("turn 0")
+    expect(page.get_by_role("button", name="Show earlier messages")).to_be_hidden()
+
+
+def test_starter_card(window: Watched, chat: FakeChat) -> None:
+    chat.models = []
+    chat.model = {**chat.model, "id": None, "state": "none"}
+    chat.starter["present"] = False
+    page = window.open()
+    page.get_by_role("button", name="Download", exact=True).click()
+    expect(page.get_by_text("Downloading … 25 %")).to_be_visible()
+    cancel = page.get_by_role("button", name="Cancel")
+    cancel.focus()
+    chat.starter["job"]["progress"] = 0.5
+    expect(page.get_by_text("Downloading … 50 %")).to_be_visible()
+    expect(cancel).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Download", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Download", exact=True).click()
+    expect(cancel).to_be_visible()
+    chat.starter["job"] = {"id": "j2", "state": "failed", "progress": None, "note": "", "error": "No network."}
+    expect(page.get_by_role("alert")).to_have_text("No network.")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_failed_model_tells_why(window: Watched, chat: FakeChat) -> None:
+    chat.model = {**chat.model, "state": "failed", "error": "It needs more memory.", "details": "alloc failed"}
+    page = window.open()
+    page.get_by_role("button", name=re.compile("Model: Small Model, not loaded")).click()
+    expect(page.get_by_text("It needs more memory.")).to_be_visible()
+    expect(page.get_by_text("alloc failed")).to_be_hidden()
+    page.get_by_text("What the engine said").click()
+    expect(page.get_by_text("alloc failed")).to_be_visible()
+
+
+def test_banner_says_what_to_know(window: Watched, chat: FakeChat) -> None:
+    chat.persistent = False
+    chat.notices = ["The settings file could not be read."]
+    page = window.open()
+    expect(page.locator(".banner p")).to_have_text(["Chats are not being saved.", chat.notices[0]])
+
+
+def test_sidebar_groups_rename_delete_and_undo(window: Watched, chat: FakeChat) -> None:
+    now = time.time()
+    for title, age_days in (("Now", 0), ("Before", 1), ("Long ago", 9)):
+        chat.add(title, "a", "<p>b</p>", updated=now - age_days * 86400)
+    page = window.open()
+    expect(page.locator(".group")).to_have_text(["Today", "Yesterday", "Earlier"])
+    page.get_by_label("Search conversations").fill("Long")
+    expect(page.locator(".conversation")).to_have_count(1)
+    page.get_by_label("Search conversations").fill("")
+    page.get_by_role("button", name="Now", exact=True).click()
+    row = page.locator(".conversation.open")
+    row.hover()
+    row.get_by_role("button", name="Rename Now").click()
+    page.get_by_label("New title").fill("Never mind")
+    page.keyboard.press("Escape")
+    expect(row.locator(".title")).to_have_text("Now")
+    row.hover()
+    row.get_by_role("button", name="Rename Now").click()
+    page.get_by_label("New title").fill("Renamed")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("Renamed – Parlor")
+    row.hover()
+    row.get_by_role("button", name="Delete Renamed").click()
+    expect(page.locator(".conversation")).to_have_count(2)
+    page.get_by_role("button", name="Undo").click()
+    expect(row.locator(".title")).to_have_text("Renamed")
+    expect(page.locator("article")).to_have_count(2)
+
+
+def test_keys_and_history(window: Watched, chat: FakeChat) -> None:
+    chat.add("One", "a", "<p>b</p>")
+    page = window.open()
+    expect(page.locator(".welcome")).to_be_visible()
+    page.get_by_role("button", name="One", exact=True).click()
+    expect(page.locator("article")).to_have_count(2)
+    page.go_back()
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(page.locator("article")).to_have_count(0)
+    page.go_forward()
+    expect(page.locator("article")).to_have_count(2)
+    page.locator(".conversation.open button").first.focus()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search conversations")).to_be_focused()
+    page.keyboard.press("Control+Shift+O")
+    expect(page.locator(".welcome")).to_be_visible()
+    expect(message_field(page)).to_be_focused()
+    page.get_by_role("button", name=re.compile("haiku")).click()
+    expect(message_field(page)).to_have_value(re.compile("haiku"))
+
+
+def test_enter_that_ends_a_composition_sends_nothing(window: Watched) -> None:
+    page = window.open()
+    message_field(page).fill("日本")
+    press = "field => field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', isComposing: %s, bubbles: true}))"
+    message_field(page).evaluate(press % "true")
+    expect(message_field(page)).to_have_value("日本")
+    message_field(page).evaluate(press % "false")
+    expect(page.locator("article.user")).to_have_text(re.compile("日本"))
+
+
+def test_drawer_and_theme_on_a_phone(browser: Browser, served: PageServer, chat: FakeChat) -> None:
+    cells = "<td>word</td>" * 40
+    old = chat.add("Wide", "w" * 400, f'<div class="table"><table><tr>{cells}</tr></table></div>')
+    window = Watched(browser, served.url, 390, 844, "dark")
+    page = window.open(f"/?c={old}")
+    body = page.locator("body")
+    expect(page.locator("article")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".scroller").evaluate("box => box.scrollWidth <= box.clientWidth")
+    opener = page.get_by_role("button", name="Conversations", exact=True)
+    opener.click()
+    expect(page.get_by_role("button", name="New chat")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(".sidebar")).to_be_hidden()
+    expect(opener).to_be_focused()
+    opener.click()
+    page.locator(".scrim").click(position={"x": 380, "y": 400})
+    expect(page.locator(".sidebar")).to_be_hidden()
+    expect(body).to_have_class(re.compile("dark"))
+    page.get_by_role("button", name="Dark or light").click()
+    expect(body).not_to_have_class(re.compile("dark"))
+    page.reload()
+    expect(page.locator("article")).to_have_count(2)
+    expect(body).not_to_have_class(re.compile("dark"))
+    window.close()
+    assert window.complaints == []
