@@ -26,7 +26,7 @@ from tests.browser import Watched, chromium
 from tests.conftest import link_or_copy
 from tests.program import RunningProgram
 
-ROUNDS = 9
+ROUNDS = 5
 TOKENS = 200
 STORY = "Tell me a long story about a dragon who learns to paint with the help of an old sailor and a copper lantern, number"
 
