@@ -164,12 +164,12 @@ def test_stop_keeps_what_was_written(browser: Browser, scripted: RunningProgram)
     window.send("go")
     expect(page.locator("article.last")).to_contain_text("word3")
     page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator("article.last .stopped")).to_have_text("Stopped")
+    expect(page.locator("article.last .stopped-note")).to_have_text("Stopped")
     text = window.last_reply()
     assert "word3" in text
     assert "word90" not in text
     page.reload()
-    expect(page.locator("article.last .stopped")).to_have_text("Stopped")
+    expect(page.locator("article.last .stopped-note")).to_have_text("Stopped")
     assert "word3" in window.last_reply()
     window.close()
     assert window.complaints == []
@@ -344,5 +344,5 @@ def test_program_killed_in_mid_answer_keeps_almost_all(browser: Browser, tmp_pat
         again.page.goto(program.url + path)
         # 60 ms a word and one write in half a second: of 40 words seen, those a second old must be there.
         expect(again.page.locator("article.last")).to_contain_text("word24")
-        expect(again.page.locator("article.last .stopped")).to_contain_text("The program ended")
+        expect(again.page.locator("article.last .stopped-note")).to_contain_text("The program ended")
         again.close()

@@ -127,7 +127,7 @@ def test_cancel_while_decoding(subject: Subject, repetition: int) -> None:
     # The echo engine says its few words faster than anyone can cancel.
     assert generation.end.reason == "cancelled" or subject.model is ECHO_MODEL
     wait_until(lambda: subject.loaded.workload.running == 0)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 5.0
 
 
 def test_cancel_while_reading_the_prompt(subject: Subject) -> None:
@@ -142,7 +142,7 @@ def test_cancel_while_reading_the_prompt(subject: Subject) -> None:
     list(generation)
     assert isinstance(generation.end, Finished)
     assert generation.end.reason == "cancelled"
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
 
 
 def test_cancel_in_the_queue_is_immediate_and_never_computed(subject: Subject) -> None:

@@ -107,7 +107,7 @@ def test_escape_stops_but_not_from_an_open_panel(window: Watched, chat: FakeChat
     expect(page.locator(".model-panel")).to_be_hidden()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("article.last .stopped")).to_have_text("Stopped")
+    expect(page.locator("article.last .stopped-note")).to_have_text("Stopped")
     expect(page.locator("article.last")).to_contain_text("So far.")
     expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
