@@ -10,6 +10,8 @@ from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.messages import Message
 
+DELETED_KEPT_SECONDS = 30 * 24 * 3600
+
 
 @dataclass(frozen=True)
 class ConversationView:
@@ -31,6 +33,7 @@ class ChatService:
         self._inference = inference
         self._journal = ReplyJournal(store)
         store.interrupted()
+        store.purge(DELETED_KEPT_SECONDS)
 
     def send(self, conversation_id: str | None, text: str, model: str | None, revision: int) -> ConversationView:
         """Add the person's message and begin the reply; `conversation_id` None starts a conversation."""

@@ -6,6 +6,7 @@ lets slip ends there. Nothing is loaded from elsewhere: images become links that
 
 import html
 import re
+import time
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -27,7 +28,9 @@ from pygments.util import ClassNotFound
 from modules.limits import LIMITS
 
 HIGHLIGHTED_CHARS = 100_000
-LATEX_CHARS = 4_000
+LATEX_CHARS = 2_000
+# Formulas and code that come after this much time are shown plainly.
+RENDER_SECONDS = 1.0
 LANGUAGE_CHARS = 30
 MAX_NESTING = 30
 # Emphasis and bracket runs beyond this make Markdown parsers slow, and no person writes them.
@@ -68,6 +71,8 @@ ATTRIBUTES = {
     "mover": {"accent"},
     "munder": {"accentunder"},
 }
+# Macros can double themselves until the memory is gone.
+MACROS = re.compile(r"\\(?:(?:re|provide)?newcommand|provide|[gex]?def|let|newenvironment|Declare)")
 BRACKETS = MappingProxyType({"\\(": "\\)", "\\[": "\\]"})
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9 .%_-]{0,60}")
 
@@ -78,7 +83,7 @@ def render_message(text: str) -> str:
     if len(text) > LIMITS.render_chars or LONG_RUN.search(text):
         return plain(text)
     try:
-        return sanitise(parser().render(text))
+        return sanitise(parser().render(text, {"deadline": time.monotonic() + RENDER_SECONDS}))
     except RecursionError:
         return plain(text)
 
@@ -138,10 +143,11 @@ def parser() -> MarkdownIt:
 Environment = MutableMapping[str, Any]
 
 
-def render_code(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, _env: Environment) -> str:
+def render_code(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, env: Environment) -> str:
     token = tokens[place]
     language = token.info.strip().split(" ", 1)[0][:LANGUAGE_CHARS] if token.info else ""
-    return code_figure(token.content, language, highlighted(token.content, language))
+    colours = None if is_late(env) else highlighted(token.content, language)
+    return code_figure(token.content, language, colours)
 
 
 def code_figure(content: str, language: str, inner: str | None = None) -> str:
@@ -162,8 +168,10 @@ def highlighted(content: str, language: str) -> str | None:
     return highlight(content, lexer, HtmlFormatter(nowrap=True))
 
 
-def render_math(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, _env: Environment) -> str:
+def render_math(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, env: Environment) -> str:
     token = tokens[place]
+    if is_late(env):
+        return f"<code>{html.escape(token.content)}</code>"
     if token.type == "math_block":
         return f'<div class="formula">{formula_html(token.content, block=True)}</div>\n'
     return formula_html(token.content, block=token.type == "math_inline_double" or token.markup == "\\[")
@@ -172,7 +180,7 @@ def render_math(_self: RendererHTML, tokens: Sequence[Token], place: int, _optio
 def formula_html(source: str, *, block: bool) -> str:
     """MathML, which browsers draw themselves; a formula that cannot be read is shown as it was written."""
     try:
-        if len(source) > LATEX_CHARS:
+        if len(source) > LATEX_CHARS or MACROS.search(source):
             raise ValueError(source)
         return latex_to_mathml(source.strip(), display="block" if block else "inline")
     except Exception:  # noqa: BLE001 - the converter raises whatever a hostile formula makes it raise
@@ -229,6 +237,10 @@ def render_cell(self: RendererHTML, tokens: Sequence[Token], place: int, options
     if style:
         token.attrSet("class", style.replace("text-align:", "align-"))
     return self.renderToken(tokens, place, options, {})
+
+
+def is_late(environment: Environment) -> bool:
+    return time.monotonic() > environment["deadline"]
 
 
 def host_of(address: str) -> str:

@@ -49,7 +49,7 @@ def test_leaving_while_it_decodes(starter_program: RunningProgram, stream: bool,
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_leaving_while_it_reads(starter_program: RunningProgram, stream: bool) -> None:
-    words = " ".join(f"word{number}-{stream}" for number in range(1500))
+    words = " ".join(f"word{number}-{stream}" for number in range(700))
     body = {**LONG, "messages": [{"role": "user", "content": words}]}
     left = leave_after(starter_program, body, lambda: starter_program.status()["running"] == 1, stream=stream)
     starter_program.wait_for_status(lambda status: status["running"] == 0, 10)

@@ -114,6 +114,8 @@ SLOW = {
     "quotes": "> " * 50_000, "nested lists": "\n".join(" " * n + "- a" for n in range(400)), "dollars": "$a" * 60_000, "emphasis": "_a*b" * 40_000,
     "table": "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + ("|b" * 100 + "|\n") * 500, "images": "![" * 50_000, "references": "[a]: b\n" * 20_000,
     "comments": "<!--" * 40_000, "entities": "&" * 100_000, "fences": "```\n" * 40_000, "latex": "$" + "{" * 3000 + "$", "megabyte": "word " * 200_000,
+    "macros": "$\\newcommand{\\a}{aaaaaaaaaa}" + "".join(f"\\newcommand{{\\{chr(98 + i)}}}{{" + f"\\{chr(97 + i)}" * 10 + "}" for i in range(8)) + "\\i$",
+    "formulas": "$\\frac{a}{b}$ " * 14_000, "deep formulas": ("$" + "a_{" * 400 + "}" * 400 + "$ ") * 60, "languages": "".join(f"```z{n}\n```\n" for n in range(12_000)),
     "numbers": "1. a\n" * 30_000, "backslashes": "\\(" * 50_000, "python": "```python\n" + "(" * 90_000 + "\n```",
 }  # fmt: skip
 
