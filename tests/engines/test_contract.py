@@ -19,7 +19,7 @@ from modules.types.local_model import LocalModel
 from modules.types.sampling import SamplingParams
 
 PROMPT = "Once upon a time, a small dragon wanted to learn how to paint. Every morning the dragon"
-LONG = " ".join(f"word{number}" for number in range(900))
+LONG = " ".join(f"word{number}" for number in range(400))
 
 
 @dataclass
