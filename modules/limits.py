@@ -11,6 +11,7 @@ class Limits:
     body_seconds: float = 30.0
     json_depth: int = 32
     header_bytes: int = 32 * 1024
+    header_seconds: float = 20.0
     message_chars: int = 1_000_000
     messages: int = 4096
     title_chars: int = 200

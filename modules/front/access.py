@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from modules.errors import StartError
 from modules.front.asgi import Refused, Scope, header
-from modules.front.sessions import Sessions, cookie_value
+from modules.front.sessions import Sessions
 
 Area = Literal["health", "login", "api", "control", "page"]
 Kind = Literal["open", "page", "api", "admin"]
@@ -87,7 +87,7 @@ def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Session
     """Raises Refused 401, always with the same words for the same area."""
     if area in {"health", "login"}:
         return Identity("open")
-    session_id = sessions.session_id(cookie_value(header(scope, b"cookie")))
+    session_id = sessions.session_id(sessions.cookie_value(header(scope, b"cookie")))
     if session_id is not None:
         return Identity("page", session_id)
     if area == "page":

@@ -21,7 +21,7 @@ from modules.front.bodies import (
 from modules.front.headers import safe_headers
 from modules.front.hosts import SAFE_METHODS, HostRules
 from modules.front.login import Attempts, Login, redirect
-from modules.front.sessions import Sessions, cookie_header
+from modules.front.sessions import Sessions
 from modules.limits import LIMITS
 
 JSON_AREAS: tuple[Area, ...] = ("api", "control")
@@ -87,7 +87,7 @@ class Guard:
             if self._begins_session(scope, identity):
                 cookie = self._sessions.begin()
                 identity = Identity("page", self._sessions.session_id(cookie))
-                answer.add((b"set-cookie", cookie_header(cookie, secure=secure)))
+                answer.add((b"set-cookie", self._sessions.cookie_header(cookie, secure=secure)))
         scope["parlor"] = identity
         await self._inner(scope, await checked_body(scope, receive, area, answer), answer.send)
 

@@ -8,7 +8,7 @@ from modules.front.access import AccessRules
 from modules.front.asgi import Header, Receive, Refused, Scope, Send, send_whole
 from modules.front.bodies import check_declared_length, read_body
 from modules.front.screens import login_screen
-from modules.front.sessions import Sessions, cookie_header
+from modules.front.sessions import Sessions
 from modules.limits import LIMITS
 
 FORM_BYTES = 8 * 1024
@@ -49,7 +49,7 @@ class Login:
         if scope["method"] not in {"GET", "HEAD", "POST"}:
             raise Refused(405, "Only GET and POST are known here.", headers=((b"allow", b"GET, HEAD, POST"),))
         if scope["path"] == "/logout":
-            await redirect(send, "/login", cookie_header("", secure=secure))
+            await redirect(send, "/login", self._sessions.cookie_header("", secure=secure))
         elif self._rules.page_is_open:
             await redirect(send, "/")
         elif scope["method"] == "POST":
@@ -70,7 +70,7 @@ class Login:
             raise Refused(400, f"The form has more than {FORM_FIELDS} fields, which is the limit.") from error
         user, secret = form.get("user", [""])[0], form.get("secret", [""])[0]
         if self._rules.accepts_login(user, secret):
-            await redirect(send, "/", cookie_header(self._sessions.begin(), secure=secure))
+            await redirect(send, "/", self._sessions.cookie_header(self._sessions.begin(), secure=secure))
         else:
             self._attempts.note_failure()
             await self._show(send, 401, "That is not right.")

@@ -11,16 +11,20 @@ from pathlib import Path
 from modules.errors import StorageError
 from modules.storage.files import write_atomically
 
-COOKIE = "parlor_session"
 LIFETIME_SECONDS = 30 * 24 * 3600
 SECRET_BYTES = 32
 
 
 class Sessions:
-    """`credentials` are part of the key, so that a changed password ends the sessions made with the old one."""
+    """`credentials` are part of the key, so that a changed password ends the sessions made with the old one.
 
-    def __init__(self, secret: bytes, credentials: str) -> None:
+    Browsers keep one set of cookies for all ports of a host, so the name holds the `port`: two Parlors on one machine
+    must not sign each other's people out.
+    """
+
+    def __init__(self, secret: bytes, credentials: str, port: int) -> None:
         self._key = hashlib.sha256(secret + credentials.encode()).digest()
+        self.cookie_name = f"parlor_session_{port}"
 
     def begin(self) -> str:
         """A cookie's value for a new session."""
@@ -34,6 +38,20 @@ class Sessions:
             return None
         identity, _, issued = content.partition(".")
         return identity if int(issued) + LIFETIME_SECONDS > time.time() else None
+
+    def cookie_header(self, value: str, *, secure: bool) -> bytes:
+        """An empty value ends the session. SameSite=Lax, not Strict: who follows a link here must not sign in again."""
+        parts = [f"{self.cookie_name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+        parts.append(f"Max-Age={LIFETIME_SECONDS if value else 0}")
+        return "; ".join([*parts, "Secure"] if secure else parts).encode()
+
+    def cookie_value(self, cookies: str) -> str:
+        """Ours among a request's cookies; empty when it is not there."""
+        for part in cookies.split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self.cookie_name:
+                return value
+        return ""
 
     def _signature(self, content: str) -> str:
         digest = hmac.new(self._key, content.encode(), hashlib.sha256).digest()
@@ -50,18 +68,3 @@ def load_secret(path: Path) -> bytes:
     with suppress(StorageError):
         write_atomically(path, secret)
     return secret
-
-
-def cookie_header(value: str, *, secure: bool) -> bytes:
-    """SameSite=Lax, not Strict: a person who follows a link here must not have to sign in again."""
-    parts = [f"{COOKIE}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
-    parts.append(f"Max-Age={LIFETIME_SECONDS if value else 0}")
-    return "; ".join([*parts, "Secure"] if secure else parts).encode()
-
-
-def cookie_value(cookie_headers: str) -> str:
-    for part in cookie_headers.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == COOKIE:
-            return value
-    return ""

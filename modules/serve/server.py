@@ -21,6 +21,7 @@ from modules.front.guard import Guard
 from modules.front.hosts import HostRules
 from modules.front.sessions import Sessions, load_secret
 from modules.serve.dispatcher import Dispatcher
+from modules.serve.protocol import PatientProtocol
 from modules.serve.share import ShareLink
 from modules.settings import Settings
 
@@ -66,10 +67,12 @@ class Program:
         self._loop = asyncio.get_running_loop()
         self._dispatcher = Dispatcher()
         hosts = HostRules(self._settings.host, configured_hosts(self._settings))
-        sessions = Sessions(load_secret(self._settings.paths.session_secret), self._rules.credentials)
+        sessions = Sessions(load_secret(self._settings.paths.session_secret), self._rules.credentials, self.port)
         self._guard = Guard(self._dispatcher, self._rules, hosts, sessions)
         config = uvicorn.Config(
             self._guard,
+            http=PatientProtocol,
+            ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,

@@ -77,7 +77,7 @@ class Inference:
     ) -> None:
         try:
             loaded = self._loaded(generation, model)
-            if generation.cancelled:
+            if loaded is None:
                 generation.put(Finished("cancelled"))
                 return
             request, dropped = prompt.request(loaded, params)
@@ -89,16 +89,15 @@ class Inference:
         finally:
             self._places.release()
 
-    def _loaded(self, generation: Generation, model: LocalModel) -> LoadedModel:
-        """Load the model if need be, telling the reader how far it is."""
+    def _loaded(self, generation: Generation, model: LocalModel) -> LoadedModel | None:
+        """Load the model if need be, telling the reader how far it is; None when the reader cancels meanwhile."""
         loading = self._models.load(model.id)
-        while True:
+        while not generation.cancelled:
             try:
                 return loading.result.result(0 if loading.result.done() else LOADING_REPORT_SECONDS)
             except FutureTimeout:
                 generation.put(Progress("loading", loading.fraction, note=loading.note))
-                if generation.cancelled:
-                    raise BadRequest("Cancelled while the model was being loaded.") from None
+        return None
 
 
 @dataclass(frozen=True)

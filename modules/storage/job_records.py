@@ -1,6 +1,7 @@
 """The history of jobs."""
 
 import sqlite3
+import time
 
 from modules.storage.database import Database, cleaned
 from modules.types.jobs import Job
@@ -41,7 +42,9 @@ class JobRecords:
     def interrupt_running(self) -> None:
         """At the start: what still ran when the program ended has ended with it."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE job SET state = 'interrupted' WHERE state = 'running'")
+            connection.execute(
+                "UPDATE job SET state = 'interrupted', ended = ? WHERE state = 'running'", (time.time(),)
+            )
 
 
 def job_of(row: sqlite3.Row) -> Job:

@@ -39,7 +39,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 def build_guard(rules: AccessRules, inner: Inner = echo) -> Guard:
-    return Guard(inner, rules, HostRules("127.0.0.1", ()), Sessions(b"s" * 32, rules.credentials))
+    return Guard(inner, rules, HostRules("127.0.0.1", ()), Sessions(b"s" * 32, rules.credentials, 7860))
 
 
 async def call(
@@ -88,7 +88,7 @@ class Served:
         configured: tuple[str, ...] = (),
         inner: Inner = echo,
     ) -> None:
-        self.sessions = Sessions(b"s" * 32, rules.credentials)
+        self.sessions = Sessions(b"s" * 32, rules.credentials, 7860)
         self.guard = Guard(inner, rules, HostRules(bind_host, configured), self.sessions)
         config = uvicorn.Config(self.guard, port=0, lifespan="off", log_level="critical")
         self.server = uvicorn.Server(config)

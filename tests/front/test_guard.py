@@ -131,7 +131,7 @@ def test_foreign_pages_reach_nothing(open_guard: Served, name: str, has_session:
     if origin:
         headers["origin"] = origin.format(port=open_guard.port)
     if has_session or path.startswith("/control"):
-        headers["cookie"] = f"parlor_session={open_guard.sessions.begin()}"
+        headers["cookie"] = f"parlor_session_7860={open_guard.sessions.begin()}"
     status, answer, _ = open_guard.ask(method, path, b"{}" if method == "POST" else b"", **headers)
     assert status == expected
     assert not any(header.startswith("access-control") for header in answer)
@@ -219,14 +219,14 @@ def test_guessing_is_slowed_down() -> None:
 
 @pytest.mark.parametrize("value", ["", "x", "a.1.b", "a.b.c", "..", "é.1.x", "a" * 5000])
 def test_forged_sessions(keyed: Served, value: str) -> None:
-    assert keyed.ask(cookie=f"parlor_session={value}".encode().decode("latin-1"))[0] == 401
+    assert keyed.ask(cookie=f"parlor_session_7860={value}".encode().decode("latin-1"))[0] == 401
 
 
 def test_sessions_end_with_their_password_and_their_time() -> None:
-    old = Sessions(b"s" * 32, "one")
+    old = Sessions(b"s" * 32, "one", 7860)
     assert old.session_id(old.begin())
-    assert Sessions(b"s" * 32, "two").session_id(old.begin()) is None
-    assert Sessions(b"t" * 32, "one").session_id(old.begin()) is None
+    assert Sessions(b"s" * 32, "two", 7860).session_id(old.begin()) is None
+    assert Sessions(b"t" * 32, "one", 7860).session_id(old.begin()) is None
     value = old.begin()
     assert old.session_id(value[:-1] + ("A" if value[-1] != "A" else "B")) is None
 

@@ -148,7 +148,7 @@ def test_the_application_is_told_who_asks() -> None:
         for key, kind in ((KEY, "api"), (ADMIN, "admin")):
             facts = json.loads(served.ask(path="/v1/models", x_api_key=key)[2])
             assert (facts["kind"], facts["session"]) == (kind, None)
-        facts = json.loads(served.ask(path="/", cookie=f"a=b; parlor_session={cookie}; c=d")[2])
+        facts = json.loads(served.ask(path="/", cookie=f"a=b; parlor_session_7860={cookie}; c=d")[2])
         assert (facts["kind"], facts["session"]) == ("page", served.sessions.session_id(cookie))
     for served in serve(AccessRules()):
         assert json.loads(served.ask(path="/v1/models")[2])["kind"] == "open"
@@ -176,7 +176,7 @@ def test_the_page_is_not_kept_by_the_browser() -> None:
 
 
 def test_sessions_last_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(b"s" * 32, "one")
+    sessions = Sessions(b"s" * 32, "one", 7860)
     cookie = sessions.begin()
     monkeypatch.setattr("modules.front.sessions.time.time", lambda: int(cookie.split(".")[1]) + LIFETIME_SECONDS - 2)
     assert sessions.session_id(cookie)

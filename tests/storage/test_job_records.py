@@ -39,7 +39,9 @@ def test_running_jobs_are_interrupted_at_the_start(path: Path) -> None:
     database.close()
     records = JobRecords(Database.open(path))
     records.interrupt_running()
-    assert [one.state for one in records.newest(10)] == ["failed", "interrupted"]
+    newest = records.newest(10)
+    assert [one.state for one in newest] == ["failed", "interrupted"]
+    assert newest[1].ended is not None
     assert records.newest(1) == [failed]
 
 

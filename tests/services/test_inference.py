@@ -1,0 +1,46 @@
+"""The one path: what a reader sees when it gives up early."""
+
+import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from modules.children import Launcher
+from modules.engines.host import Loading
+from modules.prompts.renderer import TemplateRenderer
+from modules.services.inference import Inference, ReplyParams
+from modules.services.models import ModelService
+from modules.types.generation import Finished, Progress
+from modules.types.local_model import LocalModel
+from modules.types.messages import Message
+
+MODEL = LocalModel("slow", "Slow", "gguf", Path("slow.gguf"))
+
+
+class SlowModels:
+    """A model whose loading never ends."""
+
+    def __init__(self) -> None:
+        self.loading = Loading(MODEL, "llamacpp")
+
+    def chosen(self, _name: str | None) -> LocalModel:
+        return MODEL
+
+    def load(self, _name: str) -> Loading:
+        self.loading.report(0.5, "half way")
+        return self.loading
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_cancel_while_the_model_loads_is_a_stop_and_not_a_failure(at_once: bool) -> None:
+    inference = Inference(cast(ModelService, SlowModels()), TemplateRenderer(Launcher()))
+    generation = inference.chat([Message("user", "hello")], ReplyParams())
+    if not at_once:
+        next(event for event in generation if isinstance(event, Progress) and event.stage == "loading")
+    cancelled = time.monotonic()
+    generation.cancel()
+    *_, last = generation
+    assert last == Finished("cancelled")
+    assert time.monotonic() - cancelled < 2
+    inference.close()
