@@ -1,10 +1,10 @@
 """Server-sent events: a stream that notices at once when its reader has gone."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -13,10 +13,12 @@ KEEP_ALIVE_SECONDS = 10.0
 KEEP_ALIVE = b": still here\n\n"
 DONE = b"data: [DONE]\n\n"
 STALLED_READER_SECONDS = 60.0
+# Moving the deadline costs more than sending a token does.
+DEADLINE_STEP_SECONDS = 5.0
 
 
 def frame(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+    return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
 class DisconnectWatch:
@@ -49,9 +51,15 @@ class EventStream(Response):
         watch = self._watch
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for content in self._frames:
-                async with asyncio.timeout(STALLED_READER_SECONDS):
+            now = asyncio.get_running_loop().time
+            moved = now()
+            # Frames come at least as often as keep-alives, so a deadline that passes means a reader who takes none.
+            async with asyncio.timeout(STALLED_READER_SECONDS) as patience:
+                async for content in self._frames:
                     await send({"type": "http.response.body", "body": content, "more_body": True})
+                    if now() > moved + DEADLINE_STEP_SECONDS:
+                        moved = now()
+                        patience.reschedule(moved + STALLED_READER_SECONDS)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             if watch is not None:
