@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from modules.limits import LIMITS
 
+# The order of the names is the default one.
 SamplerName = Literal["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

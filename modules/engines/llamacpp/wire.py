@@ -1,6 +1,6 @@
 """Our request as llama.cpp's completion body, and its stream as our events."""
 
-from typing import Any
+from typing import Any, get_args
 
 from modules.types.generation import (
     GenerationRequest,
@@ -9,7 +9,7 @@ from modules.types.generation import (
     TokenChoice,
     TokenLogprob,
 )
-from modules.types.sampling import SamplingParams
+from modules.types.sampling import SamplerName, SamplingParams
 
 RANDOM_SEED = 2**32 - 1
 
@@ -55,11 +55,17 @@ def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
         "ignore_eos": knobs.ignore_eos,
         "n_probs": knobs.n_probs,
     }
-    if knobs.samplers is not None:
-        fields["samplers"] = list(knobs.samplers)
+    if knobs.samplers is not None or knobs.adaptive_target >= 0:
+        fields["samplers"] = sampler_order(knobs)
     if knobs.logit_bias:
         fields["logit_bias"] = [[int(token), bias] for token, bias in knobs.logit_bias.items()]
     return fields
+
+
+def sampler_order(knobs: SamplingParams) -> list[str]:
+    """Adaptive-p chooses the token itself, so it stands last; llama.cpp leaves it out of its own order."""
+    order: list[str] = list(knobs.samplers if knobs.samplers is not None else get_args(SamplerName))
+    return [*order, "adaptive_p"] if knobs.adaptive_target >= 0 else order
 
 
 def progress_event(chunk: dict[str, Any]) -> Progress | None:
