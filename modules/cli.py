@@ -4,12 +4,15 @@ import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 from pydantic import SecretStr
 
+from modules.children import Launcher
 from modules.errors import NotFound, ParlorError, StartError
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
 from modules.library.library import Library
+from modules.services.conversion import ConversionService
 from modules.settings import Settings, load_settings
 from modules.storage.files import FolderLock
 
@@ -17,7 +20,9 @@ SHARE_USER = "parlor"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve until a signal. 2 for what cannot start; the reason is on standard error."""
+    """Serve until a signal, or do what a sub-command says. 2 for what cannot start; the reason is on standard error."""
+    if arguments[:1] == ["convert"]:
+        return convert(arguments[1:])
     try:
         settings, notices = load_settings(arguments)
         rules = access_rules(settings)
@@ -44,6 +49,35 @@ def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> i
     finally:
         if lock is not None:
             lock.release()
+
+
+def convert(arguments: Sequence[str]) -> int:
+    """`convert SOURCE TARGET`, beside the flags that say where things are. 1 when the model cannot be converted."""
+    names = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    if len(names) != 2:  # the flags come after the names
+        print("usage: python3 webui.py convert SOURCE TARGET [--models MODELS] [--data DATA]", file=sys.stderr)
+        return 2
+    shown = ""
+
+    def report(fraction: float | None, note: str) -> None:
+        nonlocal shown
+        if note != shown:
+            shown = note
+            print(f"{fraction or 0:4.0%} {note}", file=sys.stderr, flush=True)
+
+    try:
+        settings, _ = load_settings(arguments[2:])
+        paths = settings.paths
+        service = ConversionService(paths, Library(paths.models), Launcher())
+        folder = service.convert(names[0], names[1], report, lambda: False)
+    except StartError as error:
+        print(f"Parlor cannot start: {error}", file=sys.stderr)
+        return 2
+    except ParlorError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Converted: {folder.name}")
+    return 0
 
 
 def access_rules(settings: Settings) -> AccessRules:

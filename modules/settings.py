@@ -23,7 +23,7 @@ class Settings(BaseModel):
     model: str | None = Field(
         default=None, description="model to load at the start: starter, echo, or a name that is listed"
     )
-    engine: Literal["llamacpp", "echo"] | None = Field(
+    engine: Literal["llamacpp", "transformers", "echo"] | None = Field(
         default=None, description="engine for --model (default: by its format)"
     )
     echo_script: Path | None = Field(default=None, description="JSON list of steps that the echo engine plays")
@@ -33,6 +33,13 @@ class Settings(BaseModel):
     slots: int = Field(default=0, ge=0, le=64, description="requests answered at once (0: chosen for the machine)")
     gpu_layers: int = Field(default=-1, ge=-1, le=10_000, description="layers kept on the GPU (-1: as many as fit)")
     threads: int = Field(default=0, ge=0, le=1024, description="threads for computing (0: one per core)")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="number format of a transformers model"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where a transformers model computes")
+    weights: Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"] = Field(
+        "auto", description="how a transformers model keeps its weights"
+    )
     host: str = Field(
         "127.0.0.1", description="address to listen on; other than this machine's needs --auth or --api-key"
     )
@@ -69,7 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 webui.py",
         description="Parlor: chat with language models on your own machine.",
-        epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py test` runs the tests.",
+        epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py convert SOURCE TARGET` turns a GGUF "
+        "model into a folder for the transformers engine. `python3 webui.py test` runs the tests.",
         allow_abbrev=False,
     )
     for name, field in Settings.model_fields.items():

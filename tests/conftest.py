@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,16 @@ def starter_file() -> Path:
     if not path.is_file():
         fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
     return path
+
+
+@pytest.fixture(scope="session")
+def starter_folder(starter_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter model in Hugging Face format, converted as a person would: a model called `starter-hf`."""
+    models = tmp_path_factory.mktemp("converted")
+    link_or_copy(starter_file, models / STARTER.file_name)
+    command = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(models)]
+    subprocess.run(command, check=True, capture_output=True, cwd=models)
+    return models / "starter-hf"
 
 
 @pytest.fixture

@@ -20,11 +20,13 @@ HEAVY = {
     "starlette": ("api", "serve"),
     "uvicorn": ("serve",),
     "xllamacpp": ("engines/llamacpp",),
-    "torch": (),
-    "transformers": (),
-    "accelerate": (),
-    "bitsandbytes": (),
-    "peft": (),
+    "torch": ("engines/hf",),
+    "transformers": ("engines/hf",),
+    "safetensors": ("engines/hf",),
+    "accelerate": ("engines/hf",),
+    "bitsandbytes": ("engines/hf",),
+    "peft": ("engines/hf",),
+    "gguf": ("engines/hf",),
     "huggingface_hub": (),
 }
 # Whoever talks to another machine is named here. http.client: llama.cpp's own Unix socket.

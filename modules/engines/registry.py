@@ -1,11 +1,12 @@
 """The engines there are."""
 
 from modules.engines.echo import ECHO
+from modules.engines.hf.kind import HF
 from modules.engines.llamacpp.kind import LLAMACPP
 from modules.engines.protocol import EngineKind
 from modules.errors import BadRequest, ModelError
 
-ENGINES: tuple[EngineKind, ...] = (LLAMACPP, ECHO)
+ENGINES: tuple[EngineKind, ...] = (LLAMACPP, HF, ECHO)
 
 
 def engine_named(name: str) -> EngineKind:

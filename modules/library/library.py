@@ -1,12 +1,14 @@
-"""Every model the program can name: the files under `models/`, and the echo engine."""
+"""Every model the program can name: the files and folders under `models/`, and the echo engine."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from modules.errors import ModelError, NotFound
-from modules.library.headers import GgufHeader, read_gguf_header
+from modules.library.folders import CONFIG, is_model_folder, read_model_folder
+from modules.library.headers import read_gguf_header
 from modules.library.starter import STARTER
-from modules.types.local_model import LocalModel
+from modules.types.local_model import LocalModel, ModelShape
 
 ECHO_MODEL = LocalModel("echo", "Echo (repeats what you say)", "echo")
 
@@ -17,12 +19,19 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._described: dict[Path, tuple[tuple[int, int], LocalModel]] = {}
+        self._described: dict[Path, tuple[Stamp, LocalModel]] = {}
 
     def models(self) -> list[LocalModel]:
         """By name; damaged files too, with their problem; the echo engine last."""
         with self._lock:
-            found = [self._describe(path) for path in self._files()]
+            found = [
+                *(self._describe(path, describe_file) for path in self._visible("*.gguf") if path.is_file()),
+                *(
+                    self._describe(path.parent, describe_folder)
+                    for path in self._visible(CONFIG)
+                    if path.parent != self._folder and is_model_folder(path.parent)
+                ),
+            ]
             kept = {model.path for model in found}
             self._described = {path: entry for path, entry in self._described.items() if path in kept}
         return [*sorted(found, key=lambda model: model.id.casefold()), ECHO_MODEL]
@@ -38,46 +47,81 @@ class Library:
             f"There is no model called {name[:200]!r}. There are: {names}.", field="model", code="model_not_found"
         )
 
-    def _files(self) -> list[Path]:
-        """GGUF files; links that leave the folder and hidden folders are passed over."""
+    def _visible(self, pattern: str) -> list[Path]:
+        """Paths below the folder; links that leave it and hidden folders are passed over."""
         if not self._folder.is_dir():
             return []
         root = self._folder.resolve()
         return [
             path
-            for path in self._folder.rglob("*.gguf")
+            for path in self._folder.rglob(pattern)
             if not any(part.startswith(".") for part in path.relative_to(self._folder).parts)
-            and path.is_file()
             and path.resolve().is_relative_to(root)
         ]
 
-    def _describe(self, path: Path) -> LocalModel:
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
+    def _describe(self, path: Path, describe: "Describe") -> LocalModel:
+        stamp = stamp_of(path)
         known = self._described.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
-        name = path.relative_to(self._folder).with_suffix("").as_posix()
-        problem = ""
-        header: GgufHeader | None = None
-        try:
-            header = read_gguf_header(path)
-        except ModelError as error:
-            problem = str(error)
-        is_starter = path.name == STARTER.file_name and path.parent == self._folder
-        title = STARTER.title if is_starter else printable(name)
-        model = LocalModel(
-            id=STARTER.id if is_starter else name,
-            title=title,
-            format="gguf",
-            path=path,
-            size_bytes=status.st_size,
-            created=status.st_mtime,
-            shape=header.shape if header else LocalModel("", "", "").shape,
-            problem=problem,
-        )
+        model = describe(path, path.relative_to(self._folder).as_posix())
         self._described[path] = (stamp, model)
         return model
+
+
+Describe = Callable[[Path, str], LocalModel]
+# Of each file: name, time of change, size.
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Changes whenever a file does."""
+    files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.is_file())
+    return tuple((file.name, (status := file.stat()).st_mtime_ns, status.st_size) for file in files)
+
+
+def describe_file(path: Path, name: str) -> LocalModel:
+    """One GGUF file is a model; the starter goes by a name of its own."""
+    is_starter = name == STARTER.file_name
+    shape, problem = ModelShape(), ""
+    try:
+        shape = read_gguf_header(path).shape
+    except ModelError as error:
+        problem = str(error)
+    bare = name.removesuffix(".gguf")
+    status = path.stat()
+    return LocalModel(
+        id=STARTER.id if is_starter else bare,
+        title=STARTER.title if is_starter else printable(bare),
+        format="gguf",
+        path=path,
+        size_bytes=status.st_size,
+        created=status.st_mtime,
+        shape=shape,
+        problem=problem,
+    )
+
+
+def describe_folder(path: Path, name: str) -> LocalModel:
+    """One folder in Hugging Face format is a model."""
+    shape, size_bytes, problem = ModelShape(), 0, ""
+    try:
+        folder = read_model_folder(path)
+        shape, size_bytes = folder.shape, folder.size_bytes
+    except ModelError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"It cannot be read: {error.strerror}."
+    return LocalModel(
+        id=name,
+        title=printable(name),
+        format="safetensors",
+        path=path,
+        size_bytes=size_bytes,
+        created=path.stat().st_mtime,
+        shape=shape,
+        problem=problem,
+    )
 
 
 def printable(name: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.engines.host import EngineHost, Loading, ModelStatus
+from modules.engines.protocol import EngineKind
 from modules.engines.registry import engine_for, engine_named
 from modules.errors import NotFound
 from modules.jobs import JobRunner
@@ -75,7 +76,7 @@ class ModelService:
         model = self.find(name)
         chosen = engine or (self._settings.engine if name == self._settings.model else None)
         kind = engine_named(chosen) if chosen else engine_for(model.format)
-        return self._host.ensure(model, self._options(kind.name), kind.name)
+        return self._host.ensure(model, self._options(kind), kind.name)
 
     def unload(self, name: str | None = None) -> None:
         status = self._host.status()
@@ -92,17 +93,8 @@ class ModelService:
             STARTER_JOB, lambda report, cancelled: fetch_starter(self._paths.models, report, cancelled)
         )
 
-    def _options(self, engine: str) -> dict[str, Any]:
-        settings = self._settings
-        if engine == "echo":
-            return {
-                "script": settings.echo_script,
-                **({"context_length": settings.context_length} if settings.context_length else {}),
-                **({"slots": settings.slots} if settings.slots else {}),
-            }
-        return {
-            "context_length": settings.context_length,
-            "slots": settings.slots,
-            "gpu_layers": settings.gpu_layers,
-            "threads": settings.threads,
-        }
+    def _options(self, kind: EngineKind) -> dict[str, Any]:
+        """What the person set of those settings that this engine has an option for; it chooses the rest itself."""
+        chosen = self._settings.model_dump(exclude_defaults=True)
+        chosen["script"] = chosen.pop("echo_script", None)
+        return {name: chosen[name] for name in kind.options.model_fields if chosen.get(name) is not None}

@@ -53,6 +53,9 @@ def subject(request: pytest.FixtureRequest, launcher: Launcher) -> Iterator[Subj
     host = EngineHost(launcher)
     if request.param == "echo":
         model = ECHO_MODEL
+    elif request.param == "transformers":
+        folder = request.getfixturevalue("starter_folder")
+        model = Library(folder.parent).find(folder.name)
     else:
         starter = request.getfixturevalue("starter_file")
         model = Library(starter.parent).find("starter")
@@ -68,7 +71,7 @@ def wait_until(claim: object, seconds: float = 5.0) -> None:
 
 
 def test_no_engine_is_left_out() -> None:
-    assert {kind.name for kind in ENGINES} >= {"llamacpp", "echo"}
+    assert {kind.name for kind in ENGINES} >= {"llamacpp", "transformers", "echo"}
 
 
 def test_text_usage_and_end(subject: Subject) -> None:

@@ -1,0 +1,177 @@
+"""Forward passes over the running requests: together in rows where the model allows it, each by itself elsewhere."""
+
+import inspect
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from modules.engines.hf.rows import RowCache, States, Window
+
+ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
+
+
+class Batch(Protocol):
+    """Requests that write hold rows 0..n-1; the one that reads its prompt holds row n. Logits are float32."""
+
+    reuses_prefixes: bool
+    reads_in_pieces: bool
+
+    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+        """Compute prompt tokens from place `start` on; returns the logits after the last one, [vocabulary]."""
+        ...
+
+    def write(self, tokens: list[int], places: list[int]) -> Tensor:
+        """Compute one token of each of the first rows; returns [rows, vocabulary]."""
+        ...
+
+    def move(self, source: int, target: int, tokens: int) -> None: ...
+
+    def take_out(self, row: int, tokens: int) -> States: ...
+
+    def put_in(self, row: int, states: States, tokens: int) -> None: ...
+
+    def clear(self, row: int) -> None: ...
+
+
+def make_batch(model: Any, rows: int) -> Batch:
+    return RowBatch(model, rows) if is_regular(model) else SeparateBatch(model, rows)
+
+
+def is_regular(model: Any) -> bool:
+    """Whether all layers are attention with keys and values of their own and a mask that we can give.
+
+    Recurrent and exotic ones keep a cache per request.
+    """
+    config = model.config.get_text_config()
+    return (
+        layer_kinds(config) <= ROW_LAYERS
+        and config._attn_implementation == "sdpa"
+        and not is_recurrent(model)
+        and not getattr(config, "num_kv_shared_layers", 0)
+    )
+
+
+def is_recurrent(model: Any) -> bool:
+    is_attention = all(
+        "attention" in kind and "linear" not in kind for kind in layer_kinds(model.config.get_text_config())
+    )
+    return bool(getattr(model, "_is_stateful", False)) or not is_attention
+
+
+def layer_kinds(config: Any) -> set[str]:
+    return set(getattr(config, "layer_types", None) or ["full_attention"])
+
+
+class RowBatch:
+    reuses_prefixes = True
+    reads_in_pieces = True
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self._forward = Forward(model)
+        config = model.config.get_text_config()
+        self._masks = Masks(config)
+        self._cache = RowCache(config.num_hidden_layers, rows)
+        self._device = model.device
+
+    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+        self._cache.open(Window(row, [start], len(tokens)))
+        places = torch.arange(start, start + len(tokens), device=self._device)[None]
+        ids = torch.tensor([tokens], device=self._device)
+        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)))[0]
+
+    def write(self, tokens: list[int], places: list[int]) -> Tensor:
+        window = Window(0, places, 1)
+        self._cache.open(window)
+        at = torch.tensor(places, device=self._device)[:, None]
+        ids = torch.tensor(tokens, device=self._device)[:, None]
+        return self._forward(ids, at, self._cache, self._masks.of(at, window.length))
+
+    def move(self, source: int, target: int, tokens: int) -> None:
+        self._cache.move(source, target, tokens)
+
+    def take_out(self, row: int, tokens: int) -> States:
+        return self._cache.take_out(row, tokens)
+
+    def put_in(self, row: int, states: States, tokens: int) -> None:
+        self._cache.put_in(row, states, tokens)
+
+    def clear(self, row: int) -> None:
+        pass
+
+
+class SeparateBatch:
+    """Each request with the cache its model makes for itself; nothing is shared, also no prefix."""
+
+    reuses_prefixes = False
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self._model = model
+        self._forward = Forward(model)
+        # Recurrent layers begin anew with every piece of more than one token.
+        self.reads_in_pieces = not is_recurrent(model)
+        self._caches: list[Any] = [None] * rows
+
+    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+        if self._caches[row] is None:
+            self._caches[row] = DynamicCache(config=self._model.config)
+        places = torch.arange(start, start + len(tokens), device=self._model.device)[None]
+        return self._forward(torch.tensor([tokens], device=self._model.device), places, self._caches[row], None)[0]
+
+    def write(self, tokens: list[int], places: list[int]) -> Tensor:
+        rows = [self.read(row, [token], place) for row, (token, place) in enumerate(zip(tokens, places, strict=True))]
+        return torch.stack(rows)
+
+    def move(self, source: int, target: int, tokens: int) -> None:
+        self._caches[target], self._caches[source] = self._caches[source], None
+
+    def take_out(self, row: int, tokens: int) -> States:
+        return []
+
+    def put_in(self, row: int, states: States, tokens: int) -> None:
+        raise AssertionError("nothing was taken out")
+
+    def clear(self, row: int) -> None:
+        self._caches[row] = None
+
+
+class Forward:
+    """One pass through the model: ids and places [batch, new] to the last logits [batch, vocabulary] in float32."""
+
+    def __init__(self, model: Any) -> None:
+        known = inspect.signature(model.forward).parameters
+        self._model = model
+        self._extra: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._takes_places = "position_ids" in known
+        # Purely recurrent models call it by another name.
+        self._cache_name = "cache_params" if "cache_params" in known else "past_key_values"
+
+    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any) -> Tensor:
+        extra = {**self._extra, self._cache_name: cache}
+        if self._takes_places:
+            extra["position_ids"] = places
+        output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
+        return output.logits[:, -1].float()
+
+
+class Masks:
+    """Who may look at whom, in the form this architecture expects: one mask, or one for each kind of layer."""
+
+    def __init__(self, config: Any) -> None:
+        kinds = set(getattr(config, "layer_types", None) or [])
+        window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+        self._window: int | None = window
+        self._by_kind = "sliding_attention" in kinds
+
+    def of(self, places: Tensor, length: int) -> Any:
+        """`places` [batch, new] to masks [batch, 1, new, length]; True is seen. None where everything is."""
+        needs_window = self._window is not None and length > self._window
+        if places.numel() == 1 and not needs_window:
+            return None if not self._by_kind else {"full_attention": None, "sliding_attention": None}
+        keys = torch.arange(length, device=places.device)
+        causal = (keys <= places[..., None])[:, None]
+        near = causal & (keys > places[..., None] - self._window)[:, None] if self._window is not None else causal
+        if self._by_kind:
+            return {"full_attention": causal, "sliding_attention": near}
+        return near

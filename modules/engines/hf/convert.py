@@ -1,0 +1,71 @@
+"""`python -m modules.engines.hf.convert PARENT_PID` turns one GGUF file into a folder of safetensors.
+
+It answers the order {"source", "target"} with {"fraction", "note"} lines and at last {"done": true} or {"error"}.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modules.children import ParentPipe
+
+
+def main() -> None:
+    pipe = ParentPipe()
+
+    def say(**values: Any) -> None:
+        pipe.send(json.dumps(values).encode())
+
+    def report(share: float, note: str) -> None:
+        say(fraction=share, note=note)
+
+    for line in pipe.lines():
+        order = json.loads(line)
+        try:
+            convert(Path(order["source"]), Path(order["target"]), report)
+        except Exception as error:  # noqa: BLE001 - the boundary of this process: every fault becomes an answer
+            say(error=explained(error))
+        else:
+            say(done=True)
+        break
+    os._exit(0)
+
+
+def convert(source: Path, target: Path, report: Callable[[float, str], None]) -> None:
+    """Weights are dequantized to bfloat16; tokenizer, chat template and generation config come from the file too."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    report(0.0, "reading the tokenizer")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    tokenizers: Any = AutoTokenizer
+    models: Any = AutoModelForCausalLM
+    quantization: Any = GgufConfig
+    place = {"gguf_file": source.name, "local_files_only": True}
+    tokenizer = tokenizers.from_pretrained(source.parent, **place)
+    report(0.2, "unpacking the weights")
+    model = models.from_pretrained(
+        source.parent,
+        **place,
+        dtype=torch.bfloat16,
+        quantization_config=quantization(gguf_file=source.name, dequantize=True),
+    )
+    report(0.8, "writing the folder")
+    model.config._name_or_path = ""
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def explained(error: Exception) -> str:
+    said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    if "not supported" in said:
+        return f"its architecture cannot be converted: {said}"
+    return said
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Tokens to text as they come: a character that takes several tokens appears when it is whole."""
+
+from typing import Any
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# A character takes at most a few tokens; what is still broken after that many is broken for good.
+PATIENCE_TOKENS = 8
+
+
+class Detokenizer:
+    """Decodes the newest tokens beside those before, because the text of a token depends on its neighbours."""
+
+    def __init__(self, tokenizer: Any, prompt: tuple[int, ...]) -> None:
+        self._tokenizer = tokenizer
+        self._context = list(prompt[-4:])
+        self._pending: list[int] = []
+        self._before = self._decode(self._context)
+
+    def feed(self, token: int) -> str:
+        """The text that is certain now; empty while a character is incomplete."""
+        self._pending.append(token)
+        whole = self._decode([*self._context, *self._pending])
+        text = whole[len(self._before) :]
+        if text.endswith(REPLACEMENT) and len(self._pending) < PATIENCE_TOKENS:
+            return ""
+        return self._release(text)
+
+    def flush(self) -> str:
+        """What is left at the end, however broken."""
+        if not self._pending:
+            return ""
+        return self._release(self._decode([*self._context, *self._pending])[len(self._before) :])
+
+    def _release(self, text: str) -> str:
+        self._context, self._pending = self._pending, []
+        self._before = self._decode(self._context)
+        return text
+
+    def _decode(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

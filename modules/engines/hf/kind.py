@@ -1,0 +1,45 @@
+"""The transformers engine's declaration; torch and transformers are imported only in the worker."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modules.engines.protocol import EngineKind, Report
+from modules.limits import LIMITS
+from modules.types.local_model import LocalModel
+
+if TYPE_CHECKING:
+    from modules.engines.hf.engine import HfEngine
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "cuda"]
+Weights = Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"]
+
+
+class HfOptions(BaseModel):
+    """0 (or -1 where said) lets the program choose for this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
+    slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Threads for computing.")
+    dtype: Dtype = Field(default="auto", description="Number format of weights; auto takes the checkpoint's own.")
+    device: Device = Field(default="auto", description="Where the model computes; auto takes a GPU where there is one.")
+    weights: Weights = Field(
+        default="auto",
+        description="How weights are kept: packed is as exact as plain and faster on a CPU, int4 the fastest there; "
+        "int8, nf4 and fp4 are bitsandbytes' formats.",
+    )
+    prompt_cache_mib: int = Field(
+        default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."
+    )
+
+
+def load(model: LocalModel, options: HfOptions, report: Report) -> "HfEngine":
+    from modules.engines.hf.engine import HfEngine
+
+    return HfEngine(model, options, report)
+
+
+HF = EngineKind("transformers", ("safetensors",), HfOptions, load)

@@ -1,0 +1,139 @@
+"""A folder in Hugging Face format becomes a model and a tokenizer; whatever goes wrong is said in a sentence."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from modules.engines.hf.batch import is_regular
+from modules.engines.hf.kind import HfOptions
+from modules.engines.hf.linears import pack, packs_here, quantize_int4
+from modules.engines.protocol import Report
+from modules.errors import ModelError
+from modules.types.local_model import LocalModel
+
+# transformers is typed only in parts.
+configs: Any = AutoConfig
+models: Any = AutoModelForCausalLM
+tokenizers: Any = AutoTokenizer
+
+BITSANDBYTES = frozenset({"int8", "nf4", "fp4"})
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def load_model(model: LocalModel, options: HfOptions, report: Report) -> tuple[Any, Any]:
+    """(the model, its tokenizer), ready to answer. Raises ModelError."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    assert model.path is not None
+    folder = model.path
+    try:
+        report(0.0, "reading the configuration")
+        config = configs.from_pretrained(folder, **LOCAL)
+        device = choose_device(options)
+        dtype = choose_dtype(options, config, device)
+        check_weights(options, device, dtype)
+        tokenizer = tokenizers.from_pretrained(folder, **LOCAL)
+        report(0.1, "loading the weights")
+        loaded, found = models.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            device_map=device,
+            use_safetensors=True,
+            quantization_config=bitsandbytes_config(options, dtype),
+            output_loading_info=True,
+            **LOCAL,
+        )
+        check_complete(found)
+        check_vocabulary(loaded, tokenizer)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ModelError(f"There is not enough memory to load {model.title}. Choose a smaller model.") from error
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+        raise ModelError(explained(error, model.title, folder)) from error
+    loaded.eval()
+    loaded.requires_grad_(False)
+    report(0.8, "laying out the weights")
+    lay_out(loaded, options, device, dtype)
+    return loaded, tokenizer
+
+
+def choose_device(options: HfOptions) -> str:
+    has_gpu = torch.cuda.is_available()
+    if options.device == "cuda" and not has_gpu:
+        raise ModelError("There is no GPU that PyTorch can use; choose the device auto or cpu.")
+    return "cuda" if has_gpu and options.device != "cpu" else "cpu"
+
+
+def choose_dtype(options: HfOptions, config: Any, device: str) -> torch.dtype:
+    """auto is the checkpoint's own; on a CPU float16, which has no fast kernels there, becomes bfloat16."""
+    if options.dtype != "auto":
+        return getattr(torch, options.dtype)
+    own = getattr(config, "dtype", None) or torch.float32
+    dtype: torch.dtype = getattr(torch, own) if isinstance(own, str) else own
+    return torch.bfloat16 if dtype == torch.float16 and device == "cpu" else dtype
+
+
+def check_weights(options: HfOptions, device: str, dtype: torch.dtype) -> None:
+    if options.weights in {"packed", "int4"} and device != "cpu":
+        raise ModelError(f"The weights option {options.weights} is for CPUs; on a GPU choose nf4 or int8.")
+    if options.weights == "packed" and not packs_here(dtype):
+        raise ModelError("Packed weights need float32 or bfloat16 and a PyTorch with oneDNN.")
+    if options.weights == "int4" and dtype != torch.bfloat16:
+        raise ModelError("The weights option int4 computes in bfloat16; set the dtype to bfloat16.")
+
+
+def check_complete(found: dict[str, Any]) -> None:
+    """transformers itself fills what is missing with random numbers."""
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise ModelError(f"Weights are missing, {missing[0]} among {len(missing)}. Download the model again.")
+
+
+def check_vocabulary(model: Any, tokenizer: Any) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"The tokenizer knows {len(tokenizer):,} tokens, but the model has embeddings for {rows:,} only. "
+            "They do not belong together; download the folder again."
+        )
+
+
+def bitsandbytes_config(options: HfOptions, dtype: torch.dtype) -> Any:
+    if options.weights not in BITSANDBYTES:
+        return None
+    make: Any = BitsAndBytesConfig
+    if options.weights == "int8":
+        return make(load_in_8bit=True)
+    return make(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=options.weights,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_use_double_quant=True,
+    )
+
+
+def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> None:
+    """Irregular models may reach into their linear layers, so those stay as they are."""
+    if device != "cpu" or getattr(model, "is_quantized", False) or not is_regular(model):
+        return
+    if options.weights == "int4":
+        quantize_int4(model)
+    elif options.weights == "packed" or (options.weights == "auto" and packs_here(dtype)):
+        pack(model)
+
+
+def explained(error: Exception, title: str, folder: Path) -> str:
+    """What to do about it, for the reasons that are known."""
+    said = str(error).replace(str(folder), title)
+    if "trust_remote_code" in said or "custom code" in said:
+        return f"{title} needs Python code from its own folder, which Parlor does not run."
+    if isinstance(error, SafetensorError) or ("safetensors" in said and "header" in said.lower()):
+        return f"A weights file of {title} is damaged ({said[:200]}). Download it again."
+    if "does not recognize this architecture" in said or "Unrecognized" in said:
+        return f"{title} has an architecture that the installed transformers does not know: {said[:300]}"
+    if isinstance(error, ImportError):
+        return f"{title} needs a package that is not installed: {said[:300]}"
+    return f"{title} could not be loaded: {said[:500]}"

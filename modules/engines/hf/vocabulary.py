@@ -1,0 +1,54 @@
+"""What the engine asks of a tokenizer."""
+
+from functools import cached_property
+from typing import Any
+
+from modules.errors import BadRequest
+from modules.types.generation import TokenChoice
+
+# DRY's runs end at these, as in llama.cpp.
+BREAKERS = ("\n", ":", '"', "*")
+
+
+class Vocabulary:
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self.tokenizer = tokenizer
+        self.size: int = model.get_input_embeddings().weight.shape[0]
+        self.end_tokens = end_tokens(tokenizer, model)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Special tokens recognised, nothing added."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    @cached_property
+    def prompt_bos(self) -> int | None:
+        """The token that the tokenizer itself puts before a text, if it does."""
+        bos: int | None = self.tokenizer.bos_token_id
+        added: list[int] = self.tokenizer("a")["input_ids"]
+        return bos if bos is not None and added[:1] == [bos] else None
+
+    @cached_property
+    def breakers(self) -> frozenset[int]:
+        texts = enumerate(self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))]))
+        return frozenset(token for token, text in texts if any(breaker in text for breaker in BREAKERS))
+
+    def check(self, tokens: tuple[int, ...]) -> None:
+        """Raises BadRequest for an id that the model has no embedding for."""
+        largest = max(tokens)
+        if largest >= self.size:
+            raise BadRequest(
+                f"The prompt holds the token id {largest:,}; this model's largest is {self.size - 1:,}.", field="prompt"
+            )
+
+    def choice(self, token: int, logprob: float) -> TokenChoice:
+        text: str = self.tokenizer.decode([token], skip_special_tokens=False)
+        return TokenChoice(text, logprob, tuple(text.encode()))
+
+
+def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:
+    """From the generation config, else the tokenizer; a model may have several."""
+    given = getattr(model.generation_config, "eos_token_id", None)
+    found = {given} if isinstance(given, int) else set(given or ())
+    if tokenizer.eos_token_id is not None:
+        found.add(tokenizer.eos_token_id)
+    return tuple(sorted(found))

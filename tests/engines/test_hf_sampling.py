@@ -1,0 +1,181 @@
+"""The samplers against their published formulas on whole vocabularies, and the short cuts against the long way."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from modules.engines.hf.candidates import HEAD, Candidates
+from modules.engines.hf.sampling import Sampler, repeated_runs
+from modules.errors import BadRequest, EngineError
+from modules.types.sampling import SamplingParams
+
+VOCABULARY = 2000
+NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 1}
+END = 7
+
+
+def logits_of(spread: float, seed: int = 0) -> Tensor:
+    return torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed)) * spread
+
+
+def sampler(**knobs: Any) -> Sampler:
+    return Sampler(SamplingParams(**{**NEUTRAL, **knobs}), (END,), frozenset())
+
+
+def drawn(logits: Tensor, count: int = 3000, history: tuple[int, ...] = (), **knobs: Any) -> Counter[int]:
+    chooser = sampler(**knobs)
+    return Counter(chooser.choose(logits, list(history)) for _ in range(count))
+
+
+def kept_by(name: str, value: float, logits: Tensor) -> set[int]:
+    """The tokens that a truncation leaves, by its formula on the whole sorted vocabulary."""
+    probabilities = torch.softmax(logits.double(), 0)
+    order = torch.argsort(probabilities, descending=True)
+    ordered = probabilities[order]
+    match name:
+        case "top_k":
+            return set(order[: int(value)].tolist())
+        case "top_p":
+            return set(order[: int((torch.cumsum(ordered, 0) < value).sum()) + 1].tolist())
+        case "min_p":
+            return set((probabilities >= value * ordered[0]).nonzero()[:, 0].tolist())
+        case "top_n_sigma":
+            return set((logits >= logits.max() - value * logits.std(unbiased=False)).nonzero()[:, 0].tolist())
+        case "typical_p":
+            surprise = -torch.log(probabilities)
+            entropy = (probabilities * surprise).sum()
+            near = torch.argsort((surprise - entropy).abs(), stable=True)
+            return set(near[: int((torch.cumsum(probabilities[near], 0) < value).sum()) + 1].tolist())
+        case _:
+            raise AssertionError(name)
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 4.0])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("top_k", 1), ("top_k", 40), ("top_k", 900), ("top_p", 0.1), ("top_p", 0.95), ("min_p", 0.05), ("min_p", 0.9), ("top_n_sigma", 1.0), ("typical_p", 0.3)],
+)  # fmt: skip
+def test_truncations_keep_what_their_formula_keeps(name: str, value: float, spread: float) -> None:
+    """Flat, usual and steep distributions: the flat ones reach beyond the sorted head."""
+    logits = logits_of(spread)
+    found = set(drawn(logits, 1500, **{name: value}))
+    expected = kept_by(name, value, logits)
+    assert found <= expected
+    if len(expected) <= 5:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    "knobs", [{}, {"temperature": 0.5}, {"temperature": 1.7}, {"top_k": 5}, {"top_p": 0.6}, {"min_p": 0.2}]
+)
+def test_what_is_left_is_drawn_by_its_probability(knobs: dict[str, Any]) -> None:
+    logits = torch.full((VOCABULARY,), -30.0)
+    logits[:6] = torch.tensor([3.0, 2.5, 2.0, 1.0, 0.5, 0.0])
+    count = 6000
+    found = drawn(logits, count, **knobs)
+    kept = {0, 1, 2, 3, 4, 5}
+    if "top_k" in knobs:
+        kept = {0, 1, 2, 3, 4}
+    for name in {"top_p", "min_p"} & set(knobs):
+        kept = kept_by(name, knobs[name], logits)
+    scaled = logits[sorted(kept)].double() / knobs.get("temperature", 1.0)
+    for token, share in zip(sorted(kept), torch.softmax(scaled, 0).tolist(), strict=True):
+        assert abs(found[token] / count - share) < 5 * math.sqrt(share * (1 - share) / count) + 1e-3
+
+
+def test_the_head_is_not_seen_in_the_draws() -> None:
+    """A flat distribution: each of 2,000 tokens must come, the sorted head no more often than the rest."""
+    found = drawn(torch.zeros(VOCABULARY), 20_000)
+    assert len(found) > 0.99 * VOCABULARY
+    likeliest = set(Candidates(torch.zeros(VOCABULARY)).ids.tolist())
+    share = sum(found[token] for token in likeliest) / 20_000
+    assert share == pytest.approx(HEAD / VOCABULARY, abs=0.02)
+
+
+def test_xtc_leaves_the_least_likely_of_the_top_choices() -> None:
+    logits = torch.full((VOCABULARY,), -30.0)
+    logits[:4] = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+    assert set(drawn(logits, 400, xtc_probability=1.0, xtc_threshold=0.1)) == {2, 3}
+    assert set(drawn(logits, 400, xtc_probability=0.0, xtc_threshold=0.1)) == {0, 1, 2, 3}
+
+
+def test_penalties() -> None:
+    logits = torch.zeros(VOCABULARY)
+    logits[10], logits[11] = 6.0, -6.0
+    adjusted = sampler(repetition_penalty=2.0)._adjusted(logits, [10, 11])
+    assert (float(adjusted[10]), float(adjusted[11])) == (3.0, -12.0)
+    adjusted = sampler(presence_penalty=1.0, frequency_penalty=0.5)._adjusted(logits, [10, 10, 10])
+    assert float(adjusted[10]) == 6.0 - 1.0 - 1.5
+    adjusted = sampler(repetition_penalty=2.0, repetition_penalty_range=1)._adjusted(logits, [10, 11])
+    assert (float(adjusted[10]), float(adjusted[11])) == (6.0, -12.0)
+    assert float(logits[10]) == 6.0
+
+
+def test_dry_counts_runs() -> None:
+    assert repeated_runs([1, 2, 3, 9, 1, 2, 3], frozenset()) == {9: 3}
+    assert repeated_runs([5, 5, 5], frozenset()) == {5: 2}
+    assert repeated_runs([1, 2, 3, 9, 1, 2, 3], frozenset({2})) == {9: 1}
+    assert repeated_runs([], frozenset()) == {}
+    adjusted = sampler(dry_multiplier=2.0, dry_base=3.0, dry_allowed_length=1)._adjusted(
+        torch.zeros(20), [1, 2, 3, 9, 1, 2, 3]
+    )
+    assert float(adjusted[9]) == -2.0 * 3.0**2
+
+
+def test_bias_and_the_end() -> None:
+    logits = torch.zeros(VOCABULARY)
+    assert set(drawn(logits, 50, logit_bias={"5": 100.0})) == {5}
+    assert 5 not in drawn(logits, 3000, logit_bias={"5": -100.0})
+    logits[END] = 50.0
+    assert set(drawn(logits, 50)) == {END}
+    assert END not in drawn(logits, 500, ignore_eos=True)
+
+
+def test_dynamic_temperature_is_cold_when_the_model_is_sure() -> None:
+    sure, unsure = torch.full((VOCABULARY,), -5.0), logits_of(0.1)
+    sure[3] = 9.0
+    knobs = {"temperature": 2.0, "dynatemp_range": 2.0}
+    assert set(drawn(sure, 300, **knobs)) == {3}
+    assert len(drawn(unsure, 300, **knobs)) > 200
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_mirostat_steers_towards_its_target(version: int) -> None:
+    logits = logits_of(3.0)
+    surprise = -torch.log_softmax(logits.double(), 0) / math.log(2)
+    means = []
+    for target in (1.0, 5.0):
+        chooser = sampler(mirostat=version, mirostat_tau=target, mirostat_eta=0.2)
+        chosen = [chooser.choose(logits, []) for _ in range(400)]
+        means.append(float(surprise[chosen[100:]].mean()))
+    assert means[0] < means[1]
+
+
+def test_a_seed_is_ones_own() -> None:
+    """The same draws whatever other requests draw meanwhile."""
+    logits = logits_of(1.0)
+    alone = sampler(seed=5)
+    expected = [alone.choose(logits, []) for _ in range(20)]
+    first, other = sampler(seed=5), sampler(seed=6)
+    found = []
+    for _ in range(20):
+        other.choose(logits, [])
+        found.append(first.choose(logits, []))
+    assert found == expected
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_none_fail(value: float) -> None:
+    logits = torch.full((VOCABULARY,), value)
+    with pytest.raises(EngineError, match="not finite"):
+        sampler().choose(logits, [])
+
+
+def test_a_knob_that_is_not_known_is_refused() -> None:
+    with pytest.raises(BadRequest) as caught:
+        sampler(adaptive_target=0.5)
+    assert caught.value.field == "adaptive_target"
