@@ -37,8 +37,13 @@ class App:
     _database: Database
     _launcher: Launcher
 
-    def close(self) -> None:
+    def stop_replies(self) -> None:
+        """Before the program ends: stop what is being written, save it, and let its readers see the end."""
         self.chat.close()
+        self._host.cancel_all()
+
+    def close(self) -> None:
+        self.stop_replies()
         self.jobs.close()
         self.inference.close()
         self._host.close()

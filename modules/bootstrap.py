@@ -27,6 +27,12 @@ LOCK_POLL_SECONDS = 0.2
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
+NOT_SET_UP = """usage: python3 webui.py [--model starter] [flags]    start Parlor and open it in the browser
+       python3 webui.py test                        run the tests
+
+Nothing is installed yet. The first start makes the folder .venv and installs the packages there, which takes some
+minutes; after that, --help lists every flag."""
+
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;#]+)\s*(?:;\s*(.+))?$")
 CONDITION = re.compile(r"^(sys_platform|platform_machine)\s*(==|!=)\s*(['\"])([^'\"]*)\3$")
 NO_SPACE = ("no space left on device", "errno 28", "not enough space")
@@ -54,6 +60,9 @@ def ensure_environment(arguments: Sequence[str], files: Sequence[Path] = (REQUIR
         if not missing:
             os.environ.pop(INSIDE, None)
             return
+        if {"-h", "--help"} & set(arguments) and not all(is_complete(file) for file in files):
+            say(NOT_SET_UP)
+            sys.exit(0)
         if os.environ.get(INSIDE) == str(ENVIRONMENT):
             raise SetUpError(f".venv does not give this program what it needs: {', '.join(missing)}. Delete .venv.")
         set_up(files)

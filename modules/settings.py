@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,18 +102,19 @@ def load_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
         for name in Settings.model_fields
         if ENVIRONMENT_PREFIX + name.upper() in environment
     }
-    chosen = validate({**variables, **flags})
+    chosen = validate({**variables, **flags}, by_variable=variables.keys() - flags.keys())
     file = read_settings_file(chosen.settings or chosen.paths.settings_file)
     return validate({**file.values, **variables, **flags}), list(file.notices)
 
 
-def validate(values: Mapping[str, Any]) -> Settings:
+def validate(values: Mapping[str, Any], by_variable: Collection[str] = ()) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        flag = "--" + str(first["loc"][0]).replace("_", "-")
-        raise StartError(f"{flag}: {first['msg']}.") from error
+        name = str(first["loc"][0])
+        shown = ENVIRONMENT_PREFIX + name.upper() if name in by_variable else "--" + name.replace("_", "-")
+        raise StartError(f"{shown}: {first['msg']}.") from error
 
 
 def read_settings_file(path: Path) -> SettingsFile:

@@ -368,3 +368,12 @@ def test_the_projects_own_requirements_are_met_and_checked_fast() -> None:
         seconds.append(time.perf_counter() - started)
         assert missing == [[], []]
     assert statistics.median(seconds) < 0.1
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_installs_nothing(tmp_path: Path, wheels: Path, flag: str) -> None:
+    project = copy_project(tmp_path / "project", wheels)
+    status, output, _ = project.run(flag)
+    assert status == 0
+    assert "usage: python3 webui.py" in output
+    assert not project.environment.exists()

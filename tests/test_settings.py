@@ -81,3 +81,10 @@ def test_every_setting_has_a_flag_and_a_meaning() -> None:
 def test_secrets_do_not_print() -> None:
     settings, _ = load_settings(["--api-key", "canary", "--auth", "a:canary", "--admin-key", "canary"], {})
     assert "canary" not in repr(settings) + str(settings)
+
+
+def test_a_wrong_variable_is_named_as_such() -> None:
+    with pytest.raises(StartError, match=r"^PARLOR_PORT: "):
+        load_settings([], {"PARLOR_PORT": "abc"})
+    with pytest.raises(StartError, match=r"^--port: "):
+        load_settings(["--port", "abc"], {"PARLOR_PORT": "1"})

@@ -67,10 +67,24 @@ async def on_parlor_error(_request: Request, error: Exception) -> JSONResponse:
 async def on_validation_error(_request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong, with the field's path; never the value, which may be huge or secret."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    first = most_telling(error)
+    place = ".".join(named(first))
     message = f"{place}: {first['msg']}" if place else str(first["msg"])
     return JSONResponse(error_object(message, 400, place or None, "invalid_request"), 400)
+
+
+def most_telling(error: RequestValidationError) -> dict[str, Any]:
+    """The first error; where a field may be of several kinds, that of the kind which the value is nearest to."""
+    errors: list[dict[str, Any]] = list(error.errors())
+    place = named(errors[0])
+    rivals = [one for one in errors if named(one)[: len(place)] == place]
+    return max(rivals, key=lambda one: len(named(one)))
+
+
+def named(error: dict[str, Any]) -> list[str]:
+    """The path of the field as the caller wrote it, without the names of our own types and checks."""
+    parts = [str(part) for part in error["loc"]]
+    return [part for part in parts if part != "body" and not {"[", "("} & set(part)]
 
 
 async def on_http_error(_request: Request, error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 
 from modules.types.generation import (
     Event,
@@ -64,7 +65,9 @@ class Generation:
             sleepers, self._sleepers = self._sleepers, []
             self._changed.notify_all()
         for loop, future in sleepers:
-            loop.call_soon_threadsafe(wake, future)
+            # A loop that is closed has no reader left.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(wake, future)
         if self._end is not None:
             self._tell_end()
 

@@ -118,6 +118,11 @@ class EngineHost:
             self._loaded = None
         loaded.process.end()
 
+    def cancel_all(self) -> None:
+        """End every request that waits or runs; their readers see it as any cancel."""
+        if self._loaded is not None:
+            self._loaded.cancel_all()
+
     def close(self) -> None:
         status = self.status()
         if status is not None and status.state != "failed":

@@ -64,6 +64,12 @@ class LoadedModel:
             self._advance()
         generation.on_cancel(lambda: self._cancel(run))
 
+    def cancel_all(self) -> None:
+        with self._lock:
+            runs = [*self._queue, *self._running]
+        for run in runs:
+            run.generation.cancel()
+
     def _advance(self) -> None:
         """Fill the free slots; call with the lock held."""
         while self._queue and len(self._running) < self.capabilities.slots:

@@ -1,6 +1,7 @@
 """The front guard: every request passes here first, whatever answers it in the end."""
 
 import posixpath
+from urllib.parse import parse_qs
 
 from modules.front.access import AccessRules, Area, Identity, area_of, check_access
 from modules.front.asgi import AsgiApp, Header, Message, Receive, Refused, Scope, Send, error_body, header, send_whole
@@ -20,7 +21,7 @@ from modules.front.bodies import (
 )
 from modules.front.headers import safe_headers
 from modules.front.hosts import SAFE_METHODS, HostRules
-from modules.front.login import Attempts, Login, redirect
+from modules.front.login import Attempts, Login, conversation_in, redirect
 from modules.front.sessions import Sessions
 from modules.limits import LIMITS
 
@@ -141,7 +142,9 @@ class Answer:
         if has_body(self._scope) and refused.status != 408:
             await self._incoming.drain()
         if refused.status == 401 and self._asks_for_page():
-            await redirect(self.send, "/login")
+            query = parse_qs(self._scope.get("query_string", b"").decode("latin-1"))
+            conversation = conversation_in(query)
+            await redirect(self.send, f"/login?c={conversation}" if conversation else "/login")
         else:
             content = error_body(str(refused), refused.status, refused.code)
             await send_whole(self.send, refused.status, content, b"application/json", (*refused.headers, FRESH))

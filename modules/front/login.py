@@ -1,5 +1,6 @@
 """Signing in and out: our own form, our own cookie, and patience with those who guess."""
 
+import re
 import time
 import urllib.parse
 from collections import deque
@@ -15,6 +16,8 @@ FORM_BYTES = 8 * 1024
 FORM_FIELDS = 8
 FREE_FAILURES = 5
 WINDOW_SECONDS = 60.0
+USER_CHARS = 200
+CONVERSATION = re.compile(r"[0-9a-f]{1,64}")
 HTML = b"text/html; charset=utf-8"
 
 
@@ -56,7 +59,8 @@ class Login:
             check_declared_length(scope, FORM_BYTES)
             await self._sign_in(await read_body(receive, FORM_BYTES, LIMITS.body_seconds), send, secure=secure)
         else:
-            await self._show(send, 200)
+            query = urllib.parse.parse_qs(scope.get("query_string", b"").decode("latin-1"))
+            await self._show(send, 200, conversation=conversation_in(query))
 
     async def _sign_in(self, body: bytes, send: Send, *, secure: bool) -> None:
         try:
@@ -69,15 +73,33 @@ class Login:
         except ValueError as error:
             raise Refused(400, f"The form has more than {FORM_FIELDS} fields, which is the limit.") from error
         user, secret = form.get("user", [""])[0], form.get("secret", [""])[0]
+        conversation = conversation_in(form)
         if self._rules.accepts_login(user, secret):
-            await redirect(send, "/", self._sessions.cookie_header(self._sessions.begin(), secure=secure))
+            place = f"/?c={conversation}" if conversation else "/"
+            await redirect(send, place, self._sessions.cookie_header(self._sessions.begin(), secure=secure))
         else:
             self._attempts.note_failure()
-            await self._show(send, 401, "That is not right.")
+            await self._show(send, 401, "That is not right.", user=user, conversation=conversation)
 
-    async def _show(self, send: Send, status: int, problem: str = "", headers: tuple[Header, ...] = ()) -> None:
-        screen = login_screen(asks_user=self._rules.auth is not None, problem=problem)
+    async def _show(
+        self,
+        send: Send,
+        status: int,
+        problem: str = "",
+        headers: tuple[Header, ...] = (),
+        *,
+        user: str = "",
+        conversation: str = "",
+    ) -> None:
+        asks_user = self._rules.auth is not None
+        screen = login_screen(asks_user=asks_user, problem=problem, user=user[:USER_CHARS], conversation=conversation)
         await send_whole(send, status, screen, HTML, ((b"cache-control", b"no-store"), *headers))
+
+
+def conversation_in(fields: dict[str, list[str]]) -> str:
+    """The id of the conversation that was asked for before signing in; nothing else may steer where one lands."""
+    value = fields.get("c", [""])[0]
+    return value if CONVERSATION.fullmatch(value) else ""
 
 
 async def redirect(send: Send, place: str, cookie: bytes | None = None) -> None:

@@ -60,15 +60,20 @@ SPLASH = FRAME.format(
 OWN_REFERRER = '<meta name="referrer" content="same-origin">'
 
 
-def login_screen(*, asks_user: bool, problem: str = "") -> bytes:
-    """The sign-in form: user and password, or the key alone."""
-    user = '<label>User<input name="user" autocomplete="username" required autofocus></label>' if asks_user else ""
+def login_screen(*, asks_user: bool, problem: str = "", user: str = "", conversation: str = "") -> bytes:
+    """The sign-in form: user and password, or the key alone. `conversation` is opened afterwards."""
+    focus = "" if asks_user and not user else " autofocus"
+    named = (
+        f'<label>User<input name="user" value="{html.escape(user)}" autocomplete="username" required'
+        f"{'' if user else ' autofocus'}></label>"
+    )
     label = "Password" if asks_user else "API key"
-    focus = "" if asks_user else " autofocus"
     secret = (
         f'<label>{label}<input name="secret" type="password" autocomplete="current-password" required{focus}></label>'
     )
     error = f'<p class="error" role="alert">{html.escape(problem)}</p>' if problem else ""
-    form = f'<form method="post" action="/login">{error}{user}{secret}<button>Sign in</button></form>'
+    aim = f'<input type="hidden" name="c" value="{html.escape(conversation)}">' if conversation else ""
+    fields = f"{aim}{named if asks_user else ''}{secret}"
+    form = f'<form method="post" action="/login">{error}{fields}<button>Sign in</button></form>'
     content = f"<h1>Parlor</h1><p>This Parlor is private.</p>{form}"
     return FRAME.format(style=STYLE, head=OWN_REFERRER, content=content).encode()

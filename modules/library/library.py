@@ -42,7 +42,7 @@ class Library:
         for model in models:
             if model.id == name:
                 return model
-        names = ", ".join(model.id for model in models)
+        names = ", ".join(model.id for model in models if not model.problem)
         raise NotFound(
             f"There is no model called {name[:200]!r}. There are: {names}.", field="model", code="model_not_found"
         )

@@ -10,12 +10,16 @@ REFILL = 0.75
 
 
 def fit(
-    messages: Sequence[Message], count_tokens: Callable[[Sequence[Message]], int], budget_tokens: int
+    messages: Sequence[Message],
+    count_tokens: Callable[[Sequence[Message]], int],
+    *,
+    budget_tokens: int,
+    context_length: int,
 ) -> tuple[list[Message], int]:
     """(the messages that fit into `budget_tokens`, how many were left out).
 
-    `count_tokens` renders and counts; it is called about log2(len(messages)) times.
-    Raises ContextOverflow when the last message alone does not fit.
+    `count_tokens` renders and counts; it is called about log2(len(messages)) times. The last message alone may take
+    more than the budget; raises ContextOverflow when it leaves no room for a reply.
     """
     if count_tokens(messages) <= budget_tokens:
         return list(messages), 0
@@ -34,6 +38,6 @@ def fit(
     start = starts[low] if low < len(starts) else (starts[-1] if starts else 0)
     kept = [*system, *turns[start:]]
     size = count_tokens(kept)
-    if size > budget_tokens:
-        raise ContextOverflow(size, budget_tokens + 1)
+    if size >= context_length:
+        raise ContextOverflow(size, context_length)
     return kept, start

@@ -50,6 +50,7 @@ class Program:
         self._app: App | None = None
         self._share: ShareLink | None = None
         self._exit_status = 0
+        self._ending = False
         self._page_lifespan = AsyncExitStack()
 
     def run(self) -> int:
@@ -148,7 +149,7 @@ class Program:
 
     def _install_signals(self) -> None:
         def on_signal(*_: object) -> None:
-            if self._server.should_exit:
+            if self._ending:
                 os._exit(1)
             self._stop(self._exit_status)
 
@@ -156,7 +157,14 @@ class Program:
             signal.signal(number, on_signal)
 
     def _stop(self, status: int) -> None:
+        """Any thread. Replies end first, so that nobody who reads one is cut off."""
         self._exit_status = status
+        self._ending = True
+        threading.Thread(target=self._end, name="end", daemon=True).start()
+
+    def _end(self) -> None:
+        if self._app is not None:
+            self._app.stop_replies()
         self._server.should_exit = True
 
     def _in_loop(self, action: Callable[[], None]) -> None:

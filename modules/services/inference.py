@@ -112,12 +112,13 @@ class ChatPrompt:
         kept, dropped = self.messages, 0
         text = self._render(loaded, kept)
         tokens = tokens_of(loaded, text)
-        room = loaded.capabilities.context_length - 1
-        if len(tokens) > room and params.overflow == "drop_oldest":
+        context = loaded.capabilities.context_length
+        if len(tokens) >= context and params.overflow == "drop_oldest":
             window, dropped = fit(
                 self.messages,
                 lambda some: len(tokens_of(loaded, self._render(loaded, some))),
-                room - room // REPLY_SHARE,
+                budget_tokens=context - context // REPLY_SHARE,
+                context_length=context,
             )
             text = self._render(loaded, window)
             tokens = tokens_of(loaded, text)

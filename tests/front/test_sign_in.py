@@ -291,3 +291,31 @@ def test_websockets_obey_the_same_rules(headers: dict[str, str]) -> None:
     assert reached == []
     assert asyncio.run(connect({"host": "localhost", "origin": "http://localhost"})) == []
     assert reached == ["websocket"]
+
+
+def test_one_lands_where_one_wanted_to_go() -> None:
+    for served in serve(AccessRules(auth=AUTH)):
+        wanted = served.ask(path="/?c=abc123", accept="text/html")[1]["location"]
+        assert wanted == "/login?c=abc123"
+        form = served.ask(path=wanted)[2].decode()
+        assert '<input type="hidden" name="c" value="abc123">' in form
+        right = f"user={AUTH[0]}&secret={AUTH[1]}&c=".encode()
+        for given, place in (
+            ("abc123", "/?c=abc123"),
+            ("//evil.example", "/"),
+            ("", "/"),
+            ("a%0d%0aSet-Cookie:x", "/"),
+        ):
+            answer = served.ask(
+                "POST", "/login", right + given.encode(), content_type="application/x-www-form-urlencoded"
+            )
+            assert (answer[0], answer[1]["location"]) == (303, place)
+
+
+def test_a_wrong_password_keeps_the_name() -> None:
+    for served in serve(AccessRules(auth=AUTH)):
+        body = b"user=%22%3E%3Cscript%3E&secret=wrong&c=abc"
+        status, _, form = served.ask("POST", "/login", body, content_type="application/x-www-form-urlencoded")
+        assert status == 401
+        assert b'value="&quot;&gt;&lt;script&gt;"' in form
+        assert b'name="c" value="abc"' in form

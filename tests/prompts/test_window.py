@@ -21,7 +21,7 @@ def conversation(turns: int, size: int = 10) -> list[Message]:
 
 
 def test_all_fit() -> None:
-    assert fit(conversation(3), count, 1000) == (conversation(3), 0)
+    assert fit(conversation(3), count, budget_tokens=1000, context_length=2000) == (conversation(3), 0)
 
 
 @pytest.mark.parametrize("turns", [5, 50, 1000])
@@ -34,7 +34,7 @@ def test_oldest_go(turns: int) -> None:
         return count(messages)
 
     messages = conversation(turns)
-    kept, dropped = fit(messages, counted, 100)
+    kept, dropped = fit(messages, counted, budget_tokens=100, context_length=200)
     assert count(kept) <= 100
     assert kept[0] == messages[0]
     assert kept[1].role == "user"
@@ -48,12 +48,22 @@ def test_the_cut_stays_while_the_conversation_grows() -> None:
     messages = conversation(20)
     starts: set[str] = set()
     for extra in range(3):
-        kept, _ = fit([*messages[: len(messages) - 4 + extra]], count, 150)
+        kept, _ = fit([*messages[: len(messages) - 4 + extra]], count, budget_tokens=150, context_length=200)
         starts.add(kept[1].content)
     assert len(starts) <= 2
 
 
 def test_last_message_alone_is_too_long() -> None:
     with pytest.raises(ContextOverflow) as caught:
-        fit([Message("user", "x" * 500)], count, 100)
+        fit([Message("user", "x" * 500)], count, budget_tokens=100, context_length=200)
     assert caught.value.prompt_tokens == 500
+
+
+def test_a_long_last_message_may_take_the_replys_share() -> None:
+    last = Message("user", "x" * 150)
+    assert fit([*conversation(3), last], count, budget_tokens=100, context_length=200)[0] == [last]
+
+
+def test_the_error_names_the_models_context() -> None:
+    with pytest.raises(ContextOverflow, match="context holds 200"):
+        fit([Message("user", "x" * 200)], count, budget_tokens=100, context_length=200)

@@ -17,6 +17,8 @@ import pytest
 from modules.paths import PROJECT
 from tests.program import RunningProgram, run_to_end
 
+HELLO = {"messages": [{"role": "user", "content": "hello"}]}
+
 
 def test_help_is_instant() -> None:
     best = 9.0
@@ -308,3 +310,23 @@ def test_interrupt_signal(tmp_path: Path) -> None:
     with RunningProgram(tmp_path, "--no-ui") as program:
         os.kill(program.process.pid, signal.SIGINT)
         assert program.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_in_mid_answer_is_quick_and_quiet(tmp_path: Path, number: int) -> None:
+    """The reader sees how its answer ends, and nothing that looks like a fault is printed."""
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"text": "x ", "delay_ms": 50}] * 400))
+    with (
+        RunningProgram(tmp_path, "--no-ui", "--model", "echo", "--echo-script", str(script)) as program,
+        program.client() as client,
+        client.stream("POST", "/v1/chat/completions", json={**HELLO, "stream": True}) as answer,
+    ):
+        lines = answer.iter_lines()
+        assert any('"x "' in line for line in lines)
+        started = time.monotonic()
+        program.process.send_signal(number)
+        assert any("[DONE]" in line for line in lines)
+        assert program.process.wait(10) == 0
+        assert time.monotonic() - started < 5
+    assert program.errors == ["echo is loaded."]
