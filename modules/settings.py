@@ -13,6 +13,8 @@ from modules.errors import StartError
 from modules.paths import PROJECT, Paths
 
 ENVIRONMENT_PREFIX = "PARLOR_"
+# Marks what neither an environment variable nor a file may set.
+FLAG_ONLY: dict[str, Any] = {"flag_only": True}
 
 
 class Settings(BaseModel):
@@ -40,6 +42,20 @@ class Settings(BaseModel):
     weights: Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"] = Field(
         "auto", description="how a transformers model keeps its weights"
     )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="attention kernels of a transformers model"
+    )
+    gpu_memory_mib: int = Field(
+        0, ge=0, le=16_777_216, description="GPU memory for a transformers model's weights (0: as much as there is)"
+    )
+    cpu_memory_mib: int = Field(
+        0, ge=0, le=16_777_216, description="main memory for its weights; the rest stays on disk (0: no limit)"
+    )
+    trust_remote_code: bool = Field(
+        default=False,
+        description="run Python code from a model's folder; dangerous, and only this flag can allow it",
+        json_schema_extra=FLAG_ONLY,
+    )
     host: str = Field(
         "127.0.0.1", description="address to listen on; other than this machine's needs --auth or --api-key"
     )
@@ -63,6 +79,10 @@ class Settings(BaseModel):
     @property
     def paths(self) -> Paths:
         return Paths(self.data.absolute(), self.models.absolute(), self.extensions.absolute())
+
+
+def is_flag_only(name: str) -> bool:
+    return Settings.model_fields[name].json_schema_extra == FLAG_ONLY
 
 
 class SettingsFile(BaseModel):
@@ -100,7 +120,7 @@ def load_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
     variables = {
         name: environment[ENVIRONMENT_PREFIX + name.upper()]
         for name in Settings.model_fields
-        if ENVIRONMENT_PREFIX + name.upper() in environment
+        if ENVIRONMENT_PREFIX + name.upper() in environment and not is_flag_only(name)
     }
     chosen = validate({**variables, **flags}, by_variable=variables.keys() - flags.keys())
     file = read_settings_file(chosen.settings or chosen.paths.settings_file)
@@ -135,6 +155,9 @@ def read_settings_file(path: Path) -> SettingsFile:
     notices: list[str] = []
     for key, value in content.items():  # pyright: ignore[reportUnknownVariableType]
         name = str(key)  # pyright: ignore[reportUnknownArgumentType]
+        if name in Settings.model_fields and is_flag_only(name):
+            notices.append(f"{path.name}: {name} can only be set by its flag; it was passed over.")
+            continue
         if name not in Settings.model_fields or name == "settings":
             notices.append(f"{path.name}: {name[:80]!r} is not a setting; it was passed over.")
             continue

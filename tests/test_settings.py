@@ -88,3 +88,11 @@ def test_a_wrong_variable_is_named_as_such() -> None:
         load_settings([], {"PARLOR_PORT": "abc"})
     with pytest.raises(StartError, match=r"^--port: "):
         load_settings(["--port", "abc"], {"PARLOR_PORT": "1"})
+
+
+def test_code_of_models_is_allowed_by_the_flag_alone(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("trust_remote_code: true\n")
+    settings, notices = load_settings(["--data", str(tmp_path)], {"PARLOR_TRUST_REMOTE_CODE": "1"})
+    assert not settings.trust_remote_code
+    assert any("only be set by its flag" in notice for notice in notices)
+    assert load_settings(["--trust-remote-code"], {})[0].trust_remote_code

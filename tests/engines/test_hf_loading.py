@@ -14,7 +14,7 @@ from modules.engines.hf.engine import HfEngine
 from modules.engines.hf.kind import HfOptions
 from modules.errors import BadRequest, EngineError, ModelError
 from modules.library.library import Library
-from modules.types.generation import Event, Finished, GenerationRequest
+from modules.types.generation import Event, Finished, GenerationRequest, TextDelta
 from modules.types.sampling import SamplingParams
 from tests.engines.tiny_models import make_folder, save_tokenizer
 
@@ -166,3 +166,36 @@ def test_tokens_beyond_the_vocabulary_are_refused(folder: Path) -> None:
     with pytest.raises(BadRequest, match="160"):
         run(engine, 5, 160)
     engine.close()
+
+
+@pytest.mark.parametrize("limits", [{"cpu_memory_mib": 1}, {"cpu_memory_mib": 1000}])
+def test_what_does_not_fit_stays_on_disk(tmp_path: Path, limits: dict[str, int]) -> None:
+    """The same words from a model most of which is read from disk when it is needed."""
+    folder = make_folder(tmp_path / "models" / "wide", "llama", hidden_size=256, intermediate_size=1024)
+    plain, limited = load(folder, weights="plain"), load(folder, weights="plain", **limits)
+    is_on_disk = "disk" in set(limited.placement.values())
+    assert is_on_disk == (limits["cpu_memory_mib"] == 1)
+    assert said(run(limited, 5, 6, 7)) == said(run(plain, 5, 6, 7)) != ""
+    plain.close()
+    limited.close()
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_kernels_agree(folder: Path, attention: str) -> None:
+    usual, chosen = load(folder, weights="plain"), load(folder, weights="plain", attention=attention)
+    assert said(run(chosen, 5, 6, 7)) == said(run(usual, 5, 6, 7))
+    usual.close()
+    chosen.close()
+
+
+def test_code_runs_only_when_it_was_allowed_at_the_start(folder: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (folder / "evil.py").write_text(CODE.format(canary=canary))
+    change_config(folder, model_type="no_such_thing", auto_map={"AutoConfig": "evil.Evil"})
+    with pytest.raises(ModelError):
+        load(folder, trust_remote_code=True)
+    assert canary.exists()
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))

@@ -42,11 +42,11 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def make_folder(folder: Path, architecture: str, seed: int = 0) -> Path:
+def make_folder(folder: Path, architecture: str, seed: int = 0, **changes: Any) -> Path:
     """Saves the model and its tokenizer in Hugging Face format, as float32."""
     name, values = ARCHITECTURES[architecture]
     torch.manual_seed(seed)
-    config = getattr(transformers, name)(**values)
+    config = getattr(transformers, name)(**{**values, **changes})
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.generation_config.eos_token_id = EOS
     model.save_pretrained(folder)

@@ -53,6 +53,14 @@ def is_regular(model: Any) -> bool:
     )
 
 
+def input_device(model: Any) -> torch.device:
+    """Where token ids belong; of a model that is partly on disk, the device that its layers are brought to."""
+    if model.device.type != "meta":
+        return model.device
+    on_gpu = any(isinstance(place, int) for place in model.hf_device_map.values())
+    return torch.device("cuda" if on_gpu else "cpu")
+
+
 def is_recurrent(model: Any) -> bool:
     is_attention = all(
         "attention" in kind and "linear" not in kind for kind in layer_kinds(model.config.get_text_config())
@@ -73,7 +81,7 @@ class RowBatch:
         config = model.config.get_text_config()
         self._masks = Masks(config)
         self._cache = RowCache(config.num_hidden_layers, rows)
-        self._device = model.device
+        self._device = input_device(model)
 
     def read(self, row: int, tokens: list[int], start: int) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
@@ -108,6 +116,7 @@ class SeparateBatch:
 
     def __init__(self, model: Any, rows: int) -> None:
         self._model = model
+        self._device = input_device(model)
         self._forward = Forward(model)
         # Recurrent layers begin anew with every piece of more than one token.
         self.reads_in_pieces = not is_recurrent(model)
@@ -116,8 +125,8 @@ class SeparateBatch:
     def read(self, row: int, tokens: list[int], start: int) -> Tensor:
         if self._caches[row] is None:
             self._caches[row] = DynamicCache(config=self._model.config)
-        places = torch.arange(start, start + len(tokens), device=self._model.device)[None]
-        return self._forward(torch.tensor([tokens], device=self._model.device), places, self._caches[row], None)[0]
+        places = torch.arange(start, start + len(tokens), device=self._device)[None]
+        return self._forward(torch.tensor([tokens], device=self._device), places, self._caches[row], None)[0]
 
     def write(self, tokens: list[int], places: list[int]) -> Tensor:
         rows = [self.read(row, [token], place) for row, (token, place) in enumerate(zip(tokens, places, strict=True))]

@@ -1,5 +1,6 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
+from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import Any
 
@@ -27,7 +28,10 @@ class HfEngine:
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
         torch.set_num_threads(options.threads or psutil.cpu_count(logical=False) or 1)
-        loaded, tokenizer = load_model(model, options, report)
+        self._scratch = TemporaryDirectory(prefix="parlor-weights-")
+        loaded, tokenizer = load_model(model, options, report, self._scratch.name)
+        # Each part of the model with the device that holds it; empty when one holds all.
+        self.placement: dict[str, Any] = getattr(loaded, "hf_device_map", {})
         self._vocabulary = Vocabulary(tokenizer, loaded)
         config: Any = loaded.config.get_text_config()
         longest = getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT
@@ -60,3 +64,4 @@ class HfEngine:
 
     def close(self) -> None:
         self._scheduler.close()
+        self._scratch.cleanup()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 Weights = Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"]
 
 
@@ -30,6 +31,16 @@ class HfOptions(BaseModel):
         default="auto",
         description="How weights are kept: packed is as exact as plain and faster on a CPU, int4 the fastest there; "
         "int8, nf4 and fp4 are bitsandbytes' formats.",
+    )
+    attention: Attention = Field(default="auto", description="Attention kernels; auto is PyTorch's own (sdpa).")
+    gpu_memory_mib: int = Field(
+        default=0, ge=0, le=16_777_216, description="GPU memory for weights; what does not fit goes to main memory."
+    )
+    cpu_memory_mib: int = Field(
+        default=0, ge=0, le=16_777_216, description="Main memory for weights; what does not fit stays on disk."
+    )
+    trust_remote_code: bool = Field(
+        default=False, description="Run Python code from the model's folder; only a flag at the start can allow it."
     )
     prompt_cache_mib: int = Field(
         default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."

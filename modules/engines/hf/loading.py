@@ -21,37 +21,47 @@ models: Any = AutoModelForCausalLM
 tokenizers: Any = AutoTokenizer
 
 BITSANDBYTES = frozenset({"int8", "nf4", "fp4"})
-LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load_model(model: LocalModel, options: HfOptions, report: Report) -> tuple[Any, Any]:
-    """(the model, its tokenizer), ready to answer. Raises ModelError."""
+def load_model(model: LocalModel, options: HfOptions, report: Report, scratch: str) -> tuple[Any, Any]:
+    """(the model, its tokenizer), ready to answer. `scratch` holds weights that stay on disk. Raises ModelError."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     assert model.path is not None
     folder = model.path
+    local = {"local_files_only": True, "trust_remote_code": options.trust_remote_code}
     try:
         report(0.0, "reading the configuration")
-        config = configs.from_pretrained(folder, **LOCAL)
+        config = configs.from_pretrained(folder, **local)
         device = choose_device(options)
         dtype = choose_dtype(options, config, device)
         check_weights(options, device, dtype)
-        tokenizer = tokenizers.from_pretrained(folder, **LOCAL)
+        tokenizer = tokenizers.from_pretrained(folder, **local)
         report(0.1, "loading the weights")
         loaded, found = models.from_pretrained(
             folder,
             config=config,
             dtype=dtype,
-            device_map=device,
             use_safetensors=True,
+            attn_implementation=None if options.attention == "auto" else options.attention,
+            **placement(options, device, scratch),
             quantization_config=bitsandbytes_config(options, dtype),
             output_loading_info=True,
-            **LOCAL,
+            **local,
         )
         check_complete(found)
         check_vocabulary(loaded, tokenizer)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(f"There is not enough memory to load {model.title}. Choose a smaller model.") from error
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        ImportError,
+        SafetensorError,
+    ) as error:
         raise ModelError(explained(error, model.title, folder)) from error
     loaded.eval()
     loaded.requires_grad_(False)
@@ -65,6 +75,21 @@ def choose_device(options: HfOptions) -> str:
     if options.device == "cuda" and not has_gpu:
         raise ModelError("There is no GPU that PyTorch can use; choose the device auto or cpu.")
     return "cuda" if has_gpu and options.device != "cpu" else "cpu"
+
+
+def placement(options: HfOptions, device: str, scratch: str) -> dict[str, Any]:
+    """Where the layers go: all on one device, or as accelerate spreads them under the limits that were set."""
+    if not options.gpu_memory_mib and not options.cpu_memory_mib:
+        return {"device_map": "auto" if device == "cuda" else device}
+    limits: dict[int | str, str] = {}
+    if device == "cuda":
+        shares = options.gpu_memory_mib or 2**24
+        limits |= dict.fromkeys(range(torch.cuda.device_count()), f"{shares}MiB")
+    if options.cpu_memory_mib:
+        limits["cpu"] = f"{options.cpu_memory_mib}MiB"
+    else:
+        limits["cpu"] = f"{2**24}MiB"
+    return {"device_map": "auto", "max_memory": limits, "offload_folder": scratch}
 
 
 def choose_dtype(options: HfOptions, config: Any, device: str) -> torch.dtype:
@@ -117,7 +142,8 @@ def bitsandbytes_config(options: HfOptions, dtype: torch.dtype) -> Any:
 
 def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> None:
     """Irregular models may reach into their linear layers, so those stay as they are."""
-    if device != "cpu" or getattr(model, "is_quantized", False) or not is_regular(model):
+    is_spread = len(set(getattr(model, "hf_device_map", {}).values())) > 1
+    if device != "cpu" or is_spread or getattr(model, "is_quantized", False) or not is_regular(model):
         return
     if options.weights == "int4":
         quantize_int4(model)

@@ -1,0 +1,216 @@
+"""The transformers engine against transformers' own `generate()`, in one process on one model, interleaved.
+
+usage: python -m tests.benchmarks.transformers_engine [decode] [together] [reuse] [gap]   (all by default)
+Needs the starter model; converts it first. Nothing else should compute meanwhile.
+"""
+
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoModelForCausalLM
+
+from modules.engines.hf.engine import HfEngine
+from modules.engines.hf.kind import HfOptions
+from modules.library.library import Library
+from modules.library.starter import STARTER
+from modules.paths import PROJECT
+from modules.types.generation import Event, Finished, GenerationRequest, Progress, TextDelta
+from modules.types.sampling import SamplingParams
+from tests.conftest import link_or_copy
+
+ROUNDS = 7
+TOKENS = 64
+STORY = "<|im_start|>user\nTell me a long story about a dragon who learns to paint, number {}.<|im_end|>\n<|im_start|>assistant\n"
+GREEDY = SamplingParams(temperature=0.0, ignore_eos=True)
+WORDS = ["dragon", "paint", "river", "stone", "cloud", "music", "garden", "letter"]
+
+
+class Bench:
+    """One engine for each form of weights, and the model as transformers loads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = Library(folder.parent).find(folder.name)
+        self.engines: dict[str, HfEngine] = {}
+        self.reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+
+    def engine(self, weights: str) -> HfEngine:
+        if weights not in self.engines:
+            options = HfOptions.model_validate({"weights": weights})
+            self.engines[weights] = HfEngine(self.model, options, lambda *_: None)
+        return self.engines[weights]
+
+    def prompt(self, number: int) -> list[int]:
+        return self.engine("packed").tokenize(STORY.format(number))
+
+    def generate(self, number: int, tokens: int = TOKENS) -> float:
+        """Tokens a second of the reference, its prompt included as in the others."""
+        ids = torch.tensor([self.prompt(number)])
+        started = time.perf_counter()
+        self.reference.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
+        )
+        return tokens / (time.perf_counter() - started)
+
+    def run(self, weights: str, number: int, tokens: int = TOKENS) -> float:
+        started = time.perf_counter()
+        ask(self.engine(weights), self.prompt(number), tokens)
+        return tokens / (time.perf_counter() - started)
+
+    def together(self, weights: str, number: int) -> float:
+        engine = self.engine(weights)
+        prompts = [self.prompt(number * 100 + place) for place in range(8)]
+        threads = [threading.Thread(target=ask, args=(engine, prompt, TOKENS)) for prompt in prompts]
+        started = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 8 * TOKENS / (time.perf_counter() - started)
+
+
+def ask(engine: HfEngine, prompt: list[int], tokens: int, on_event: Callable[[Event], None] | None = None) -> Finished:
+    events: list[Event] = []
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    engine.generate(GenerationRequest("", tuple(prompt), tokens, (), GREEDY), emit, threading.Event())
+    end = events[-1]
+    assert isinstance(end, Finished)
+    return end
+
+
+def compare(name: str, ours: Callable[[int], float], reference: Callable[[int], float], target: str) -> None:
+    ours(999)
+    reference(999)
+    rows = [
+        (ours(number), reference(number)) if number % 2 else (reference(number), ours(number))[::-1]
+        for number in range(ROUNDS)
+    ]
+    ratios = sorted(a / b for a, b in rows)
+    print(
+        f"{name}: {statistics.median(a for a, _ in rows):.1f} vs {statistics.median(b for _, b in rows):.1f} tok/s, "
+        f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}..{ratios[-1]:.2f}), target {target}",
+        flush=True,
+    )
+
+
+def bench_decode(bench: Bench) -> None:
+    for weights, target in (("plain", "-"), ("packed", ">= 1.3"), ("int4", ">= 2.5")):
+        compare(f"one stream, {weights}", lambda n, w=weights: bench.run(w, n), bench.generate, target)
+
+
+def bench_together(bench: Bench) -> None:
+    for weights in ("packed", "int4"):
+        compare(
+            f"eight streams, {weights}, vs one after the other",
+            lambda n, w=weights: bench.together(w, n),
+            bench.generate,
+            ">= 6",
+        )
+
+
+def bench_reuse(bench: Bench) -> None:
+    """First token at turn 8 of a chat of about 1,000 tokens, with what was computed before and without."""
+    shares: list[float] = []
+    for number in range(ROUNDS):
+        engine = bench.engine("packed")
+        tokens: list[int] = engine.tokenize(f"<|im_start|>system\nYou are helpful, number {number}.<|im_end|>\n")
+        end = None
+        for turn in range(8):
+            said = " ".join(WORDS[(turn + place) % 8] for place in range(90))
+            tokens += engine.tokenize(f"<|im_start|>user\n{said} {turn}<|im_end|>\n<|im_start|>assistant\n")
+            end = ask(engine, tokens, 24)
+            tokens += engine.tokenize("The old painter walked to the river and sat on a stone.<|im_end|>\n")
+        assert end is not None
+        anew = ask(engine, [5, *tokens[:-15]], 1)
+        shares.append(end.first_token_seconds / anew.first_token_seconds)
+        print(
+            f"  {end.usage.cached_tokens} of {end.usage.prompt_tokens} tokens reused, {end.first_token_seconds:.3f} s vs {anew.first_token_seconds:.3f} s"
+        )
+    print(
+        f"first token at turn 8, with reuse / without: {statistics.median(shares):.2f} ({min(shares):.2f}..{max(shares):.2f}), target <= 0.25"
+    )
+
+
+def bench_gap(bench: Bench) -> None:
+    """The longest silence of a running stream while a prompt of 2,000 tokens is read, in steps and pieces."""
+    engine = bench.engine("packed")
+    for number in range(3):
+        times: list[float] = []
+        pieces: list[float] = []
+
+        def note(event: Event, times: list[float] = times) -> None:
+            if isinstance(event, TextDelta):
+                times.append(time.perf_counter())
+
+        def note_piece(event: Event, pieces: list[float] = pieces) -> None:
+            if isinstance(event, Progress):
+                pieces.append(time.perf_counter())
+
+        stream = threading.Thread(target=ask, args=(engine, bench.prompt(7), 160, note))
+        stream.start()
+        while len(times) < 20:
+            time.sleep(0.01)
+        step = statistics.median(b - a for a, b in pairwise(times))
+        long = engine.tokenize(f"{number} " + " ".join(WORDS * 260))[:2000]
+        ask(engine, long, 1, note_piece)
+        stream.join()
+        gap = max(b - a for a, b in pairwise(times))
+        piece = max(b - a for a, b in pairwise(pieces)) - step
+        print(
+            f"longest gap {gap:.3f} s; a step takes {step:.3f} s, the longest piece {piece:.3f} s; target <= {3 * step + piece:.3f} s",
+            flush=True,
+        )
+
+
+def bench_memory(bench: Bench) -> None:
+    """What four chats of 2,000 tokens add to the process, beside the budget for past prompts."""
+    engine = HfEngine(bench.model, HfOptions(prompt_cache_mib=64), lambda *_: None)
+    ask(engine, bench.prompt(1), 4)
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    prompts = [engine.tokenize(f"{number} " + " ".join(WORDS * 260))[:2000] for number in range(4)]
+    threads = [threading.Thread(target=ask, args=(engine, prompt, 16)) for prompt in prompts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    added = (psutil.Process().memory_info().rss - before) / 2**20
+    states = 4 * 2016 * bench.model.shape.kv_bytes_per_token() / 2**20
+    print(
+        f"four chats of 2,000 tokens add {added:.0f} MiB; their keys and values take {states:.0f} MiB, the budget is 64 MiB"
+    )
+    engine.close()
+
+
+def main() -> None:
+    print("load", os.getloadavg(), "cores", os.cpu_count())
+    folder = Path(tempfile.mkdtemp(prefix="parlor-bench-"))
+    link_or_copy(PROJECT / "models" / STARTER.file_name, folder / STARTER.file_name)
+    convert = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(folder)]
+    subprocess.run(convert, check=True, capture_output=True)
+    bench = Bench(folder / "starter-hf")
+    chosen = sys.argv[1:] or ["decode", "together", "reuse", "gap", "memory"]
+    for one in (bench_decode, bench_together, bench_reuse, bench_gap, bench_memory):
+        if one.__name__.removeprefix("bench_") in chosen:
+            one(bench)
+
+
+if __name__ == "__main__":
+    main()
