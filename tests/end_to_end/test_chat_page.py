@@ -298,7 +298,7 @@ def test_message_without_a_model_is_kept_and_can_be_retried(browser: Browser, tm
         page = window.open()
         window.send("Is anyone there?")
         expect(page.locator("article.last .failure")).to_contain_text("No model is loaded")
-        page.get_by_role("button", name=re.compile("^Model:")).click()
+        page.get_by_role("button", name="Choose a model", exact=True).click()
         page.get_by_role("button", name=re.compile("Echo")).click()
         expect(page.locator(".model-button .dot")).to_have_class("dot ready")
         page.get_by_role("button", name="Retry").click()
