@@ -55,6 +55,7 @@ ATTRIBUTES = {
     **{tag: {"dir"} for tag in ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "blockquote", "table")},
     "a": {"href", "title", "class", "target"},
     "ol": {"start", "dir"},
+    "li": {"class"},
     "th": {"class"},
     "td": {"class"},
     "figure": {"class"},
@@ -169,6 +170,7 @@ def draw_tasks(state: StateCore) -> None:
             continue
         first = inline.children[0]
         if first.type == "text" and (box := TASK.match(first.content)):
+            item.attrSet("class", "task")
             first.content = ("☐" if box[1] == " " else "☑") + first.content[box.end() :]
 
 

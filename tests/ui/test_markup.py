@@ -150,8 +150,9 @@ def test_brackets_grow_with_their_matrix(kind: str) -> None:
 
 
 def test_tasks_are_boxes() -> None:
-    text = read(render_message("- [ ] open\n- [x] done\n- [X] done too\n- [y] no task\n\n[ ] no item")).text
-    assert text.split("\n") == ["", "☐ open", "☑ done", "☑ done too", "[y] no task", "", "[ ] no item", ""]
+    html = render_message("- [ ] open\n- [x] done\n- [X] done too\n- [y] no task\n\n[ ] no item")
+    assert [attributes.get("class") for tag, attributes in read(html).tags if tag == "li"] == ["task"] * 3 + [None]
+    assert read(html).text.split("\n") == ["", "☐ open", "☑ done", "☑ done too", "[y] no task", "", "[ ] no item", ""]
 
 
 def test_snippets() -> None:
