@@ -13,6 +13,7 @@ export class Sidebar {
     Object.assign(this, { call, toasts, onOpen, onNew, onRenamed, onDeleted, onRestored });
     this.openId = null;
     this.conversations = [];
+    this.renaming = null;
     // By conversation: its row, and what the row was made from.
     this.rows = new Map();
     this.search = element("input", {
@@ -125,6 +126,7 @@ export class Sidebar {
     }
     this.place(nodes);
     this.rows = rows;
+    if (!rows.has(this.renaming)) this.renaming = null;
   }
 
   // A row whose conversation is as it was stays, and so does one whose title is being typed.
@@ -136,11 +138,16 @@ export class Sidebar {
     return { row: this.row(conversation), shown };
   }
 
-  // Elements lose the focus when they are moved; it goes back to where it was.
+  // What stands where it should is not touched: elements lose the focus when they are moved, and get it back here.
   place(nodes) {
     const focus = focusIn(this.list);
+    const wanted = new Set(nodes);
     this.isPlacing = true;
-    this.list.replaceChildren(...nodes);
+    for (const old of [...this.list.children]) if (!wanted.has(old)) old.remove();
+    for (const [place, node] of nodes.entries()) {
+      const there = this.list.children[place] ?? null;
+      if (there !== node) this.list.insertBefore(node, there);
+    }
     this.isPlacing = false;
     if (focus) focusAgain(this.list, focus);
   }
