@@ -79,6 +79,13 @@ class ChatService:
         generations = {live.message_id: live.generation.id for live in running}
         return ConversationView(conversation, tuple(self._store.path(conversation_id)), generations)
 
+    def revision(self, conversation_id: str) -> int | None:
+        """How often it was changed; None when it is gone."""
+        try:
+            return self._store.get(conversation_id).revision
+        except NotFound:
+            return None
+
     def message(self, message_id: str) -> StoredMessage:
         return self._store.message(message_id)
 

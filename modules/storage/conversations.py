@@ -170,7 +170,7 @@ class ConversationStore:
             require_revision(connection, conversation_id, revision)
             require_parent(connection, conversation_id, message_id)
             leaf = message_id
-            while child := newest_child(connection, conversation_id, leaf):
+            while child := chosen_child(connection, conversation_id, leaf):
                 leaf = child
             touch(connection, conversation_id, leaf)
             return conversation_of(require_conversation(connection, conversation_id))
@@ -289,16 +289,33 @@ def insert_message(
 
 
 def touch(connection: sqlite3.Connection, conversation_id: str, leaf: str) -> None:
+    """Show the path to `leaf`, and remember it for when a person comes back to an earlier message of it."""
     connection.execute(
         "UPDATE conversation SET active_leaf = ?, revision = revision + 1, updated = ? WHERE id = ?",
         (leaf, time.time(), conversation_id),
     )
+    connection.execute(
+        """
+        WITH RECURSIVE branch (id, parent_id) AS (
+            SELECT id, parent_id FROM message WHERE id = ?
+            UNION ALL
+            SELECT message.id, message.parent_id FROM branch JOIN message ON message.id = branch.parent_id
+        )
+        UPDATE message SET chosen_child = branch.id FROM branch
+        WHERE message.id = branch.parent_id AND message.chosen_child IS NOT branch.id
+        """,
+        (leaf,),
+    )
 
 
-def newest_child(connection: sqlite3.Connection, conversation_id: str, parent_id: str) -> str | None:
+def chosen_child(connection: sqlite3.Connection, conversation_id: str, parent_id: str) -> str | None:
+    """The one that was shown last, or else the newest."""
     row = connection.execute(
-        "SELECT id FROM message WHERE conversation_id = ? AND parent_id = ? ORDER BY sequence DESC LIMIT 1",
-        (conversation_id, parent_id),
+        """
+        SELECT id FROM message WHERE conversation_id = ? AND parent_id = ?
+        ORDER BY id IS (SELECT chosen_child FROM message WHERE id = ?) DESC, sequence DESC LIMIT 1
+        """,
+        (conversation_id, parent_id, parent_id),
     ).fetchone()
     return row["id"] if row else None
 

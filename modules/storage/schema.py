@@ -40,6 +40,16 @@ MIGRATIONS: tuple[str, ...] = (
         error TEXT NOT NULL
     );
     """,
+    # Which of the messages below each one was shown last; at first, those on the paths that are shown.
+    """
+    ALTER TABLE message ADD COLUMN chosen_child TEXT;
+    WITH RECURSIVE branch (id, parent_id) AS (
+        SELECT message.id, message.parent_id FROM conversation JOIN message ON message.id = conversation.active_leaf
+        UNION ALL
+        SELECT message.id, message.parent_id FROM branch JOIN message ON message.id = branch.parent_id
+    )
+    UPDATE message SET chosen_child = branch.id FROM branch WHERE message.id = branch.parent_id;
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.

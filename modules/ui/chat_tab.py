@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,9 @@ from modules.ui.views import MessageViews, View, conversation_view, hit_view, jo
 
 Id = Annotated[str, Field(max_length=64)]
 MAX_KNOWN = 100_000
+SEARCH_CHARS = 500
+# What a person types, by the name the page sends it under.
+TYPED = MappingProxyType({"text": "message", "title": "title", "search": "search"})
 
 
 class Values(BaseModel):
@@ -30,7 +34,7 @@ class Values(BaseModel):
     known: Annotated[list[Id], Field(max_length=MAX_KNOWN)] = Field(default_factory=list[str])
     text: Annotated[str, Field(max_length=LIMITS.message_chars)] = ""
     title: Annotated[str, Field(max_length=LIMITS.title_chars)] = ""
-    search: Annotated[str, Field(max_length=500)] = ""
+    search: Annotated[str, Field(max_length=SEARCH_CHARS)] = ""
     model: Annotated[str, Field(max_length=500)] | None = None
 
     @property
@@ -49,13 +53,21 @@ def action(method: Action) -> Callable[["ChatTab", Any], View]:
         try:
             return method(tab, Values.model_validate(values))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            return {"error": {"message": f"{place}: {first['msg']}", "code": "invalid_request"}}
+            return {"error": {"message": sentence_of(error), "code": "invalid_request"}}
         except ParlorError as error:
             return {"error": {"message": str(error), "code": error.code}}
 
     return act
+
+
+def sentence_of(error: ValidationError) -> str:
+    """What a person typed too long is named with its limit; anything else is the page's own mistake."""
+    first = error.errors()[0]
+    name = TYPED.get(str(first["loc"][0])) if first["loc"] else None
+    limit = first.get("ctx", {}).get("max_length")
+    if name and limit:
+        return f"The {name} has more than {limit:,} characters, which is the limit."
+    return "Parlor does not understand what this page asks. Reload the page and try again."
 
 
 class ChatTab:
@@ -76,7 +88,7 @@ class ChatTab:
         return {one.__name__: one for one in listed}
 
     @action
-    def chat_state(self, _values: Values) -> View:
+    def chat_state(self, values: Values) -> View:
         app = self._app
         status = app.models.status()
         starter = app.models.starter()
@@ -102,6 +114,8 @@ class ChatTab:
             },
             "notices": list(app.notices),
             "persistent": app.persistent,
+            # Of the open conversation, so that the page notices what another tab did to it.
+            "revision": app.chat.revision(values.id) if values.id else None,
         }
 
     @action

@@ -17,6 +17,7 @@ import nh3
 from latex2mathml.converter import convert as latex_to_mathml
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -51,15 +52,17 @@ TAGS = frozenset(
     }
 )
 ATTRIBUTES = {
+    **{tag: {"dir"} for tag in ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "blockquote", "table")},
     "a": {"href", "title", "class", "target"},
-    "ol": {"start"},
+    "ol": {"start", "dir"},
+    "li": {"class"},
     "th": {"class"},
     "td": {"class"},
     "figure": {"class"},
     "button": {"type", "class"},
     "div": {"class"},
     "span": {"class"},
-    "pre": {"class"},
+    "pre": {"class", "dir"},
     "math": {"display"},
     "mo": {"stretchy", "fence", "separator", "lspace", "rspace", "form", "minsize", "maxsize"},
     "mfrac": {"linethickness"},
@@ -74,6 +77,11 @@ ATTRIBUTES = {
 # Macros can double themselves until the memory is gone.
 MACROS = re.compile(r"\\(?:(?:re|provide)?newcommand|provide|[gex]?def|let|newenvironment|Declare)")
 BRACKETS = MappingProxyType({"\\(": "\\)", "\\[": "\\]"})
+# The brackets around a matrix, as the converter leaves them: ( [ { | and the double bar. They have to grow with it.
+OPENING_FENCE = re.compile(r"<mo>(&#x(?:00028|0005B|0007B|0007C|02016|02225);)</mo>(?=<mtable)")
+CLOSING_FENCE = re.compile(r"(?<=</mtable>)<mo>(&#x(?:00029|0005D|0007D|0007C|02016|02225);)</mo>")
+TASK = re.compile(r"\[([ xX])\](?=\s)")
+SNIPPET_LEAD_CHARS = 30
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9 .%_-]{0,60}")
 
 
@@ -94,12 +102,15 @@ def escape_text(text: str) -> str:
 
 
 def snippet_html(snippet: str) -> str:
-    """A search result's line, its matches marked."""
-    return escape_text(snippet).replace("\x02", "<mark>").replace("\x03", "</mark>")
+    """A search result's lines, its matches marked; the first of them stands near the beginning, where it is seen."""
+    lead, mark, rest = snippet.partition("\x02")
+    if mark and len(lead) > SNIPPET_LEAD_CHARS:
+        lead = "…" + lead[-SNIPPET_LEAD_CHARS:].partition(" ")[2]
+    return escape_text(lead + mark + rest).replace("\x02", "<mark>").replace("\x03", "</mark>")
 
 
 def plain(text: str) -> str:
-    return f'<pre class="plain">{escape_text(text)}</pre>'
+    return f'<pre class="plain" dir="auto">{escape_text(text)}</pre>'
 
 
 def sanitise(rendered: str) -> str:
@@ -127,6 +138,8 @@ def parser() -> MarkdownIt:
     markdown.enable(["table", "strikethrough"])
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False)
     markdown.inline.ruler.before("escape", "math_brackets", find_bracket_math)
+    markdown.core.ruler.push("direction", mark_direction)
+    markdown.core.ruler.push("tasks", draw_tasks)
     for rule in ("math_inline", "math_inline_double", "math_block", "math_brackets"):
         markdown.add_render_rule(rule, render_math)
     markdown.add_render_rule("fence", render_code)
@@ -141,6 +154,24 @@ def parser() -> MarkdownIt:
 
 
 Environment = MutableMapping[str, Any]
+
+
+def mark_direction(state: StateCore) -> None:
+    """Each outermost block runs the way its own words do."""
+    for token in state.tokens:
+        if token.level == 0 and token.nesting == 1:
+            token.attrSet("dir", "auto")
+
+
+def draw_tasks(state: StateCore) -> None:
+    """`[ ]` and `[x]` at the beginning of a list item become boxes that cannot be clicked."""
+    for item, paragraph, inline in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if item.type != "list_item_open" or paragraph.type != "paragraph_open" or not inline.children:
+            continue
+        first = inline.children[0]
+        if first.type == "text" and (box := TASK.match(first.content)):
+            item.attrSet("class", "task")
+            first.content = ("☐" if box[1] == " " else "☑") + first.content[box.end() :]
 
 
 def render_code(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, env: Environment) -> str:
@@ -182,7 +213,9 @@ def formula_html(source: str, *, block: bool) -> str:
     try:
         if len(source) > LATEX_CHARS or MACROS.search(source):
             raise ValueError(source)
-        return latex_to_mathml(source.strip(), display="block" if block else "inline")
+        drawn = latex_to_mathml(source.strip(), display="block" if block else "inline")
+        drawn = OPENING_FENCE.sub(r'<mo stretchy="true" fence="true" form="prefix">\1</mo>', drawn)
+        return CLOSING_FENCE.sub(r'<mo stretchy="true" fence="true" form="postfix">\1</mo>', drawn)
     except Exception:  # noqa: BLE001 - the converter raises whatever a hostile formula makes it raise
         return f"<code>{html.escape(source)}</code>"
 

@@ -44,6 +44,22 @@ def test_tree(store: ConversationStore) -> None:
     assert store.path(conversation.id)[0].siblings == (asked.id, other_root.id)
 
 
+def test_coming_back_to_a_version_shows_what_was_chosen_below_it(store: ConversationStore) -> None:
+    conversation = store.create("Versions")
+    asked, first_reply = store.append_turn(conversation.id, None, "asked", "", 0)
+    store.append_reply(conversation.id, asked.id, "", 1)
+    store.select_version(conversation.id, first_reply.id, 2)
+    edited, _ = store.append_turn(conversation.id, None, "edited", "", 3)
+    store.select_version(conversation.id, asked.id, 4)
+    assert [message.id for message in store.path(conversation.id)] == [asked.id, first_reply.id]
+    _, deeper = store.append_turn(conversation.id, first_reply.id, "more", "", 5)
+    store.append_reply(conversation.id, deeper.parent_id or "", "", 6)
+    store.select_version(conversation.id, deeper.id, 7)
+    store.select_version(conversation.id, edited.id, 8)
+    store.select_version(conversation.id, asked.id, 9)
+    assert store.path(conversation.id)[-1].id == deeper.id
+
+
 def test_stale_revision_changes_nothing(store: ConversationStore) -> None:
     conversation = store.create("x")
     store.append_turn(conversation.id, None, "one", "", 0)

@@ -14,6 +14,7 @@ from modules.errors import StartError, StorageError
 from modules.paths import PROJECT
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.schema import MIGRATIONS
 
 
 def filled(path: Path) -> bytes:
@@ -94,6 +95,26 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path, journal: str) -> None:
     with pytest.raises(StartError, match="newer Parlor"):
         Database.open(path)
     assert path.read_bytes() == before
+
+
+def test_a_database_of_the_first_schema_remembers_what_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO conversation VALUES ('c', 'Old', 0, 0, 1, 1, 'first', NULL)")
+        for name, parent in (("asked", None), ("first", "asked"), ("second", "asked")):
+            connection.execute(
+                "INSERT INTO message (id, conversation_id, parent_id, role, content, state, created) "
+                "VALUES (?, 'c', ?, 'user', '', 'complete', 1)",
+                (name, parent),
+            )
+    connection.close()
+    database = Database.open(path)
+    store = ConversationStore(database)
+    store.append_turn("c", None, "edited", "", 0)
+    store.select_version("c", "asked", 1)
+    assert [message.id for message in store.path("c")] == ["asked", "first"]
+    database.close()
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:

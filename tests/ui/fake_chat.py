@@ -4,14 +4,14 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gradio
 import uvicorn
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
 from modules.ui.asset_files import ASSETS
@@ -61,6 +61,8 @@ class FakeChat:
         self.accepts_sends = threading.Event()
         self.accepts_sends.set()
         self.refuse_streams = 0
+        self.cuts_streams = False
+        self.outage = 0  # The status that everything is refused with; 401 leads to the sign-in screen.
         self._running: dict[str, str] = {}
         self._count = 0
 
@@ -87,13 +89,15 @@ class FakeChat:
             self.messages[path[-1]].update(last)
         return conversation
 
-    def chat_state(self, _values: View) -> View:
+    def chat_state(self, values: View) -> View:
+        opened = self.conversations.get(values.get("id") or "")
         return {
             "models": self.models,
             "model": self.model,
             "starter": self.starter,
             "notices": self.notices,
             "persistent": self.persistent,
+            "revision": opened["revision"] if opened else None,
         }
 
     def chat_list(self, values: View) -> View:
@@ -101,6 +105,12 @@ class FakeChat:
         found.sort(key=lambda one: -one["updated"])
         shown = ("id", "title", "updated")
         return {"conversations": [{"snippet": "", **{name: one[name] for name in shown}} for one in found]}
+
+    def add_turn(self, identity: str, *texts: str) -> None:
+        """As another tab would."""
+        path = [self._message("user" if place % 2 == 0 else "assistant", text) for place, text in enumerate(texts)]
+        self.conversations[identity]["path"].extend(path)
+        self.conversations[identity]["revision"] += 1
 
     def chat_open(self, values: View) -> View:
         return self._thread(values["id"], values["known"])
@@ -156,6 +166,8 @@ class FakeChat:
         for step in self.script:
             if isinstance(step, str):
                 while not self.go_on.is_set():
+                    if self.cuts_streams:
+                        return
                     await asyncio.sleep(0.02)
                 continue
             yield frame(step)
@@ -254,6 +266,16 @@ class PageServer:
             return JSONResponse({}, 404)
         return StreamingResponse(self.chat.frames(generation_id), media_type="text/event-stream")
 
+    async def refuse_in_outage(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        status, path = self.chat.outage, request.url.path
+        if path == "/health":
+            return JSONResponse({"status": "ok", "ui": "starting" if status == 503 else "ready"})
+        if status == 401 and path == "/":
+            return RedirectResponse("/login", 303)
+        if status and (path.startswith("/ui/") or "component_server" in path):
+            return JSONResponse({}, status)
+        return await call_next(request)
+
 
 @contextmanager
 def running_page() -> Iterator[PageServer]:
@@ -261,6 +283,7 @@ def running_page() -> Iterator[PageServer]:
     inner = FastAPI()
     inner.get("/ui/generations/{generation_id}/events", response_model=None)(served.follow)
     inner.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
+    inner.middleware("http")(served.refuse_in_outage)
     page = build_page(served.actions())
     gradio.mount_gradio_app(inner, page, path="/", run_history=False, footer_links=[], ssr_mode=False, **page_options())
     server = uvicorn.Server(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from modules.ui.markup import render_message
 from tests.browser import Watched, chromium
-from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
+from tests.ui.fake_chat import MODEL, PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +47,16 @@ def window(browser: Browser, served: PageServer, chat: FakeChat) -> Iterator[Wat
 
 def message_field(page: Page) -> Any:
     return page.get_by_label("Message", exact=True)
+
+
+def come_back(page: Page) -> None:
+    """As if the window came to the front again."""
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+
+def put(page: Page, script: str) -> None:
+    """Into the message field, what a script makes: too much to type."""
+    message_field(page).evaluate(f"field => {{ field.value = {script}; field.dispatchEvent(new Event('input')); }}")
 
 
 def wait_until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -333,5 +344,203 @@ def test_drawer_and_theme_on_a_phone(browser: Browser, served: PageServer, chat:
     page.reload()
     expect(page.locator("article")).to_have_count(2)
     expect(body).not_to_have_class(re.compile("dark"))
+    window.close()
+    assert window.complaints == []
+
+
+def test_program_that_starts_again_in_mid_answer_is_found_again(
+    browser: Browser, served: PageServer, chat: FakeChat
+) -> None:
+    chat.script = [delta("begin"), PAUSE]
+    window = Watched(browser, served.url)
+    page = window.open()
+    window.send("Hello")
+    expect(page.locator("article.streaming .tail")).to_have_text("begin")
+    chat.outage = 503
+    with page.expect_console_message(lambda line: "component_server" in line.location["url"]):
+        chat.cuts_streams = True
+        expect(page.locator("article.last")).to_contain_text("Reconnecting…")
+    written = next(view for view in chat.messages.values() if view["state"] == "streaming")
+    written.update({"html": "<p>begin</p>", "state": "stopped", "generation_id": None})
+    chat.outage = 0
+    expect(page.locator("article.last .stopped-note")).to_have_text("Stopped")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    window.close()
+    assert all("503" in line for line in window.complaints)
+
+
+def test_refused_calls_are_told_in_words(browser: Browser, served: PageServer, chat: FakeChat) -> None:
+    window = Watched(browser, served.url)
+    page = window.open()
+    for status, words in ((500, "does not answer"), (503, "is starting"), (401, "You are signed out")):
+        chat.outage = status
+        window.send("Precious words")
+        expect(page.get_by_role("alert").filter(has_text=words)).to_be_visible()
+        expect(message_field(page)).to_have_value("Precious words")
+    chat.outage = 413
+    put(page, r"'\u0001'.repeat(900_000)")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="too large to send")).to_be_visible()
+    chat.outage = 0
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    window.close()
+    assert not [line for line in window.complaints if "Failed to load resource" not in line]
+
+
+def test_very_long_texts_are_kept_and_the_limit_is_told(window: Watched, chat: FakeChat) -> None:
+    chat.add("Other", "a", "<p>b</p>")
+    page = window.open()
+    page.evaluate("""() => {
+        for (let size = 4_000_000; size >= 1; size /= 2) {
+            try { sessionStorage.setItem("filler" + size, "x".repeat(size)); } catch { }
+        }
+    }""")
+    put(page, "'long '.repeat(200_001)")
+    message_field(page).press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The message has 1,000,005 characters; 1,000,000 is the limit.")
+    page.get_by_role("button", name="Other", exact=True).click()
+    expect(message_field(page)).to_have_value("")
+    page.get_by_role("button", name="New chat").click()
+    assert message_field(page).evaluate("field => field.value.length") == 1_000_005
+    put(page, "'long '.repeat(200_000)")
+    chat.refuse("chat_send", "The disk is full.")
+    message_field(page).press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="disk is full")).to_be_visible()
+    assert message_field(page).evaluate("field => field.value.length") == 1_000_000
+
+
+def test_refreshes_leave_a_rename_and_the_focus_alone(window: Watched, chat: FakeChat) -> None:
+    first = chat.add("First", "a", "<p>b</p>")
+    chat.add("Second", "a", "<p>b</p>", updated=0)
+    page = window.open()
+    rows = page.locator(".conversation")
+    rows.first.hover()
+    page.get_by_role("button", name="Rename First").click()
+    page.keyboard.type("Half a na")
+    chat.add("Third", "a", "<p>b</p>")
+    come_back(page)
+    expect(rows).to_have_count(3)
+    expect(page.get_by_label("New title")).to_have_value("Half a na")
+    page.keyboard.type("me")
+    expect(page.get_by_label("New title")).to_have_value("Half a name")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Rename Half a name")).to_be_focused()
+    assert [values["title"] for name, values in chat.calls if name == "chat_rename"] == ["Half a name"]
+    page.keyboard.press("Tab")
+    assert page.evaluate("""async () => {
+        const rows = [...document.querySelectorAll(".conversation")];
+        window.dispatchEvent(new Event("focus"));
+        await new Promise((done) => setTimeout(done, 500));
+        return rows.every((row, place) => row === document.querySelectorAll(".conversation")[place]);
+    }""")
+    chat.conversations[first]["title"] = "Named elsewhere"
+    come_back(page)
+    expect(page.get_by_role("button", name="Delete Named elsewhere")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(rows).to_have_count(2)
+    expect(page.get_by_role("button", name="Second", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator("article")).to_have_count(2)
+    expect(message_field(page)).to_be_focused()
+
+
+def test_escape_from_an_edit_leads_back_to_its_button(window: Watched, chat: FakeChat) -> None:
+    page = window.open(f"/?c={chat.add('Old', 'question', '<p>answer</p>')}")
+    page.locator("article.user").hover()
+    page.get_by_role("button", name="Edit", exact=True).click()
+    field = page.get_by_label("New text")
+    assert field.evaluate("field => parseFloat(getComputedStyle(field).outlineOffset)") < 0
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Edit", exact=True)).to_be_focused()
+
+
+def test_words_run_their_own_way(window: Watched, chat: FakeChat) -> None:
+    html = render_message("مرحبا بالعالم\n\n- واحد\n\n`code`")
+    page = window.open(f"/?c={chat.add('שלום עולם', 'שלום עולם', html)}")
+    message_field(page).fill("مرحبا")
+    for place in (".user .body", ".markup p", ".markup ul", ".conversation .title", ".field"):
+        expect(page.locator(place).first).to_have_css("direction", "rtl")
+    expect(page.locator(".markup code")).to_have_css("direction", "ltr")
+
+
+def test_a_search_ends_with_escape_a_new_chat_and_a_message(window: Watched, chat: FakeChat) -> None:
+    for title in ("One", "Two"):
+        chat.add(title, "a", "<p>b</p>")
+    page = window.open()
+    search = page.get_by_label("Search conversations")
+    rows = page.locator(".conversation")
+    assert search.get_attribute("maxlength") == "500"
+    endings = (
+        lambda: search.press("Escape"),
+        lambda: page.keyboard.press("Control+Shift+O"),
+        lambda: page.get_by_role("button", name="New chat").click(),
+        lambda: window.send("Hello"),
+    )
+    for end in endings:
+        search.fill("One")
+        expect(rows).to_have_count(1)
+        end()
+        expect(search).to_have_value("")
+        expect(search).not_to_be_focused()
+        expect(page.get_by_role("button", name="Two", exact=True)).to_be_visible()
+    expect(rows).to_have_count(3)
+
+
+def test_enter_while_a_reply_is_written_is_answered_once(window: Watched, chat: FakeChat) -> None:
+    chat.script = [delta("begin"), PAUSE]
+    page = window.open()
+    window.send("Hello")
+    expect(page.locator("article.streaming .tail")).to_have_text("begin")
+    window.send("More")
+    hint = page.get_by_text("Wait for the reply, or press Esc to stop it.")
+    expect(hint).to_be_visible()
+    page.get_by_role("button", name="Dismiss").click()
+    message_field(page).press("Enter")
+    expect(hint).to_have_count(0)
+    expect(message_field(page)).to_have_value("More")
+
+
+def test_what_another_tab_wrote_appears(window: Watched, chat: FakeChat) -> None:
+    opened = chat.add("Shared", "a", "<p>b</p>")
+    page = window.open(f"/?c={opened}")
+    expect(page.locator("article")).to_have_count(2)
+    chat.add_turn(opened, "from the other tab", "<p>its answer</p>")
+    expect(page.locator("article")).to_have_count(4)
+    expect(page.locator("article").last).to_contain_text("its answer")
+
+
+def test_reply_without_a_model_leads_to_the_picker(window: Watched, chat: FakeChat) -> None:
+    opened = chat.add("Old", "a", "", state="failed", error="No model is loaded.", model="")
+    page = window.open(f"/?c={opened}")
+    page.get_by_role("button", name="Choose a model").click()
+    expect(page.locator(".model-panel")).to_be_visible()
+    chat.messages[chat.conversations[opened]["path"][-1]]["model"] = "small"
+    page.reload()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose a model")).to_have_count(0)
+
+
+def test_fingers_find_everything_on_a_phone(browser: Browser, served: PageServer, chat: FakeChat) -> None:
+    row = "|" + " some words that make a column |" * 5 + "\n"
+    old = chat.add("Old", "question", render_message(row + "|---" * 5 + "|\n" + row))
+    chat.models = [{**MODEL, "title": "A model with a long name Instruct Q8"}]
+    window = Watched(browser, served.url, 390, 844)
+    page = window.open(f"/?c={old}")
+    assert page.locator(".markup .table").evaluate("box => box.scrollWidth > box.clientWidth")
+    assert page.locator("td").first.evaluate("cell => cell.offsetWidth") > 150
+    page.get_by_role("button", name="Conversations", exact=True).click()
+    for button in page.locator(".icon-button:visible").all():
+        box = button.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 40
+    page.get_by_role("button", name="Rename Old").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Rename Old")).to_be_focused()
+    expect(page.locator(".sidebar")).to_be_visible()
+    page.get_by_label("Search conversations").fill("nothing")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Search conversations")).to_have_value("")
+    expect(page.locator(".sidebar")).to_be_hidden()
     window.close()
     assert window.complaints == []

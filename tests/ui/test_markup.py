@@ -135,5 +135,28 @@ def test_odd_characters(text: str) -> None:
     escape_text(text).encode("utf-8")
 
 
+def test_outermost_blocks_run_the_way_their_words_do() -> None:
+    """Blocks further in would take their words away from the outermost one, which then ran left to right."""
+    html = render_message("مرحبا\n\n- واحد\n- اثنان\n\n> اقتباس\n\n# عنوان\n\n| أ |\n|---|\n| ب |")
+    marked = [tag for tag, attributes in read(html).tags if attributes.get("dir") == "auto"]
+    assert marked == ["p", "ul", "blockquote", "h1", "table"]
+
+
+@pytest.mark.parametrize("kind", ["pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix"])
+def test_brackets_grow_with_their_matrix(kind: str) -> None:
+    html = render_message(f"$$a = \\begin{{{kind}}} 1 & 2 \\\\ 3 & 4 \\end{{{kind}}}$$")
+    fences = [attributes for tag, attributes in read(html).tags if tag == "mo" and attributes]
+    assert fences == [{"stretchy": "true", "fence": "true", "form": form} for form in ("prefix", "postfix")]
+
+
+def test_tasks_are_boxes() -> None:
+    html = render_message("- [ ] open\n- [x] done\n- [X] done too\n- [y] no task\n\n[ ] no item")
+    assert [attributes.get("class") for tag, attributes in read(html).tags if tag == "li"] == ["task"] * 3 + [None]
+    assert read(html).text.split("\n") == ["", "☐ open", "☑ done", "☑ done too", "[y] no task", "", "[ ] no item", ""]
+
+
 def test_snippets() -> None:
+    assert snippet_html("one two three four five six seven eight \x02hit\x03 x") == (
+        "…four five six seven eight <mark>hit</mark> x"
+    )
     assert snippet_html("a <b> \x02hit\x03") == "a &lt;b&gt; <mark>hit</mark>"

@@ -9,7 +9,7 @@ import { Thread } from "./thread.js";
 import { Toasts } from "./toasts.js";
 
 const BUSY_POLL_MS = 1000;
-const IDLE_POLL_MS = 20000;
+const IDLE_POLL_MS = 5000;
 const EXAMPLES = [
   "Explain how a bicycle stays upright.",
   "Write a haiku about the sea.",
@@ -29,26 +29,29 @@ class ChatPage {
     this.generationId = null;
     // Counts what the person turned to; an answer that belongs to an earlier visit is not shown.
     this.visit = 0;
+    this.changes = 0;
     this.toasts = new Toasts();
     const shared = { call, toasts: this.toasts };
     this.sidebar = new Sidebar({
       ...shared,
       onOpen: (id) => this.open(id),
-      onNew: () => this.startNew(),
+      onNew: () => this.newChat(),
       onRenamed: (renamed) => this.onRenamed(renamed),
       onDeleted: (id) => id === this.conversation?.id && this.startNew(),
+      onRestored: (id) => this.open(id).then(() => this.composer.focus()),
     });
     this.picker = new ModelPicker({ ...shared, onChange: () => this.look() });
     this.card = new StarterCard({ ...shared, onChange: () => this.look() });
     this.thread = new Thread({
       ...shared,
       onRegenerate: (id) => this.change("chat_regenerate", { message_id: id }),
-      onEdit: (id, text) => this.change("chat_edit", { message_id: id, text }),
+      onEdit: (id, text) => this.edit(id, text),
       onVersion: (id) => this.change("chat_version", { message_id: id }),
       onStreaming: (generationId, state) => this.onStreaming(generationId, state),
       onLost: () => this.reload(),
+      onChooseModel: () => this.picker.open(),
     });
-    this.composer = new Composer({ onSend: (text) => this.send(text), onStop: () => this.stop() });
+    this.composer = new Composer({ toasts: this.toasts, onSend: (text) => this.send(text), onStop: () => this.stop() });
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.announcer = element("div", { class: "off-screen", "aria-live": "polite" });
     this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
@@ -111,6 +114,12 @@ class ChatPage {
     }
   }
 
+  // What a search leaves out is shown again: the new conversation would not be there.
+  newChat() {
+    this.sidebar.clearSearch();
+    this.startNew();
+  }
+
   startNew({ keepAddress = false } = {}) {
     this.visit += 1;
     this.conversation = null;
@@ -147,19 +156,27 @@ class ChatPage {
       if (visit === this.visit && isNew) this.showThread(thread, { keepAddress: true, toEnd: false });
       return true;
     } catch (error) {
-      if (visit === this.visit && error.code !== "unreachable") this.toasts.error(error);
-      return visit !== this.visit || error.code !== "unreachable";
+      if (visit !== this.visit) return true;
+      if (error.code !== "unreachable") this.toasts.error(error);
+      if (error.code === "not_found") this.startNew();
+      return error.code === "not_found";
     }
   }
 
   async send(text) {
+    this.sidebar.clearSearch();
     const model = this.picker.current;
     return this.change("chat_send", { id: this.conversation?.id ?? null, text, model });
+  }
+
+  async edit(id, text) {
+    if (await this.change("chat_edit", { message_id: id, text })) this.composer.focus();
   }
 
   // Every change says which revision it was made from; true when it was accepted.
   async change(name, values) {
     const { visit } = this;
+    this.changes += 1;
     const base = { id: this.conversation?.id, revision: this.conversation?.revision ?? 0, known: this.thread.known };
     try {
       const thread = await this.call(name, { ...base, model: this.picker.current, ...values });
@@ -171,6 +188,8 @@ class ChatPage {
       this.toasts.error(error);
       if (error.code === "conflict" && visit === this.visit) await this.reload();
       return false;
+    } finally {
+      this.changes -= 1;
     }
   }
 
@@ -211,13 +230,15 @@ class ChatPage {
     clearTimeout(this.timer);
     let wait = IDLE_POLL_MS;
     try {
-      const state = await this.call("chat_state");
+      const { visit } = this;
+      const state = await this.call("chat_state", { id: this.conversation?.id });
       const fetched = this.wasFetching && state.starter.present;
       this.wasFetching = state.starter.job?.state === "running";
       this.state = state;
       this.picker.show(state);
       this.showBanner(state);
       this.showEmpty();
+      if (visit === this.visit) await this.catchUp(state.revision);
       if (fetched && state.model.state === "none") {
         await this.call("chat_load", { model: "starter" });
         wait = 0;
@@ -228,6 +249,12 @@ class ChatPage {
       wait = BUSY_POLL_MS * 3;
     }
     this.timer = setTimeout(() => (document.hidden ? null : this.look()), wait);
+  }
+
+  // Another tab may have changed the open conversation; what this page changes itself comes with the answer to that.
+  async catchUp(revision) {
+    if (!revision || !this.conversation || this.changes || this.generationId) return;
+    if (revision > this.conversation.revision && (await this.reload())) this.sidebar.refresh();
   }
 
   showBanner({ notices, persistent }) {
@@ -280,7 +307,7 @@ class ChatPage {
     if (event.key === "Escape" && this.generationId && !event.defaultPrevented) this.stop();
     else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
       event.preventDefault();
-      this.startNew();
+      this.newChat();
     } else if (event.key === "/" && !isTyping) {
       event.preventDefault();
       this.sidebar.showDrawer(true);

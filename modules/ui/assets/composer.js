@@ -3,14 +3,16 @@
 import { element, icon } from "./dom.js";
 
 const MAX_HEIGHT_PX = 220;
+const MAX_CHARS = 1_000_000;
 
 export class Composer {
-  constructor({ onSend, onStop }) {
-    this.onSend = onSend;
-    this.onStop = onStop;
+  constructor({ toasts, onSend, onStop }) {
+    Object.assign(this, { toasts, onSend, onStop });
+    this.drafts = new Drafts();
     this.isWriting = false;
+    this.hasHinted = false;
     this.key = "new";
-    this.field = element("textarea", { class: "field", rows: 1, placeholder: "Write a message", "aria-label": "Message", oninput: () => this.changed() });
+    this.field = element("textarea", { class: "field", rows: 1, dir: "auto", placeholder: "Write a message", "aria-label": "Message", oninput: () => this.changed() });
     this.field.addEventListener("keydown", (event) => this.onKey(event));
     this.button = element("button", { type: "button", class: "send", onclick: () => this.press() });
     this.node = element("div", { class: "composer" }, element("div", { class: "composer-box" }, this.field, this.button));
@@ -20,8 +22,16 @@ export class Composer {
   onKey(event) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
-      if (!this.isWriting) this.send();
+      if (this.isWriting) this.hint();
+      else this.send();
     }
+  }
+
+  // Once for each reply.
+  hint() {
+    if (this.hasHinted || !this.field.value.trim()) return;
+    this.hasHinted = true;
+    this.toasts.show("Wait for the reply, or press Esc to stop it.");
   }
 
   press() {
@@ -33,6 +43,12 @@ export class Composer {
     const { key } = this;
     const text = this.field.value;
     if (!text.trim() || this.isSending) return;
+    const length = lengthOf(text);
+    if (length > MAX_CHARS) {
+      const words = `The message has ${length.toLocaleString("en")} characters; ${MAX_CHARS.toLocaleString("en")} is the limit.`;
+      this.toasts.show(words, { isError: true });
+      return;
+    }
     this.isSending = true;
     this.put("");
     const sent = await this.onSend(text);
@@ -42,14 +58,15 @@ export class Composer {
 
   // Nothing typed is ever lost: what could not be sent comes back, to the conversation it was meant for.
   takeBack(key, text) {
-    const since = draftOf(key);
-    keepDraft(key, since ? `${text}\n${since}` : text);
+    const since = this.drafts.get(key);
+    this.drafts.keep(key, since ? `${text}\n${since}` : text);
     if (key === this.key) this.openDraft(key);
   }
 
   // Send turns into Stop while a reply is written.
   setWriting(isWriting) {
     this.isWriting = isWriting;
+    if (!isWriting) this.hasHinted = false;
     const label = isWriting ? "Stop" : "Send";
     this.button.setAttribute("aria-label", label);
     this.button.title = label;
@@ -60,14 +77,14 @@ export class Composer {
 
   openDraft(key) {
     this.key = key;
-    this.field.value = draftOf(key);
+    this.field.value = this.drafts.get(key);
     this.update();
   }
 
   // A new conversation got its id; what was typed since then goes on in it.
   moveDraft(key) {
-    keepDraft(this.key, "");
-    keepDraft(key, this.field.value);
+    this.drafts.keep(this.key, "");
+    this.drafts.keep(key, this.field.value);
     this.key = key;
   }
 
@@ -77,7 +94,7 @@ export class Composer {
   }
 
   changed() {
-    keepDraft(this.key, this.field.value);
+    this.drafts.keep(this.key, this.field.value);
     this.update();
   }
 
@@ -92,11 +109,29 @@ export class Composer {
   }
 }
 
-function draftOf(key) {
-  return sessionStorage.getItem(`draft:${key}`) ?? "";
+// What is typed and not sent yet, by conversation. The browser's copy outlives a reload, but has room for little.
+class Drafts {
+  constructor() {
+    this.texts = new Map();
+  }
+
+  get(key) {
+    return this.texts.get(key) ?? sessionStorage.getItem(`draft:${key}`) ?? "";
+  }
+
+  keep(key, text) {
+    this.texts.set(key, text);
+    sessionStorage.removeItem(`draft:${key}`);
+    if (!text) return;
+    try {
+      sessionStorage.setItem(`draft:${key}`, text);
+    } catch {
+      // No room: the draft lives as long as the page.
+    }
+  }
 }
 
-function keepDraft(key, text) {
-  if (text) sessionStorage.setItem(`draft:${key}`, text);
-  else sessionStorage.removeItem(`draft:${key}`);
+// In characters as the program counts them; counting takes a while, so only where it matters.
+function lengthOf(text) {
+  return text.length > MAX_CHARS ? [...text].length : text.length;
 }

@@ -3,18 +3,26 @@
 import { brandMark, element, icon, iconButton } from "./dom.js";
 
 const SEARCH_PAUSE_MS = 180;
+const SEARCH_CHARS = 500;
+// The place of that button in its row.
+const RENAME_BUTTON = 1;
 const DAY_SECONDS = 86400;
 
 export class Sidebar {
-  constructor({ call, toasts, onOpen, onNew, onRenamed, onDeleted }) {
-    Object.assign(this, { call, toasts, onOpen, onNew, onRenamed, onDeleted });
+  constructor({ call, toasts, onOpen, onNew, onRenamed, onDeleted, onRestored }) {
+    Object.assign(this, { call, toasts, onOpen, onNew, onRenamed, onDeleted, onRestored });
     this.openId = null;
     this.conversations = [];
+    this.renaming = null;
+    // By conversation: its row, and what the row was made from.
+    this.rows = new Map();
     this.search = element("input", {
       type: "search",
       class: "search",
       placeholder: "Search",
       "aria-label": "Search conversations",
+      dir: "auto",
+      maxLength: SEARCH_CHARS,
       oninput: () => this.searchSoon(),
     });
     this.list = element("nav", { class: "conversations", "aria-label": "Conversations" });
@@ -37,11 +45,19 @@ export class Sidebar {
       this.list,
     );
     this.scrim = element("div", { class: "scrim", onclick: () => this.showDrawer(false) });
-    this.node.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.node.classList.contains("shown")) return;
-      event.preventDefault();
-      this.showDrawer(false);
-    });
+    this.node.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  // Escape leaves the search and the drawer; a rename has taken its own already.
+  onKey(event) {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    const isSearching = event.target === this.search;
+    if (isSearching) {
+      this.clearSearch();
+      this.search.blur();
+    }
+    if (isSearching || this.node.classList.contains("shown")) event.preventDefault();
+    this.showDrawer(false);
   }
 
   showDrawer(shown) {
@@ -66,6 +82,13 @@ export class Sidebar {
     this.timer = setTimeout(() => this.refresh(), SEARCH_PAUSE_MS);
   }
 
+  clearSearch() {
+    if (!this.search.value) return;
+    clearTimeout(this.timer);
+    this.search.value = "";
+    this.refresh();
+  }
+
   async refresh() {
     const words = this.search.value;
     try {
@@ -86,27 +109,56 @@ export class Sidebar {
 
   show(conversations) {
     this.conversations = conversations;
-    this.list.replaceChildren();
+    const nodes = [];
+    const rows = new Map();
     let group = "";
     for (const conversation of conversations) {
       const name = this.search.value ? "Found" : dayName(conversation.updated);
-      if (name !== group) this.list.append(element("h2", { class: "group", text: name }));
+      if (name !== group) nodes.push(element("h2", { class: "group", text: name }));
       group = name;
-      this.list.append(this.row(conversation));
+      const entry = this.entry(conversation);
+      rows.set(conversation.id, entry);
+      nodes.push(entry.row);
     }
     if (!conversations.length) {
       const text = this.search.value ? "Nothing found." : "Your conversations will be here.";
-      this.list.append(element("p", { class: "empty-list", text }));
+      nodes.push(element("p", { class: "empty-list", text }));
     }
+    this.place(nodes);
+    this.rows = rows;
+    if (!rows.has(this.renaming)) this.renaming = null;
+  }
+
+  // A row whose conversation is as it was stays, and so does one whose title is being typed.
+  entry(conversation) {
+    const { title, snippet, id } = conversation;
+    const shown = JSON.stringify([title, snippet]);
+    const old = this.rows.get(id);
+    if (old && (old.shown === shown || this.renaming === id)) return old;
+    return { row: this.row(conversation), shown };
+  }
+
+  // What stands where it should is not touched: elements lose the focus when they are moved, and get it back here.
+  place(nodes) {
+    const focus = focusIn(this.list);
+    const wanted = new Set(nodes);
+    this.isPlacing = true;
+    for (const old of [...this.list.children]) if (!wanted.has(old)) old.remove();
+    for (const [place, node] of nodes.entries()) {
+      const there = this.list.children[place] ?? null;
+      if (there !== node) this.list.insertBefore(node, there);
+    }
+    this.isPlacing = false;
+    if (focus) focusAgain(this.list, focus);
   }
 
   row(conversation) {
-    const title = element("span", { class: "title", text: conversation.title });
+    const title = element("span", { class: "title", dir: "auto", text: conversation.title });
     const open = element(
       "button",
       { type: "button", class: "open-conversation", title: conversation.title, onclick: () => this.open(conversation.id) },
       title,
-      conversation.snippet ? element("span", { class: "snippet", safeHtml: conversation.snippet }) : null,
+      conversation.snippet ? element("span", { class: "snippet", dir: "auto", safeHtml: conversation.snippet }) : null,
     );
     const row = element("div", { class: "conversation", "data-id": conversation.id }, open);
     row.append(
@@ -123,22 +175,27 @@ export class Sidebar {
   }
 
   beginRename(row, conversation) {
-    const field = element("input", { class: "rename", value: conversation.title, "aria-label": "New title", maxLength: 200 });
-    let over = false;
+    const { id, title } = conversation;
+    const field = element("input", { class: "rename", value: title, dir: "auto", "aria-label": "New title", maxLength: 200 });
+    this.renaming = id;
     const finish = async (keep) => {
-      if (over) return;
-      over = true;
-      if (keep && field.value.trim() && field.value !== conversation.title) await this.rename(conversation, field.value);
-      else this.show(this.conversations);
+      if (this.renaming !== id) return;
+      this.renaming = null;
+      const hadFocus = document.activeElement === field;
+      this.rows.delete(id);
+      this.show(this.conversations);
+      if (hadFocus) focusAgain(this.list, { id, place: RENAME_BUTTON });
+      if (keep && field.value.trim() && field.value !== title) await this.rename(conversation, field.value);
     };
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") finish(true);
-      if (event.key === "Escape") {
-        event.preventDefault();
-        finish(false);
-      }
+      const isEnter = event.key === "Enter" && !event.isComposing;
+      if (!isEnter && event.key !== "Escape") return;
+      // The key would go on to press the button that gets the focus.
+      event.preventDefault();
+      finish(isEnter);
     });
-    field.addEventListener("blur", () => finish(true));
+    // Neither a refreshed list nor another window in front means that the person is done.
+    field.addEventListener("blur", () => this.isPlacing || document.activeElement === field || finish(true));
     row.replaceChildren(field);
     field.focus();
     field.select();
@@ -155,13 +212,14 @@ export class Sidebar {
   }
 
   async remove(conversation) {
+    const after = this.neighbour(conversation.id);
     try {
       await this.call("chat_delete", { id: conversation.id });
       this.onDeleted(conversation.id);
       const undo = async () => {
         try {
           await this.call("chat_restore", { id: conversation.id });
-          this.onOpen(conversation.id);
+          this.onRestored(conversation.id);
         } catch (error) {
           this.toasts.error(error);
         }
@@ -171,8 +229,33 @@ export class Sidebar {
     } catch (error) {
       this.toasts.error(error);
     }
+    const hadFocus = this.list.contains(document.activeElement);
     await this.refresh();
+    if (hadFocus && document.activeElement === document.body) this.focusRow(after);
   }
+
+  neighbour(id) {
+    const place = this.conversations.findIndex((one) => one.id === id);
+    return (this.conversations[place + 1] ?? this.conversations[place - 1])?.id;
+  }
+
+  focusRow(id) {
+    if (this.rows.has(id)) focusAgain(this.list, { id, place: 0 });
+    else this.node.querySelector(".new-chat").focus();
+  }
+}
+
+// The row that holds the focus, and which of its parts.
+function focusIn(list) {
+  const row = list.contains(document.activeElement) ? document.activeElement.closest(".conversation") : null;
+  return row && { id: row.dataset.id, place: [...row.children].indexOf(document.activeElement) };
+}
+
+function focusAgain(list, { id, place }) {
+  const row = [...list.querySelectorAll(".conversation")].find((one) => one.dataset.id === id);
+  // A row's other buttons are only there while the row holds the focus.
+  row?.firstElementChild.focus({ preventScroll: true });
+  row?.children[place]?.focus({ preventScroll: true });
 }
 
 function markRow(row, openId) {

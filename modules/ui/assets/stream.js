@@ -47,7 +47,7 @@ export class ReplyStream {
 
   think(text) {
     if (!this.reasoning) {
-      this.reasoning = element("div", { class: "reasoning-text" });
+      this.reasoning = element("div", { class: "reasoning-text", dir: "auto" });
       const fold = element("details", { class: "reasoning", open: true }, element("summary", { text: "Thinking" }), this.reasoning);
       this.body.prepend(fold);
     }

@@ -9,8 +9,8 @@ const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 16000;
 
 export class Thread {
-  constructor({ call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost }) {
-    Object.assign(this, { call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost });
+  constructor({ call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost, onChooseModel }) {
+    Object.assign(this, { call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost, onChooseModel });
     this.views = new Map();
     this.path = [];
     this.stream = null;
@@ -128,7 +128,7 @@ export class Thread {
   }
 
   userBody(view) {
-    return element("div", { class: "body", safeHtml: view.html });
+    return element("div", { class: "body", dir: "auto", safeHtml: view.html });
   }
 
   assistantBody(view) {
@@ -137,7 +137,7 @@ export class Thread {
     if (dropped) body.append(element("p", { class: "dropped", text: `The first ${dropped} messages no longer fit this model's context and were left out.` }));
     if (view.reasoning) {
       body.append(
-        element("details", { class: "reasoning" }, element("summary", { text: "Thought" }), element("div", { class: "reasoning-text", text: view.reasoning })),
+        element("details", { class: "reasoning" }, element("summary", { text: "Thought" }), element("div", { class: "reasoning-text", dir: "auto", text: view.reasoning })),
       );
     }
     if (view.html) body.append(element("div", { class: "markup", safeHtml: view.html }));
@@ -147,11 +147,18 @@ export class Thread {
   }
 
   failure(view) {
+    const retry = element("button", { type: "button", class: "quiet-button", text: "Retry", onclick: () => this.onRegenerate(view.id) });
+    const choose = (event) => {
+      // A click that reached the document would close the picker again.
+      event.stopPropagation();
+      this.onChooseModel();
+    };
+    const chooser = element("button", { type: "button", class: "quiet-button", text: "Choose a model", onclick: choose });
     return element(
       "div",
       { class: "failure", role: "alert" },
       element("p", { text: view.error || "This reply failed." }),
-      element("button", { type: "button", class: "quiet-button", text: "Retry", onclick: () => this.onRegenerate(view.id) }),
+      element("div", { class: "failure-buttons" }, view.model ? null : chooser, retry),
     );
   }
 
@@ -195,8 +202,13 @@ export class Thread {
 
   beginEdit(view) {
     const node = [...this.list.children].find((one) => one.dataset.id === view.id);
-    const field = element("textarea", { class: "edit-field", value: view.text, "aria-label": "New text", rows: Math.min(12, view.text.split("\n").length + 1) });
-    const cancel = () => node.replaceWith(this.message(view)) ?? this.markLast();
+    const field = element("textarea", { class: "edit-field", value: view.text, dir: "auto", "aria-label": "New text", rows: Math.min(12, view.text.split("\n").length + 1) });
+    const cancel = () => {
+      const shown = this.message(view);
+      node.replaceWith(shown);
+      this.markLast();
+      shown.querySelector("[aria-label=Edit]").focus();
+    };
     const send = () => field.value.trim() && this.onEdit(view.id, field.value);
     field.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {

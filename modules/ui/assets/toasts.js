@@ -9,9 +9,11 @@ export class Toasts {
     this.node = element("div", { class: "toasts" });
   }
 
+  // The same words again take the place of those that stand there.
   show(text, { action, onAction, isError = false } = {}) {
     const toast = element("div", { class: isError ? "toast error" : "toast", role: isError ? "alert" : "status" });
     toast.append(element("span", { text }));
+    for (const old of [...this.node.children]) if (old.firstChild.textContent === text) old.remove();
     const leave = () => toast.remove();
     if (action) {
       const act = () => {
@@ -26,6 +28,7 @@ export class Toasts {
   }
 
   error(error) {
-    this.show(error.message, { isError: true });
+    const signIn = error.code === "signed_out" ? { action: "Sign in", onAction: () => location.reload() } : {};
+    this.show(error.message, { isError: true, ...signIn });
   }
 }
