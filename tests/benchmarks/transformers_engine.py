@@ -1,10 +1,10 @@
-"""The transformers engine against transformers' own `generate()`, in one process on one model, interleaved.
+"""The transformers engine in its worker against transformers' own `generate()` in a process of its own, interleaved.
 
-usage: python -m tests.benchmarks.transformers_engine [decode] [together] [reuse] [gap]   (all by default)
+usage: python -m tests.benchmarks.transformers_engine [decode] [together] [reuse] [gap] [memory]   (all by default)
 Needs the starter model; converts it first. Nothing else should compute meanwhile.
 """
 
-import gc
+import json
 import os
 import statistics
 import subprocess
@@ -13,20 +13,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
-import torch
-from transformers import AutoModelForCausalLM
 
-from modules.engines.hf.engine import HfEngine
-from modules.engines.hf.kind import HfOptions
+from modules.children import Launcher
+from modules.engines.process import EngineProcess
 from modules.library.library import Library
 from modules.library.starter import STARTER
 from modules.paths import PROJECT
-from modules.types.generation import Event, Finished, GenerationRequest, Progress, TextDelta
+from modules.types.generation import Event, Failed, Finished, GenerationRequest, Progress, TextDelta
 from modules.types.sampling import SamplingParams
 from tests.conftest import link_or_copy
 
@@ -38,31 +36,46 @@ WORDS = ["dragon", "paint", "river", "stone", "cloud", "music", "garden", "lette
 
 
 class Bench:
-    """One engine for each form of weights, and the model as transformers loads it."""
+    """A worker for each form of weights, and a process with the model as transformers loads it.
+
+    Processes of their own, because PyTorch's helpers of several models in one process hinder each other.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.model = Library(folder.parent).find(folder.name)
-        self.engines: dict[str, HfEngine] = {}
-        self.reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        self._launcher = Launcher()
+        self._engines: dict[str, EngineProcess] = {}
+        self._reference = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.generate_reference", str(folder)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
 
-    def engine(self, weights: str) -> HfEngine:
-        if weights not in self.engines:
-            options = HfOptions.model_validate({"weights": weights})
-            self.engines[weights] = HfEngine(self.model, options, lambda *_: None)
-        return self.engines[weights]
+    def engine(self, weights: str, **options: int) -> EngineProcess:
+        if weights not in self._engines or options:
+            process = EngineProcess(self._launcher, lambda: None)
+            process.load("transformers", self.model, {"weights": weights, **options}, lambda *_: None)
+            self._engines[weights] = process
+        return self._engines[weights]
+
+    def close(self) -> None:
+        self._reference.kill()
+        for engine in self._engines.values():
+            engine.kill()
 
     def prompt(self, number: int) -> list[int]:
         return self.engine("packed").tokenize(STORY.format(number))
 
     def generate(self, number: int, tokens: int = TOKENS) -> float:
         """Tokens a second of the reference, its prompt included as in the others."""
-        ids = torch.tensor([self.prompt(number)])
-        started = time.perf_counter()
-        self.reference.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
-        )
-        return tokens / (time.perf_counter() - started)
+        assert self._reference.stdin is not None
+        assert self._reference.stdout is not None
+        self._reference.stdin.write(json.dumps({"ids": self.prompt(number), "tokens": tokens}) + "\n")
+        self._reference.stdin.flush()
+        return tokens / float(self._reference.stdout.readline())
 
     def run(self, weights: str, number: int, tokens: int = TOKENS) -> float:
         started = time.perf_counter()
@@ -81,17 +94,20 @@ class Bench:
         return 8 * TOKENS / (time.perf_counter() - started)
 
 
-def ask(engine: HfEngine, prompt: list[int], tokens: int, on_event: Callable[[Event], None] | None = None) -> Finished:
-    events: list[Event] = []
+def ask(
+    engine: EngineProcess, prompt: list[int], tokens: int, on_event: Callable[[Event], None] | None = None
+) -> Finished:
+    ended: Future[Event] = Future()
 
-    def emit(event: Event) -> None:
-        events.append(event)
+    def take(event: Event) -> None:
         if on_event is not None:
             on_event(event)
+        if isinstance(event, Finished | Failed):
+            ended.set_result(event)
 
-    engine.generate(GenerationRequest("", tuple(prompt), tokens, (), GREEDY), emit, threading.Event())
-    end = events[-1]
-    assert isinstance(end, Finished)
+    engine.generate(GenerationRequest("", tuple(prompt), tokens, (), GREEDY), take)
+    end = ended.result()
+    assert isinstance(end, Finished), end
     return end
 
 
@@ -181,22 +197,21 @@ def bench_gap(bench: Bench) -> None:
 
 def bench_memory(bench: Bench) -> None:
     """What four chats of 2,000 tokens add to the process, beside the budget for past prompts."""
-    engine = HfEngine(bench.model, HfOptions(prompt_cache_mib=64), lambda *_: None)
-    ask(engine, bench.prompt(1), 4)
-    gc.collect()
-    before = psutil.Process().memory_info().rss
+    engine = bench.engine("plain", prompt_cache_mib=64)
+    ask(engine, engine.tokenize(STORY), 4)
+    worker = psutil.Process(engine.pid)
+    before = worker.memory_info().rss
     prompts = [engine.tokenize(f"{number} " + " ".join(WORDS * 260))[:2000] for number in range(4)]
     threads = [threading.Thread(target=ask, args=(engine, prompt, 16)) for prompt in prompts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    added = (psutil.Process().memory_info().rss - before) / 2**20
+    added = (worker.memory_info().rss - before) / 2**20
     states = 4 * 2016 * bench.model.shape.kv_bytes_per_token() / 2**20
     print(
         f"four chats of 2,000 tokens add {added:.0f} MiB; their keys and values take {states:.0f} MiB, the budget is 64 MiB"
     )
-    engine.close()
 
 
 def main() -> None:
@@ -210,6 +225,7 @@ def main() -> None:
     for one in (bench_decode, bench_together, bench_reuse, bench_gap, bench_memory):
         if one.__name__.removeprefix("bench_") in chosen:
             one(bench)
+    bench.close()
 
 
 if __name__ == "__main__":

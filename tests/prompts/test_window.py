@@ -60,8 +60,9 @@ def test_last_message_alone_is_too_long() -> None:
 
 
 def test_a_long_last_message_may_take_the_replys_share() -> None:
-    last = Message("user", "x" * 150)
-    assert fit([*conversation(3), last], count, budget_tokens=100, context_length=200)[0] == [last]
+    messages = [*conversation(3)[:-1], Message("user", "x" * 150)]
+    kept, dropped = fit(messages, count, budget_tokens=100, context_length=200)
+    assert (kept, dropped) == ([messages[0], messages[-1]], 6)
 
 
 def test_the_error_names_the_models_context() -> None:

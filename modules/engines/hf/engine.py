@@ -1,15 +1,15 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
+from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import Any
 
 import psutil
-import torch
 
 from modules.engines.hf.batch import make_batch
 from modules.engines.hf.kind import HfOptions
-from modules.engines.hf.loading import load_model
+from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
@@ -27,9 +27,12 @@ class HfEngine:
     """`generate` waits until the scheduler has ended its request."""
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
-        torch.set_num_threads(options.threads or psutil.cpu_count(logical=False) or 1)
+        # One thread for all of PyTorch: each thread that computes gets helpers of its own, and with more helpers than
+        # cores OpenMP lets them sleep between any two operations, which costs a third of the speed.
+        self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._scratch = TemporaryDirectory(prefix="parlor-weights-")
-        loaded, tokenizer = load_model(model, options, report, self._scratch.name)
+        loading = self._compute.submit(load_model, model, options, report, self._scratch.name)
+        loaded, tokenizer = loading.result()
         # Each part of the model with the device that holds it; empty when one holds all.
         self.placement: dict[str, Any] = getattr(loaded, "hf_device_map", {})
         self._vocabulary = Vocabulary(tokenizer, loaded)
@@ -40,9 +43,14 @@ class HfEngine:
         context = min(options.context_length or longest, longest)
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
         self._scheduler = Scheduler(
-            make_batch(loaded, slots), PrefixStore(cache_mib * MIB), slots=slots, context_length=context
+            self._compute,
+            make_batch(loaded, slots),
+            PrefixStore(cache_mib * MIB),
+            slots=slots,
+            context_length=context,
         )
-        note = f"context {context:,} tokens, {slots} at once, {torch.get_num_threads()} threads, {loaded.dtype}"
+        dtype = str(loaded.dtype).removeprefix("torch.")
+        note = f"context {context:,} tokens, {slots} at once, {thread_count(options)} threads, {dtype}"
         self.capabilities = Capabilities(
             context_length=context,
             slots=slots,
@@ -51,7 +59,7 @@ class HfEngine:
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
-            notes=(note.replace("torch.", ""),),
+            notes=(note,),
         )
 
     def tokenize(self, text: str) -> list[int]:
@@ -64,4 +72,5 @@ class HfEngine:
 
     def close(self) -> None:
         self._scheduler.close()
+        self._compute.shutdown()
         self._scratch.cleanup()

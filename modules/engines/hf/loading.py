@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -26,6 +27,8 @@ BITSANDBYTES = frozenset({"int8", "nf4", "fp4"})
 def load_model(model: LocalModel, options: HfOptions, report: Report, scratch: str) -> tuple[Any, Any]:
     """(the model, its tokenizer), ready to answer. `scratch` holds weights that stay on disk. Raises ModelError."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Counts for the thread that calls it.
+    torch.set_num_threads(thread_count(options))
     assert model.path is not None
     folder = model.path
     local = {"local_files_only": True, "trust_remote_code": options.trust_remote_code}
@@ -68,6 +71,10 @@ def load_model(model: LocalModel, options: HfOptions, report: Report, scratch: s
     report(0.8, "laying out the weights")
     lay_out(loaded, options, device, dtype)
     return loaded, tokenizer
+
+
+def thread_count(options: HfOptions) -> int:
+    return options.threads or psutil.cpu_count(logical=False) or 1
 
 
 def choose_device(options: HfOptions) -> str:

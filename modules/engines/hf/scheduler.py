@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from concurrent.futures import Executor
 
 import torch
 
@@ -24,7 +25,10 @@ class Scheduler:
     Rows: those who write hold 0..n-1, the one who reads holds n; the others wait without a row.
     """
 
-    def __init__(self, batch: Batch, prefixes: PrefixStore, *, slots: int, context_length: int) -> None:
+    def __init__(
+        self, compute: Executor, batch: Batch, prefixes: PrefixStore, *, slots: int, context_length: int
+    ) -> None:
+        """`compute` has one thread, on which the model was loaded; it is the scheduler's until `close`."""
         self._batch = batch
         self._slots = slots
         self._prefixes = prefixes
@@ -35,8 +39,7 @@ class Scheduler:
         self._reading: Sequence | None = None
         self._chunk = FIRST_CHUNK
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        self._thread.start()
+        self._ended = compute.submit(self._run)
 
     def add(self, sequence: Sequence) -> None:
         with self._changed:
@@ -47,7 +50,7 @@ class Scheduler:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
+        self._ended.result()
 
     def _run(self) -> None:
         with torch.inference_mode():
