@@ -28,7 +28,7 @@ from modules.types.generation import Event, Failed, Finished, GenerationRequest,
 from modules.types.sampling import SamplingParams
 from tests.conftest import link_or_copy
 
-ROUNDS = 7
+ROUNDS = 5
 TOKENS = 64
 STORY = "<|im_start|>user\nTell me a long story about a dragon who learns to paint, number {}.<|im_end|>\n<|im_start|>assistant\n"
 GREEDY = SamplingParams(temperature=0.0, ignore_eos=True)
