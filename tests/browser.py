@@ -1,14 +1,16 @@
 """A real Chromium that reports what a page should never do: errors, and requests to other hosts."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from modules.bootstrap import find_browser
 
 # Shared machines are slow at times; what must be fast is measured in the benchmarks.
 expect.set_options(timeout=20_000)
+RAMBLING_MS = 15_000
 
 QUIET = [
     "--no-sandbox",
@@ -63,10 +65,14 @@ class Watched:
         self.page.keyboard.press("Enter")
 
     def ask(self, text: str) -> None:
-        """Send, and wait until the reply is complete."""
+        """Send, and wait until the reply is complete. A small model may ramble for minutes: then it is stopped."""
         before = self.page.locator("article.assistant").count()
         self.send(text)
         expect(self.page.locator("article.assistant")).to_have_count(before + 1)
+        with suppress(WaitedTooLong):
+            self.page.locator("article.streaming").wait_for(state="detached", timeout=RAMBLING_MS)
+            return
+        self.page.keyboard.press("Escape")
         self.wait_for_reply()
 
     def wait_for_reply(self) -> None:
