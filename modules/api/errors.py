@@ -40,16 +40,7 @@ def error_object(message: str, status: int, field: str | None, code: str | None)
 def raise_if_failed(end: object) -> None:
     """Turn a generation's Failed end back into the error it was."""
     if isinstance(end, Failed):
-        raise error_from(end)
-
-
-def error_from(failed: Failed) -> errors.ParlorError:
-    kind: type[errors.ParlorError] = getattr(errors, failed.error_type)
-    if failed.error_type == "ContextOverflow":
-        return errors.BadRequest(failed.message, failed.field, errors.ContextOverflow.code)
-    if issubclass(kind, errors.BadRequest | errors.NotFound):
-        return kind(failed.message, failed.field)
-    return kind(failed.message)
+        raise end.error()
 
 
 def status_of(error: errors.ParlorError) -> int:

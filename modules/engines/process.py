@@ -14,24 +14,25 @@ from modules.engines.protocol import Capabilities
 from modules.engines.wire import (
     ANSWER,
     ORDER,
+    Call,
     Cancel,
     Emitted,
     Generate,
     Load,
     LoadFailed,
     Loading,
+    Method,
     Order,
     Ping,
     Pong,
     Ready,
-    Tokenize,
-    Tokens,
+    Returned,
 )
-from modules.errors import BadRequest, EngineError, ModelError, WorkerDied
+from modules.errors import EngineError, ModelError, WorkerDied
 from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
 
-TOKENIZE_SECONDS = 60.0
+CALL_SECONDS = {"tokenize": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 
@@ -47,7 +48,7 @@ class EngineProcess:
     def __init__(self, launcher: Launcher, on_end: Callable[[], None]) -> None:
         self._numbers = itertools.count(1)
         self._sinks: dict[int, Sink] = {}
-        self._tokenizing: dict[int, Future[list[int]]] = {}
+        self._calls: dict[int, Future[Any]] = {}
         self._ready: Future[Capabilities] = Future()
         self._report: Callable[[float, str], None] = lambda _fraction, _note: None
         self._on_end = on_end
@@ -75,15 +76,7 @@ class EngineProcess:
         return capabilities
 
     def tokenize(self, text: str) -> list[int]:
-        number = next(self._numbers)
-        future: Future[list[int]] = Future()
-        with self._lock:
-            self._tokenizing[number] = future
-        self._send(Tokenize(number, text))
-        try:
-            return future.result(TOKENIZE_SECONDS)
-        except FutureTimeout as error:
-            raise EngineError("The engine took too long to count tokens.") from error
+        return self._call("tokenize", text)
 
     def generate(self, request: GenerationRequest, sink: Sink) -> int:
         """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""
@@ -103,6 +96,18 @@ class EngineProcess:
     def kill(self) -> None:
         self._child.kill()
 
+    def _call(self, method: Method, *arguments: Any) -> Any:
+        """The answer of the engine's method of that name; raises what it raised."""
+        number = next(self._numbers)
+        future: Future[Any] = Future()
+        with self._lock:
+            self._calls[number] = future
+        self._send(Call(number, method, list(arguments)))
+        try:
+            return future.result(CALL_SECONDS[method])
+        except FutureTimeout as error:
+            raise EngineError(f"The engine took more than {CALL_SECONDS[method]:.0f} seconds.") from error
+
     def _send(self, order: Order) -> None:
         """A worker that has gone is reported by `_ended`, to everyone who waits."""
         with suppress(BrokenPipeError, ValueError):
@@ -119,13 +124,13 @@ class EngineProcess:
                     with self._lock:
                         del self._sinks[number]
                 sink(event)
-            case Tokens(id=number, tokens=tokens, error=error):
+            case Returned(id=number, value=value, failure=failure):
                 with self._lock:
-                    future = self._tokenizing.pop(number)
-                if tokens is None:
-                    future.set_exception(BadRequest(error))
+                    future = self._calls.pop(number)
+                if failure is None:
+                    future.set_result(value)
                 else:
-                    future.set_result(tokens)
+                    future.set_exception(failure.error())
             case Loading(fraction=fraction, note=note):
                 self._report(fraction, note)
             case Ready(capabilities=capabilities):
@@ -143,7 +148,7 @@ class EngineProcess:
     def _fail_everyone(self) -> None:
         with self._lock:
             sinks, self._sinks = self._sinks, {}
-            futures, self._tokenizing = self._tokenizing, {}
+            futures, self._calls = self._calls, {}
         error = WorkerDied("The engine's process ended unexpectedly. The next message loads the model again.")
         for sink in sinks.values():
             sink(Failed(str(error), "WorkerDied", self._child.last_words))

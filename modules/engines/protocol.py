@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from modules.types.generation import Event, GenerationRequest
+from modules.types.generation import ConstraintKind, Event, GenerationRequest
 from modules.types.local_model import LocalModel
 
 Emit = Callable[[Event], None]
@@ -16,7 +16,10 @@ Report = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a loaded model can do. `bos_token_id` is None where prompts begin without one."""
+    """What a loaded model can do. `bos_token_id` is None where prompts begin without one.
+
+    A model that does not generate only embeds.
+    """
 
     context_length: int
     slots: int
@@ -26,6 +29,12 @@ class Capabilities:
     bos_token_id: int | None = None
     tool_calls: bool = False
     logprobs: bool = False
+    prompt_logprobs: bool = False
+    generates: bool = True
+    embeds: bool = False
+    adapters: bool = False
+    logits_processors: bool = False
+    constraints: tuple[ConstraintKind, ...] = ()
     notes: tuple[str, ...] = ()
 
 

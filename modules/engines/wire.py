@@ -6,8 +6,10 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from modules.engines.protocol import Capabilities
-from modules.types.generation import Event, GenerationRequest
+from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
+
+Method = Literal["tokenize", "embed", "load_adapter", "unload_adapter"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class Tokenize:
+class Call:
+    """A question to the engine that has one answer; `arguments` are JSON, as the method of that name takes them."""
+
     id: int
-    text: str
-    op: Literal["tokenize"] = "tokenize"
+    method: Method
+    arguments: list[Any]
+    op: Literal["call"] = "call"
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,13 @@ class Emitted:
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """`tokens` is None when it failed; `error` then says why."""
+class Returned:
+    """A call's answer, or why there is none."""
 
     id: int
-    tokens: list[int] | None
-    error: str = ""
-    op: Literal["tokens"] = "tokens"
+    value: Any = None
+    failure: Failed | None = None
+    op: Literal["returned"] = "returned"
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ class Pong:
     op: Literal["pong"] = "pong"
 
 
-Order = Annotated[Load | Generate | Cancel | Tokenize | Ping, Field(discriminator="op")]
-Answer = Annotated[Loading | Ready | LoadFailed | Emitted | Tokens | Pong, Field(discriminator="op")]
+Order = Annotated[Load | Generate | Cancel | Call | Ping, Field(discriminator="op")]
+Answer = Annotated[Loading | Ready | LoadFailed | Emitted | Returned | Pong, Field(discriminator="op")]
 
-ORDER: TypeAdapter[Load | Generate | Cancel | Tokenize | Ping] = TypeAdapter(Order)
-ANSWER: TypeAdapter[Loading | Ready | LoadFailed | Emitted | Tokens | Pong] = TypeAdapter(Answer)
+ORDER: TypeAdapter[Load | Generate | Cancel | Call | Ping] = TypeAdapter(Order)
+ANSWER: TypeAdapter[Loading | Ready | LoadFailed | Emitted | Returned | Pong] = TypeAdapter(Answer)

@@ -12,6 +12,7 @@ from modules.engines.wire import (
     ANSWER,
     ORDER,
     Answer,
+    Call,
     Cancel,
     Emitted,
     Generate,
@@ -21,10 +22,9 @@ from modules.engines.wire import (
     Ping,
     Pong,
     Ready,
-    Tokenize,
-    Tokens,
+    Returned,
 )
-from modules.errors import BadRequest, ParlorError
+from modules.errors import ParlorError
 from modules.replies.stops import StopMatcher
 from modules.types.generation import Event, Failed, Finished, GenerationRequest, TextDelta
 
@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._cancel_flags: dict[int, Flag] = {}
-        self._tokenizers = ThreadPoolExecutor(max_workers=2)
+        self._callers = ThreadPoolExecutor(max_workers=2)
         self._engine: Engine | None = None
 
     def serve(self) -> None:
@@ -50,8 +50,8 @@ class Worker:
                 case Cancel(id=number):
                     if (flag := self._cancel_flags.get(number)) is not None:
                         flag.set()
-                case Tokenize(id=number, text=text):
-                    self._tokenizers.submit(self._tokenize, number, text)
+                case Call() as call:
+                    self._callers.submit(self._call, call)
                 case Ping():
                     self._send(Pong())
 
@@ -80,19 +80,17 @@ class Worker:
             assert self._engine is not None
             stopping = StoppingEmitter(request.stop, emit, cancelled)
             self._engine.generate(request, stopping if request.stop else emit, cancelled)
-        except BadRequest as error:
-            emit(Failed(str(error), "BadRequest", field=error.field))
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
-            emit(Failed(str(error) if isinstance(error, ParlorError) else repr(error)))
+            emit(Failed.of(error))
         finally:
             del self._cancel_flags[number]
 
-    def _tokenize(self, number: int, text: str) -> None:
+    def _call(self, call: Call) -> None:
         try:
-            assert self._engine is not None
-            self._send(Tokens(number, self._engine.tokenize(text)))
+            value = getattr(self._engine, call.method)(*call.arguments)
+            self._send(Returned(call.id, value))
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
-            self._send(Tokens(number, None, str(error)))
+            self._send(Returned(call.id, failure=Failed.of(error)))
 
     def _send(self, answer: Answer) -> None:
         self._pipe.send(ANSWER.dump_json(answer))

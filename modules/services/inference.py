@@ -9,7 +9,7 @@ from typing import Literal
 
 from modules.engines.generation import Generation
 from modules.engines.loaded import LoadedModel
-from modules.errors import BadRequest, Busy, ContextOverflow, ModelError, NotFound, ParlorError
+from modules.errors import BadRequest, Busy, ContextOverflow
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
@@ -82,10 +82,8 @@ class Inference:
                 return
             request, dropped = prompt.request(loaded, params)
             loaded.submit(request, generation, dropped)
-        except ParlorError as error:
-            generation.put(as_failed(error))
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
-            generation.put(Failed(f"Unexpected: {error!r}"))
+            generation.put(Failed.of(error))
         finally:
             self._places.release()
 
@@ -166,9 +164,3 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         raise BadRequest(f"The {loaded.engine} engine cannot report log-probabilities.", field="logprobs")
     room = context - len(tokens)
     return GenerationRequest(prompt, tokens, min(params.max_tokens or room, room), params.stop, params.sampling)
-
-
-def as_failed(error: ParlorError) -> Failed:
-    field = error.field if isinstance(error, BadRequest | NotFound) else None
-    details = error.details if isinstance(error, ModelError) else ""
-    return Failed(str(error), type(error).__name__, details, field)

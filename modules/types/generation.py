@@ -3,26 +3,62 @@
 The events cross the worker's pipe as JSON, so each is a frozen pydantic dataclass with a `kind`.
 """
 
-from typing import Annotated, Any, Literal
+from dataclasses import field
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from modules import errors
+from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, ParlorError
 from modules.types.sampling import SamplingParams
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
+ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
 Stage = Literal["preparing", "loading", "queued", "reading"]
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """What the text must match. `source` is a JSON schema, a regular expression, a grammar, or a JSON list of texts."""
+
+    kind: ConstraintKind
+    source: str
+
+
+@dataclass(frozen=True)
+class AdapterUse:
+    """A loaded adapter and how strongly it counts; 1 is what it was trained for."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class ProcessorUse:
+    """A logits processor by import path, `package.module:name`, and what it is made with."""
+
+    path: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class GenerationRequest:
-    """What an engine is asked to do. `prompt_tokens` are the ids of `prompt`, BOS included."""
+    """What an engine is asked to do. `prompt_tokens` are the ids of `prompt`, BOS included.
+
+    `adapters` None means those that are switched on. `prompt_logprobs` is how many alternatives to report at each
+    place of the prompt; None reports nothing.
+    """
 
     prompt: str
     prompt_tokens: tuple[int, ...]
     max_tokens: int
     stop: tuple[str, ...] = ()
     sampling: SamplingParams = SamplingParams()
+    constraint: Constraint | None = None
+    adapters: tuple[AdapterUse, ...] | None = None
+    processors: tuple[ProcessorUse, ...] = ()
+    prompt_logprobs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +106,14 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
+class PromptLogprobs:
+    """Of prompt tokens in order, in one or several events; the first token of all has nothing before it: None."""
+
+    logprobs: tuple[TokenLogprob | None, ...]
+    kind: Literal["prompt_logprobs"] = "prompt_logprobs"
+
+
+@dataclass(frozen=True)
 class ReasoningDelta:
     text: str
     kind: Literal["reasoning"] = "reasoning"
@@ -107,10 +151,22 @@ class Failed:
     field: str | None = None
     kind: Literal["failed"] = "failed"
 
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """What a reader learns of an error, ours or a surprise."""
+        if not isinstance(error, ParlorError):
+            return cls(f"Unexpected: {error!r}")
+        field = error.field if isinstance(error, BadRequest | NotFound) else None
+        details = error.details if isinstance(error, ModelError) else ""
+        return cls(str(error), type(error).__name__, details, field)
 
-Event = Annotated[Progress | TextDelta | ReasoningDelta | ToolCall | Finished | Failed, Field(discriminator="kind")]
+    def error(self) -> ParlorError:
+        """The error it was; of its class, what a status and a client need."""
+        if self.error_type == ContextOverflow.__name__:
+            return BadRequest(self.message, self.field, ContextOverflow.code)
+        kind: type[ParlorError] = getattr(errors, self.error_type)
+        return kind(self.message, self.field) if issubclass(kind, BadRequest | NotFound) else kind(self.message)
 
-EVENT: TypeAdapter[Progress | TextDelta | ReasoningDelta | ToolCall | Finished | Failed] = TypeAdapter(Event)
-REQUEST: TypeAdapter[GenerationRequest] = TypeAdapter(GenerationRequest)
 
-Json = dict[str, Any]
+AnyEvent = Progress | PromptLogprobs | TextDelta | ReasoningDelta | ToolCall | Finished | Failed
+Event = Annotated[AnyEvent, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from modules.api.errors import error_from, error_object, raise_if_failed, status_of
+from modules.api.errors import error_object, raise_if_failed, status_of
 from modules.api.openai.shapes import usage_shape
 from modules.api.sse import DONE, KEEP_ALIVE, KEEP_ALIVE_SECONDS, DisconnectWatch, EventStream, frame
 from modules.engines.generation import Generation
@@ -58,7 +58,7 @@ async def frames(generation: Generation, wire: Wire, *, include_usage: bool) -> 
             yield content or KEEP_ALIVE
     end = generation.end
     if isinstance(end, Failed):
-        error = error_from(end)
+        error = end.error()
         yield frame(error_object(end.message, max(status_of(error), 500), end.field, error.code))
         return
     assert end is not None
