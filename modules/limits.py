@@ -18,6 +18,8 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     logit_biases: int = 1024
+    constraint_chars: int = 100_000
+    choices: int = 1000
     queued_requests: int = 64
     context_tokens: int = 4_194_304
     template_chars: int = 200_000

@@ -13,17 +13,24 @@ ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
 class Batch(Protocol):
-    """Requests that write hold rows 0..n-1; the one that reads its prompt holds row n. Logits are float32."""
+    """Requests that write hold rows 0..n-1; the one that reads its prompt holds row n. Logits are float32.
+
+    Only a batch that `takes_drafts` may be given several tokens a row to write: their computing can be forgotten.
+    """
 
     reuses_prefixes: bool
     reads_in_pieces: bool
+    takes_drafts: bool
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
-        """Compute prompt tokens from place `start` on; returns the logits after the last one, [vocabulary]."""
+    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
+        """Compute prompt tokens from place `start` on; returns the logits after the last `keep`, [keep, vocabulary]."""
         ...
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
-        """Compute one token of each of the first rows; returns [rows, vocabulary]."""
+    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
+        """Compute what the first rows write from their places on; returns [rows, most tokens of a row, vocabulary].
+
+        Rows with fewer tokens are filled up; what stands behind their last token means nothing.
+        """
         ...
 
     def move(self, source: int, target: int, tokens: int) -> None: ...
@@ -75,6 +82,7 @@ def layer_kinds(config: Any) -> set[str]:
 class RowBatch:
     reuses_prefixes = True
     reads_in_pieces = True
+    takes_drafts = True
 
     def __init__(self, model: Any, rows: int) -> None:
         self._forward = Forward(model)
@@ -83,18 +91,20 @@ class RowBatch:
         self._cache = RowCache(config.num_hidden_layers, rows)
         self._device = input_device(model)
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
         ids = torch.tensor([tokens], device=self._device)
-        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)))[0]
+        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)), keep)[0]
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
-        window = Window(0, places, 1)
+    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
+        width = max(len(row) for row in tokens)
+        window = Window(0, places, width)
         self._cache.open(window)
-        at = torch.tensor(places, device=self._device)[:, None]
-        ids = torch.tensor(tokens, device=self._device)[:, None]
-        return self._forward(ids, at, self._cache, self._masks.of(at, window.length))
+        at = torch.tensor([positions(row, place, width) for row, place in zip(tokens, places, strict=True)])
+        ids = torch.tensor([filled(row, width) for row in tokens])
+        at, ids = at.to(self._device), ids.to(self._device)
+        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), width)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._cache.move(source, target, tokens)
@@ -113,6 +123,7 @@ class SeparateBatch:
     """Each request with the cache its model makes for itself; nothing is shared, also no prefix."""
 
     reuses_prefixes = False
+    takes_drafts = False
 
     def __init__(self, model: Any, rows: int) -> None:
         self._model = model
@@ -122,15 +133,14 @@ class SeparateBatch:
         self.reads_in_pieces = not is_recurrent(model)
         self._caches: list[Any] = [None] * rows
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
         if self._caches[row] is None:
             self._caches[row] = DynamicCache(config=self._model.config)
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
-        return self._forward(torch.tensor([tokens], device=self._device), places, self._caches[row], None)[0]
+        return self._forward(torch.tensor([tokens], device=self._device), places, self._caches[row], None, keep)[0]
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
-        rows = [self.read(row, [token], place) for row, (token, place) in enumerate(zip(tokens, places, strict=True))]
-        return torch.stack(rows)
+    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
+        return torch.stack([self.read(row, written, places[row]) for row, written in enumerate(tokens)])
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._caches[target], self._caches[source] = self._caches[source], None
@@ -146,22 +156,33 @@ class SeparateBatch:
 
 
 class Forward:
-    """One pass through the model: ids and places [batch, new] to the last logits [batch, vocabulary] in float32."""
+    """One pass through the model: ids and places [batch, new] to the logits of the last `keep`, in float32."""
 
     def __init__(self, model: Any) -> None:
         known = inspect.signature(model.forward).parameters
         self._model = model
-        self._extra: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._keeps = "logits_to_keep" in known
         self._takes_places = "position_ids" in known
         # Purely recurrent models call it by another name.
         self._cache_name = "cache_params" if "cache_params" in known else "past_key_values"
 
-    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any) -> Tensor:
-        extra = {**self._extra, self._cache_name: cache}
+    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any, keep: int) -> Tensor:
+        extra: dict[str, Any] = {self._cache_name: cache}
+        if self._keeps:
+            extra["logits_to_keep"] = keep
         if self._takes_places:
             extra["position_ids"] = places
         output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
-        return output.logits[:, -1].float()
+        return output.logits[:, -keep:].float()
+
+
+def filled(tokens: list[int], width: int) -> list[int]:
+    return tokens + tokens[-1:] * (width - len(tokens))
+
+
+def positions(tokens: list[int], start: int, width: int) -> list[int]:
+    """Fillers stay at the last token's place: there may be no embedding for a later one."""
+    return [start + min(place, len(tokens) - 1) for place in range(width)]
 
 
 class Masks:

@@ -3,11 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 
 from modules.engines.hf.batch import make_batch
+from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.prefixes import PrefixStore
@@ -15,7 +16,8 @@ from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.engines.protocol import Capabilities, Emit, Report
-from modules.types.generation import GenerationRequest
+from modules.errors import ModelError
+from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
 
 MIB = 1024 * 1024
@@ -33,6 +35,8 @@ class HfEngine:
         self._scratch = TemporaryDirectory(prefix="parlor-weights-")
         loading = self._compute.submit(load_model, model, options, report, self._scratch.name)
         loaded, tokenizer = loading.result()
+        drafting = self._compute.submit(load_drafter, options, tokenizer, report, self._scratch.name)
+        self._drafter = drafting.result()
         # Each part of the model with the device that holds it; empty when one holds all.
         self.placement: dict[str, Any] = getattr(loaded, "hf_device_map", {})
         self._vocabulary = Vocabulary(tokenizer, loaded)
@@ -59,6 +63,9 @@ class HfEngine:
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
+            prompt_logprobs=True,
+            logits_processors=True,
+            constraints=get_args(ConstraintKind),
             notes=(note,),
         )
 
@@ -66,7 +73,8 @@ class HfEngine:
         return self._vocabulary.tokenize(text)
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        sequence = Sequence(request, emit, cancelled, self._vocabulary)
+        draft = self._drafter.follow() if self._drafter else None
+        sequence = Sequence(request, emit, cancelled, self._vocabulary, draft)
         self._scheduler.add(sequence)
         sequence.wait()
 
@@ -74,3 +82,23 @@ class HfEngine:
         self._scheduler.close()
         self._compute.shutdown()
         self._scratch.cleanup()
+
+
+def load_drafter(options: HfOptions, tokenizer: Any, report: Report, scratch: str) -> Drafter | None:
+    """Raises ModelError when the draft model cannot be loaded, or does not fit."""
+    match options.speculation:
+        case "off":
+            return None
+        case "lookup":
+            return PromptLookup()
+        case "draft":
+            if options.draft_model is None:
+                raise ModelError("Speculation by a draft model needs one: set draft_model.")
+            name = options.draft_model.name
+            model, own_tokenizer = load_model(
+                LocalModel(name, name, "safetensors", options.draft_model),
+                options,
+                lambda fraction, note: report(fraction, f"draft model: {note}"),
+                scratch,
+            )
+            return DraftModel(model, tokenizer, own_tokenizer)

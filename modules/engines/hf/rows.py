@@ -60,8 +60,8 @@ class RowLayer(CacheLayerMixin):
             self.values[window.first, :, places] = value_states[0]
         else:
             each, at = self._cache.scatter
-            self.keys[each, :, at] = key_states[:, :, 0]
-            self.values[each, :, at] = value_states[:, :, 0]
+            self.keys[each, :, at] = key_states.transpose(1, 2)
+            self.values[each, :, at] = value_states.transpose(1, 2)
         return self.keys[rows, :, : window.length], self.values[rows, :, : window.length]
 
     def grow(self, capacity: int) -> None:
@@ -104,8 +104,8 @@ class RowCache(Cache):
         self.window = window
         if window.rows > 1:
             self.scatter = (
-                torch.arange(window.first, window.first + window.rows),
-                torch.tensor(window.starts),
+                torch.arange(window.first, window.first + window.rows)[:, None],
+                torch.tensor(window.starts)[:, None] + torch.arange(window.new_tokens),
             )
 
     def take_out(self, row: int, tokens: int) -> States:
