@@ -27,7 +27,7 @@ KNOBS = [
 
 def engine_of(folder: Path, **options: Any) -> HfEngine:
     model = LocalModel(folder.name, folder.name, "safetensors", folder)
-    return HfEngine(model, HfOptions(dtype="float32", weights="plain", slots=3, **options), lambda *_: None)
+    return HfEngine(model, HfOptions(dtype="float32", weights="plain", slots=3, threads=1, **options), lambda *_: None)
 
 
 def say(engine: HfEngine, prompt: list[int], knobs: SamplingParams, new: int = 40) -> tuple[str, Finished]:

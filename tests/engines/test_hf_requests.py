@@ -38,7 +38,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[HfEngine]:
     model = LocalModel(folder.name, folder.name, "safetensors", folder)
-    engine = HfEngine(model, HfOptions(dtype="float32", slots=3), lambda *_: None)
+    engine = HfEngine(model, HfOptions(dtype="float32", slots=3, threads=1), lambda *_: None)
     yield engine
     engine.close()
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from modules.engines.hf.fixed import WIDTHS, FixedPass, FixedPasses
 from modules.engines.hf.rows import RowCache, States, Window
+from modules.engines.protocol import Report
 
 ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
@@ -21,6 +23,10 @@ class Batch(Protocol):
     reuses_prefixes: bool
     reads_in_pieces: bool
     takes_drafts: bool
+
+    def warm_up(self, report: Report) -> None:
+        """Do now what would keep the first requests waiting."""
+        ...
 
     def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
         """Compute prompt tokens from place `start` on; returns the logits after the last `keep`, [keep, vocabulary]."""
@@ -42,8 +48,8 @@ class Batch(Protocol):
     def clear(self, row: int) -> None: ...
 
 
-def make_batch(model: Any, rows: int) -> Batch:
-    return RowBatch(model, rows) if is_regular(model) else SeparateBatch(model, rows)
+def make_batch(model: Any, rows: int, fixed: type[FixedPass] | None = None) -> Batch:
+    return RowBatch(model, rows, fixed) if is_regular(model) else SeparateBatch(model, rows)
 
 
 def is_regular(model: Any) -> bool:
@@ -84,12 +90,19 @@ class RowBatch:
     reads_in_pieces = True
     takes_drafts = True
 
-    def __init__(self, model: Any, rows: int) -> None:
+    def __init__(self, model: Any, rows: int, fixed: type[FixedPass] | None = None) -> None:
+        """`fixed` is how passes of fixed shapes are computed, where they are wanted."""
         self._forward = Forward(model)
         config = model.config.get_text_config()
         self._masks = Masks(config)
-        self._cache = RowCache(config.num_hidden_layers, rows)
         self._device = input_device(model)
+        self._rows = rows
+        self._cache = RowCache(config.num_hidden_layers, rows + 1 if fixed else rows)
+        self._fixed = FixedPasses(fixed, self._hiding, self._cache, self._device) if fixed else None
+
+    def warm_up(self, report: Report) -> None:
+        if self._fixed is not None:
+            self._fixed.warm_up(self._rows, report)
 
     def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
@@ -99,12 +112,19 @@ class RowBatch:
 
     def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
         width = max(len(row) for row in tokens)
-        window = Window(0, places, width)
-        self._cache.open(window)
+        if self._fixed is not None:
+            width = next(size for size in WIDTHS if size >= width)
         at = torch.tensor([positions(row, place, width) for row, place in zip(tokens, places, strict=True)])
         ids = torch.tensor([filled(row, width) for row in tokens])
+        if self._fixed is not None:
+            return self._fixed.run(ids, at, places)
+        window = Window(0, places, width)
+        self._cache.open(window)
         at, ids = at.to(self._device), ids.to(self._device)
         return self._forward(ids, at, self._cache, self._masks.of(at, window.length), width)
+
+    def _hiding(self, ids: Tensor, places: Tensor, cache: RowCache, length: int, keep: int) -> Tensor:
+        return self._forward(ids, places, cache, self._masks.hiding(places, length), keep)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._cache.move(source, target, tokens)
@@ -132,6 +152,9 @@ class SeparateBatch:
         # Recurrent layers begin anew with every piece of more than one token.
         self.reads_in_pieces = not is_recurrent(model)
         self._caches: list[Any] = [None] * rows
+
+    def warm_up(self, report: Report) -> None:
+        pass
 
     def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
         if self._caches[row] is None:
@@ -199,6 +222,10 @@ class Masks:
         needs_window = self._window is not None and length > self._window
         if places.numel() == 1 and not needs_window:
             return None if not self._by_kind else {"full_attention": None, "sliding_attention": None}
+        return self.hiding(places, length)
+
+    def hiding(self, places: Tensor, length: int) -> Any:
+        """The same where there may be something behind every place."""
         keys = torch.arange(length, device=places.device)
         causal = (keys <= places[..., None])[:, None]
         near = causal & (keys > places[..., None] - self._window)[:, None] if self._window is not None else causal

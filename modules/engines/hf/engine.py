@@ -6,9 +6,11 @@ from threading import Event as Flag
 from typing import Any, get_args
 
 import psutil
+import torch
 
-from modules.engines.hf.batch import make_batch
+from modules.engines.hf.batch import Batch, make_batch
 from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
+from modules.engines.hf.fixed import pass_kind
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.prefixes import PrefixStore
@@ -22,6 +24,9 @@ from modules.types.local_model import LocalModel
 
 MIB = 1024 * 1024
 SLOTS = 8
+GPU_SLOTS = 32
+# Of a GPU's memory that is free once the weights are there, for keys and values.
+GPU_SHARE = 0.7
 DEFAULT_CONTEXT = 8192
 
 
@@ -43,12 +48,14 @@ class HfEngine:
         config: Any = loaded.config.get_text_config()
         longest = getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT
         available = psutil.virtual_memory().available
-        slots = options.slots or SLOTS
         context = min(options.context_length or longest, longest)
+        slots = options.slots or choose_slots(loaded, context)
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
+        batch = make_batch(loaded, slots, pass_kind(loaded.device) if options.cuda_graphs else None)
+        self._compute.submit(prepare, batch, report).result()
         self._scheduler = Scheduler(
             self._compute,
-            make_batch(loaded, slots),
+            batch,
             PrefixStore(cache_mib * MIB),
             slots=slots,
             context_length=context,
@@ -82,6 +89,23 @@ class HfEngine:
         self._scheduler.close()
         self._compute.shutdown()
         self._scratch.cleanup()
+
+
+def choose_slots(model: Any, context: int) -> int:
+    """As many as a GPU's free memory holds keys and values for at full length; a CPU gains nothing from more than 8."""
+    if model.device.type != "cuda":
+        return SLOTS
+    config: Any = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    per_request = 2 * config.num_hidden_layers * heads * head_dim * model.dtype.itemsize * context
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return max(1, min(GPU_SLOTS, int(free * GPU_SHARE) // per_request))
+
+
+def prepare(batch: Batch, report: Report) -> None:
+    with torch.inference_mode():
+        batch.warm_up(report)
 
 
 def load_drafter(options: HfOptions, tokenizer: Any, report: Report, scratch: str) -> Drafter | None:

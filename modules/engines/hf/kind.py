@@ -41,6 +41,7 @@ class HfOptions(BaseModel):
     cpu_memory_mib: int = Field(
         default=0, ge=0, le=16_777_216, description="Main memory for weights; what does not fit stays on disk."
     )
+    cuda_graphs: bool = Field(default=True, description="On a GPU, write in passes that are recorded once.")
     speculation: Speculation = Field(
         default="off",
         description="Guess the next tokens and check several at once: lookup guesses from the text itself, draft asks "
