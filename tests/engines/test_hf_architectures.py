@@ -111,6 +111,10 @@ def test_in_company(subject: Subject) -> None:
         assert_agrees(found[place], subject.expected(prompt)[: 8 + 3 * place])
 
 
+def test_only_models_that_begin_anew_read_whole_prompts(subject: Subject) -> None:
+    assert subject.engine._scheduler._batch.reads_in_pieces == (subject.folder.name != "mamba")
+
+
 def test_in_pieces(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject.engine._scheduler, "_chunk", 16)
     monkeypatch.setattr("modules.engines.hf.scheduler.CHUNKS", (16, 16))

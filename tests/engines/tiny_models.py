@@ -39,6 +39,9 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "mixtral": ("MixtralConfig", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "mamba": ("MambaConfig", {"vocab_size": WORDS, "hidden_size": 64, "num_hidden_layers": 3, "state_size": 8, "bos_token_id": None, "eos_token_id": EOS, "pad_token_id": PAD, "initializer_range": 0.6}),
     "falcon_h1": ("FalconH1Config", {**GROUPED, "head_dim": 8, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 16}),
+    "mamba2": ("Mamba2Config", {"vocab_size": WORDS, "hidden_size": 64, "num_hidden_layers": 2, "state_size": 8, "num_heads": 8, "head_dim": 16, "n_groups": 1, "chunk_size": 16, "bos_token_id": None, "eos_token_id": EOS, "pad_token_id": PAD, "initializer_range": 0.6}),
+    "lfm2": ("Lfm2Config", {**GROUPED, "full_attn_idxs": [1]}),
+    "qwen3_next": ("Qwen3NextConfig", {**GROUPED, "head_dim": 16, "num_hidden_layers": 4, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}),
 }  # fmt: skip
 
 
