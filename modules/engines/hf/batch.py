@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from modules.engines.hf.adapters import Adapters, Mix
 from modules.engines.hf.rows import RowCache, States, Window
 
 ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
@@ -18,11 +19,11 @@ class Batch(Protocol):
     reuses_prefixes: bool
     reads_in_pieces: bool
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
         """Compute prompt tokens from place `start` on; returns the logits after the last one, [vocabulary]."""
         ...
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
+    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
         """Compute one token of each of the first rows; returns [rows, vocabulary]."""
         ...
 
@@ -35,8 +36,8 @@ class Batch(Protocol):
     def clear(self, row: int) -> None: ...
 
 
-def make_batch(model: Any, rows: int) -> Batch:
-    return RowBatch(model, rows) if is_regular(model) else SeparateBatch(model, rows)
+def make_batch(model: Any, rows: int, adapters: Adapters) -> Batch:
+    return RowBatch(model, rows, adapters) if is_regular(model) else SeparateBatch(model, rows, adapters)
 
 
 def is_regular(model: Any) -> bool:
@@ -76,25 +77,25 @@ class RowBatch:
     reuses_prefixes = True
     reads_in_pieces = True
 
-    def __init__(self, model: Any, rows: int) -> None:
-        self._forward = Forward(model)
+    def __init__(self, model: Any, rows: int, adapters: Adapters) -> None:
+        self._forward = Forward(model, adapters)
         config = model.config.get_text_config()
         self._masks = Masks(config)
         self._cache = RowCache(config.num_hidden_layers, rows)
         self._device = input_device(model)
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
         ids = torch.tensor([tokens], device=self._device)
-        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)))[0]
+        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)), [mix])[0]
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
+    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
         window = Window(0, places, 1)
         self._cache.open(window)
         at = torch.tensor(places, device=self._device)[:, None]
         ids = torch.tensor(tokens, device=self._device)[:, None]
-        return self._forward(ids, at, self._cache, self._masks.of(at, window.length))
+        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), mixes)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._cache.move(source, target, tokens)
@@ -114,23 +115,24 @@ class SeparateBatch:
 
     reuses_prefixes = False
 
-    def __init__(self, model: Any, rows: int) -> None:
+    def __init__(self, model: Any, rows: int, adapters: Adapters) -> None:
         self._model = model
         self._device = input_device(model)
-        self._forward = Forward(model)
+        self._forward = Forward(model, adapters)
         # Recurrent layers begin anew with every piece of more than one token.
         self.reads_in_pieces = not is_recurrent(model)
         self._caches: list[Any] = [None] * rows
 
-    def read(self, row: int, tokens: list[int], start: int) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
         if self._caches[row] is None:
             self._caches[row] = DynamicCache(config=self._model.config)
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
-        return self._forward(torch.tensor([tokens], device=self._device), places, self._caches[row], None)[0]
+        ids = torch.tensor([tokens], device=self._device)
+        return self._forward(ids, places, self._caches[row], None, [mix])[0]
 
-    def write(self, tokens: list[int], places: list[int]) -> Tensor:
-        rows = [self.read(row, [token], place) for row, (token, place) in enumerate(zip(tokens, places, strict=True))]
-        return torch.stack(rows)
+    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
+        asked = enumerate(zip(tokens, places, mixes, strict=True))
+        return torch.stack([self.read(row, [token], place, mix) for row, (token, place, mix) in asked])
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._caches[target], self._caches[source] = self._caches[source], None
@@ -148,19 +150,21 @@ class SeparateBatch:
 class Forward:
     """One pass through the model: ids and places [batch, new] to the last logits [batch, vocabulary] in float32."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, adapters: Adapters) -> None:
         known = inspect.signature(model.forward).parameters
         self._model = model
+        self._adapters = adapters
         self._extra: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
         self._takes_places = "position_ids" in known
         # Purely recurrent models call it by another name.
         self._cache_name = "cache_params" if "cache_params" in known else "past_key_values"
 
-    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any) -> Tensor:
+    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any, mixes: list[Mix]) -> Tensor:
         extra = {**self._extra, self._cache_name: cache}
         if self._takes_places:
             extra["position_ids"] = places
-        output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
+        with self._adapters.using(mixes):
+            output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
         return output.logits[:, -1].float()
 
 

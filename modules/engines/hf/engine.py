@@ -1,20 +1,22 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import Any
 
 import psutil
 
-from modules.engines.hf.batch import make_batch
+from modules.engines.hf.adapters import Adapters
+from modules.engines.hf.batch import input_device, make_batch
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
 from modules.engines.hf.vocabulary import Vocabulary
-from modules.engines.protocol import Capabilities, Emit, Report
+from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.types.generation import GenerationRequest
 from modules.types.local_model import LocalModel
 
@@ -23,7 +25,7 @@ SLOTS = 8
 DEFAULT_CONTEXT = 8192
 
 
-class HfEngine:
+class HfEngine(AdaptableEngine):
     """`generate` waits until the scheduler has ended its request."""
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
@@ -42,10 +44,12 @@ class HfEngine:
         slots = options.slots or SLOTS
         context = min(options.context_length or longest, longest)
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
+        self._adapters = Adapters(loaded, loaded.dtype, input_device(loaded))
         self._scheduler = Scheduler(
             self._compute,
-            make_batch(loaded, slots),
+            make_batch(loaded, slots, self._adapters),
             PrefixStore(cache_mib * MIB),
+            self._adapters,
             slots=slots,
             context_length=context,
         )
@@ -59,6 +63,7 @@ class HfEngine:
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
+            adapters=True,
             notes=(note,),
         )
 
@@ -69,6 +74,17 @@ class HfEngine:
         sequence = Sequence(request, emit, cancelled, self._vocabulary)
         self._scheduler.add(sequence)
         sequence.wait()
+
+    def load_adapter(self, name: str, path: str) -> int:
+        from modules.engines.hf.adapter_files import read_adapter
+
+        weights = read_adapter(Path(path))
+        return self._scheduler.run_between(
+            lambda: self._adapters.put(name, weights, self._scheduler.running_mixes)
+        ).result()
+
+    def unload_adapter(self, name: str) -> None:
+        self._scheduler.run_between(lambda: self._adapters.remove(name, self._scheduler.running_mixes)).result()
 
     def close(self) -> None:
         self._scheduler.close()

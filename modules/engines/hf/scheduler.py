@@ -3,20 +3,25 @@
 import threading
 import time
 from collections import deque
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
 
 import torch
 
+from modules.engines.hf.adapters import Adapters, Mix
 from modules.engines.hf.batch import Batch
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.sequence import Sequence
-from modules.errors import EngineError
+from modules.errors import BadRequest, EngineError
 from modules.types.generation import FinishReason
 
 # How long one piece of a prompt may keep the others, and a cancel, waiting.
 CHUNK_SECONDS = 0.25
 FIRST_CHUNK = 64
 CHUNKS = (16, 2048)
+
+Result = TypeVar("Result")
 
 
 class Scheduler:
@@ -26,14 +31,23 @@ class Scheduler:
     """
 
     def __init__(
-        self, compute: Executor, batch: Batch, prefixes: PrefixStore, *, slots: int, context_length: int
+        self,
+        compute: Executor,
+        batch: Batch,
+        prefixes: PrefixStore,
+        adapters: Adapters,
+        *,
+        slots: int,
+        context_length: int,
     ) -> None:
         """`compute` has one thread, on which the model was loaded; it is the scheduler's until `close`."""
         self._batch = batch
         self._slots = slots
         self._prefixes = prefixes
+        self._adapters = adapters
         self._context_length = context_length
         self._changed = threading.Condition()
+        self._between: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._waiting: deque[Sequence] = deque()
         self._writing: list[Sequence] = []
         self._reading: Sequence | None = None
@@ -46,6 +60,19 @@ class Scheduler:
             self._waiting.append(sequence)
             self._changed.notify()
 
+    def run_between(self, function: Callable[[], Result]) -> Future[Result]:
+        """Compute something else on the scheduler's thread, between two turns."""
+        future: Future[Result] = Future()
+        with self._changed:
+            self._between.append((function, future))
+            self._changed.notify()
+        return future
+
+    @property
+    def running_mixes(self) -> list[Mix]:
+        """Of the requests that are read or written; for functions that run between turns."""
+        return [sequence.mix for sequence in self._running]
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -55,6 +82,7 @@ class Scheduler:
     def _run(self) -> None:
         with torch.inference_mode():
             while self._wait_for_work():
+                self._run_functions()
                 try:
                     self._turn()
                 except Exception as error:  # noqa: BLE001 - a fault ends the requests it met, not the engine
@@ -62,9 +90,22 @@ class Scheduler:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closing or self._waiting or self._writing or self._reading):
+            while not (self._closing or self._between or self._waiting or self._running):
                 self._changed.wait()
             return not self._closing
+
+    @property
+    def _running(self) -> list[Sequence]:
+        """In the order of their rows."""
+        return [*self._writing, *([self._reading] if self._reading else [])]
+
+    def _run_functions(self) -> None:
+        while self._between:
+            function, future = self._between.popleft()
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001 - whoever asked for it is told
+                future.set_exception(error)
 
     def _turn(self) -> None:
         self._drop_cancelled()
@@ -89,21 +130,29 @@ class Scheduler:
 
     def _begin_reading(self) -> None:
         with self._changed:
-            self._reading = self._waiting.popleft() if self._waiting else None
-        if self._reading is None or not self._batch.reuses_prefixes:
+            sequence = self._waiting.popleft() if self._waiting else None
+        if sequence is None:
+            return
+        try:
+            sequence.mix = self._adapters.mix(sequence.adapters)
+        except BadRequest as error:
+            sequence.fail(error)
+            return
+        self._reading = sequence
+        if not self._batch.reuses_prefixes:
             return
         # The last token is always computed: its logits choose the next one.
-        found = self._prefixes.best(self._reading.tokens[:-1])
+        found = self._prefixes.best(sequence.tokens[:-1], sequence.mix)
         if found is not None:
             prefix, shared = found
             self._batch.put_in(len(self._writing), prefix.states, shared)
-            self._reading.computed = self._reading.cached = shared
+            sequence.computed = sequence.cached = shared
 
     def _read_piece(self, sequence: Sequence) -> None:
         started = time.perf_counter()
         length = self._chunk if self._batch.reads_in_pieces else sequence.unread
         piece = sequence.tokens[sequence.computed : sequence.computed + length]
-        logits = self._batch.read(len(self._writing), piece, sequence.computed)
+        logits = self._batch.read(len(self._writing), piece, sequence.computed, sequence.mix)
         sequence.computed += len(piece)
         self._adapt(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
@@ -115,8 +164,11 @@ class Scheduler:
 
     def _write_tokens(self) -> None:
         writing = list(self._writing)
-        tokens = [sequence.tokens[-1] for sequence in writing]
-        logits = self._batch.write(tokens, [sequence.computed for sequence in writing])
+        logits = self._batch.write(
+            [sequence.tokens[-1] for sequence in writing],
+            [sequence.computed for sequence in writing],
+            [sequence.mix for sequence in writing],
+        )
         # First of all of them: one that leaves makes others change their rows, with all that is in them.
         for sequence in writing:
             sequence.computed += 1
@@ -154,7 +206,8 @@ class Scheduler:
 
     def _keep_prefix(self, sequence: Sequence, row: int) -> None:
         if self._batch.reuses_prefixes and sequence.computed:
-            self._prefixes.keep(sequence.tokens[: sequence.computed], self._batch.take_out(row, sequence.computed))
+            states = self._batch.take_out(row, sequence.computed)
+            self._prefixes.keep(sequence.tokens[: sequence.computed], sequence.mix, states)
 
     def _leave_row(self, sequence: Sequence) -> None:
         """Close the gap: the last of those who write moves into it, and the one who reads moves up."""
@@ -169,7 +222,7 @@ class Scheduler:
 
     def _fail_all(self, error: Exception) -> None:
         """Nobody knows what a failed pass left in the rows, so all who were in it end."""
-        hit = [*self._writing, *([self._reading] if self._reading else [])]
+        hit = self._running
         self._writing, self._reading = [], None
         for row in range(len(hit)):
             self._batch.clear(row)
