@@ -18,6 +18,9 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     logit_biases: int = 1024
+    adapters: int = 8
+    adapter_name_chars: int = 120
+    adapter_weight: float = 4.0
     queued_requests: int = 64
     context_tokens: int = 4_194_304
     template_chars: int = 200_000

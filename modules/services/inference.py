@@ -14,7 +14,7 @@ from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.models import ModelService
-from modules.types.generation import Failed, Finished, GenerationRequest, Progress
+from modules.types.generation import AdapterUse, Failed, Finished, GenerationRequest, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
@@ -33,7 +33,7 @@ class ReplyParams:
     """What a caller may ask of a reply besides its messages.
 
     `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
-    the oldest turns. `max_tokens` None means as much as the context leaves.
+    the oldest turns. `max_tokens` None means as much as the context leaves, `adapters` None those switched on.
     """
 
     sampling: SamplingParams = DEFAULT_SAMPLING
@@ -41,6 +41,7 @@ class ReplyParams:
     stop: tuple[str, ...] = ()
     overflow: Literal["refuse", "drop_oldest"] = "refuse"
     tools: bool = False
+    adapters: tuple[AdapterUse, ...] | None = None
 
 
 class Inference:
@@ -163,4 +164,11 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
     if params.sampling.n_probs and not loaded.capabilities.logprobs:
         raise BadRequest(f"The {loaded.engine} engine cannot report log-probabilities.", field="logprobs")
     room = context - len(tokens)
-    return GenerationRequest(prompt, tokens, min(params.max_tokens or room, room), params.stop, params.sampling)
+    return GenerationRequest(
+        prompt,
+        tokens,
+        min(params.max_tokens or room, room),
+        params.stop,
+        params.sampling,
+        adapters=loaded.adapters.chosen(params.adapters),
+    )

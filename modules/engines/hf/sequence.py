@@ -38,7 +38,7 @@ class Sequence:
         self.cached = 0
         self.cancelled = cancelled
         # Which loaded adapters these are is known once the scheduler begins.
-        self.adapters = request.adapters or ()
+        self.adapters = request.adapters
         self.mix = NO_ADAPTERS
         self._emit = emit
         self._vocabulary = vocabulary
