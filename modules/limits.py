@@ -21,6 +21,8 @@ class Limits:
     adapters: int = 8
     adapter_name_chars: int = 120
     adapter_weight: float = 4.0
+    constraint_chars: int = 100_000
+    choices: int = 1000
     queued_requests: int = 64
     context_tokens: int = 4_194_304
     template_chars: int = 200_000

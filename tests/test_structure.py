@@ -27,6 +27,7 @@ HEAVY = {
     "bitsandbytes": ("engines/hf",),
     "peft": ("engines/hf",),
     "gguf": ("engines/hf",),
+    "llguidance": ("engines/grammars", "engines/hf"),
     "huggingface_hub": (),
 }
 # Whoever talks to another machine is named here. http.client: llama.cpp's own Unix socket.

@@ -14,7 +14,7 @@ from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.models import ModelService
-from modules.types.generation import AdapterUse, Failed, Finished, GenerationRequest, Progress
+from modules.types.generation import AdapterUse, Constraint, Failed, Finished, GenerationRequest, ProcessorUse, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
@@ -41,6 +41,9 @@ class ReplyParams:
     stop: tuple[str, ...] = ()
     overflow: Literal["refuse", "drop_oldest"] = "refuse"
     tools: bool = False
+    constraint: Constraint | None = None
+    processors: tuple[ProcessorUse, ...] = ()
+    prompt_logprobs: int | None = None
     adapters: tuple[AdapterUse, ...] | None = None
 
 
@@ -159,16 +162,36 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         raise BadRequest("The prompt is empty.", field="prompt")
     if len(tokens) >= context:
         raise ContextOverflow(len(tokens), context)
-    if params.tools and not loaded.capabilities.tool_calls:
-        raise BadRequest("This model's engine cannot call tools yet; leave `tools` out.", field="tools")
-    if params.sampling.n_probs and not loaded.capabilities.logprobs:
-        raise BadRequest(f"The {loaded.engine} engine cannot report log-probabilities.", field="logprobs")
+    check_capabilities(loaded, params)
     room = context - len(tokens)
     return GenerationRequest(
         prompt,
         tokens,
-        min(params.max_tokens or room, room),
+        room if params.max_tokens is None else min(params.max_tokens, room),
         params.stop,
         params.sampling,
+        constraint=params.constraint,
         adapters=loaded.adapters.chosen(params.adapters),
+        processors=params.processors,
+        prompt_logprobs=params.prompt_logprobs,
     )
+
+
+def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:
+    """Raises BadRequest for what this engine would have to ignore."""
+    can, engine = loaded.capabilities, loaded.engine
+    if params.tools and not can.tool_calls:
+        raise BadRequest("This model's engine cannot call tools yet; leave `tools` out.", field="tools")
+    if params.sampling.n_probs and not can.logprobs:
+        raise BadRequest(f"The {engine} engine cannot report log-probabilities.", field="logprobs")
+    if params.prompt_logprobs is not None and not can.prompt_logprobs:
+        raise BadRequest(f"The {engine} engine cannot report log-probabilities of the prompt.", field="echo")
+    if params.constraint is not None and params.constraint.kind not in can.constraints:
+        raise BadRequest(
+            f"The {engine} engine cannot follow a {params.constraint.kind} constraint.", field="response_format"
+        )
+    if params.processors and not can.logits_processors:
+        raise BadRequest(
+            f"The {engine} engine takes no logits processors; logit_bias and a constraint do what it can.",
+            field="processors",
+        )

@@ -63,10 +63,10 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class TokenChoice:
-    """A token and the natural logarithm of its probability."""
+    """A token and the natural logarithm of its probability; None for a prompt's first, which follows nothing."""
 
     token: str
-    logprob: float
+    logprob: float | None
     token_bytes: tuple[int, ...] = ()
 
 
@@ -107,9 +107,9 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class PromptLogprobs:
-    """Of prompt tokens in order, in one or several events; the first token of all has nothing before it: None."""
+    """Of prompt tokens in order, in one or several events."""
 
-    logprobs: tuple[TokenLogprob | None, ...]
+    logprobs: tuple[TokenLogprob, ...]
     kind: Literal["prompt_logprobs"] = "prompt_logprobs"
 
 

@@ -1,5 +1,6 @@
 """The contract every engine keeps, asked of each registered engine through its real worker process."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from modules.engines.loaded import LoadedModel
 from modules.engines.registry import ENGINES
 from modules.errors import ModelBusy, ModelError
 from modules.library.library import ECHO_MODEL, Library
-from modules.types.generation import Failed, Finished, GenerationRequest, TextDelta
+from modules.types.generation import Constraint, ConstraintKind, Failed, Finished, GenerationRequest, TextDelta
 from modules.types.local_model import LocalModel
 from modules.types.sampling import SamplingParams
 
@@ -114,6 +115,69 @@ def test_more_requests_than_slots_all_answer(subject: Subject) -> None:
         assert isinstance(generation.end, Finished)
         assert generation.text
     assert subject.loaded.workload.running == subject.loaded.workload.queued == 0
+
+
+CONSTRAINTS: list[tuple[ConstraintKind, str, str]] = [
+    ("regex", r"\d{2}/\d{2}", r"[0-9]{2}/[0-9]{2}"),
+    ("choice", '["red", "dark blue", "\\u00fcber"]', "red|dark blue|über"),
+    ("gbnf", 'root ::= "(" [a-c]+ ")" | "none"', r"\([a-c]+\)|none"),
+    ("lark", 'start: "n=" /[1-9]/ "!"', r"n=[1-9]!"),
+    (
+        "json_schema",
+        '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99},'
+        ' "ok": {"type": "boolean"}}, "required": ["n", "ok"], "additionalProperties": false}',
+        r'\{"n": \d{1,2}, "ok": (true|false)\}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "source", "pattern"), CONSTRAINTS, ids=[kind for kind, *_ in CONSTRAINTS])
+def test_constraints_hold(subject: Subject, kind: ConstraintKind, source: str, pattern: str) -> None:
+    """Several seeds at high temperature, together, while an unconstrained request runs beside them."""
+    if subject.model is ECHO_MODEL:
+        assert kind not in subject.loaded.capabilities.constraints
+        return
+    assert kind in subject.loaded.capabilities.constraints
+    beside = subject.start(subject.request(max_tokens=12))
+    requests = [
+        subject.request(
+            max_tokens=60,
+            sampling=SamplingParams(seed=seed, temperature=1.5, top_k=0, top_p=1.0, min_p=0.0),
+            constraint=Constraint(kind, source),
+        )
+        for seed in range(4)
+    ]
+    for generation in [subject.start(request) for request in requests]:
+        list(generation)
+        assert isinstance(generation.end, Finished), generation.end
+        # A grammar without an end of its own may run into the limit.
+        assert generation.end.reason == "stop" or kind == "gbnf"
+        assert re.fullmatch(pattern, generation.text) or generation.end.reason == "length", generation.text
+    list(beside)
+    assert beside.text
+
+
+BROKEN: list[tuple[ConstraintKind, str]] = [
+    ("regex", "[0-9"),
+    ("choice", "[]"),
+    ("choice", "red"),
+    ("gbnf", 'root ::= "yes | '),
+    ("lark", "start: nothing"),
+    ("json_schema", '{"type": "objekt"}'),
+    ("json_schema", "[1]"),
+]
+
+
+@pytest.mark.parametrize(("kind", "source"), BROKEN)
+def test_broken_constraints_are_refused_and_never_ignored(subject: Subject, kind: ConstraintKind, source: str) -> None:
+    if subject.model is ECHO_MODEL:
+        return
+    generation = subject.start(subject.request(constraint=Constraint(kind, source)))
+    list(generation)
+    assert isinstance(generation.end, Failed), generation.text
+    assert (generation.end.error_type, generation.end.field) == ("BadRequest", "response_format")
+    assert kind in generation.end.message
+    assert subject.finish(subject.request(max_tokens=2))[0]
 
 
 @pytest.mark.parametrize("repetition", range(3))

@@ -12,7 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from modules.engines.hf import engine as engine_module
 from modules.engines.hf.engine import HfEngine
+from modules.engines.hf.fixed import FixedPass
 from modules.engines.hf.kind import HfOptions
 from modules.errors import BadRequest, Busy, ParlorError
 from modules.types.generation import AdapterUse, Event, Finished, GenerationRequest, TextDelta
@@ -178,6 +180,37 @@ def test_four_mixes_in_one_batch(shared: Subject) -> None:
     assert together(shared, MIXES) == alone
 
 
+@pytest.mark.parametrize(
+    ("architecture", "speculation", "kind"),
+    [
+        ("llama", "off", FixedPass),
+        ("llama", "lookup", FixedPass),
+        ("gpt2", "lookup", None),
+        ("opt", "off", None),
+        ("mamba", "off", None),
+    ],
+)
+def test_four_mixes_on_other_models(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    architecture: str,
+    speculation: str,
+    kind: type[FixedPass] | None,
+) -> None:
+    """Also where guesses give a row several tokens, where passes have fixed shapes, and where each is computed apart."""
+    monkeypatch.setattr(engine_module, "pass_kind", lambda _device: kind)
+    folder = make_folder(tmp_path / "model", architecture)
+    targets = TARGETS[architecture]
+    subject = Subject(folder, slots=4, prompt_cache_mib=0, speculation=speculation)
+    for name, values in (("one", {}), ("two", {"r": 2}), ("dora", {"use_dora": True})):
+        folder_of_it = make_adapter(folder, tmp_path / name, targets, seed=len(name), **values)
+        subject.engine.load_adapter(name, str(folder_of_it))
+    alone = [subject.text(*uses, new=60) for uses in MIXES]
+    assert len(set(alone)) == 4
+    assert together(subject, MIXES) == alone
+    subject.engine.close()
+
+
 @pytest.mark.parametrize("weights", ["plain", "packed", "int4", "int8", "nf4"])
 def test_every_form_of_weights(llama: Path, adapters: dict[str, Path], weights: str) -> None:
     """What is added is the adapter's own, however the layers keep their weights."""
@@ -194,7 +227,7 @@ def test_every_form_of_weights(llama: Path, adapters: dict[str, Path], weights: 
 
     def compute() -> tuple[torch.Tensor, torch.Tensor]:
         plain = layer(inputs).clone()
-        with all_adapters.using([all_adapters.mix([AdapterUse("one", 0.5)]), ()]):
+        with all_adapters.using([all_adapters.mix([AdapterUse("one", 0.5)]), ()], 1):
             return plain, layer(inputs)
 
     plain, adapted = subject.engine._scheduler.run_between(compute).result()

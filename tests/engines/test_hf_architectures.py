@@ -30,7 +30,7 @@ class Subject:
         self.folder = folder
         self.engine = HfEngine(
             LocalModel(folder.name, folder.name, "safetensors", folder),
-            HfOptions(dtype="float32", **options),
+            HfOptions(dtype="float32", threads=1, **options),
             lambda *_: None,
         )
         self.reference: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

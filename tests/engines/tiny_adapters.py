@@ -7,7 +7,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
-TARGETS = {"llama": ["q_proj", "v_proj", "down_proj"], "gpt2": ["c_attn", "c_fc"], "mamba": ["in_proj"]}
+TARGETS = {
+    "llama": ["q_proj", "v_proj", "down_proj"],
+    "gpt2": ["c_attn", "c_fc"],
+    "opt": ["q_proj", "fc1"],
+    "mamba": ["in_proj"],
+}
 
 
 def base_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:

@@ -11,7 +11,7 @@ from modules.api.openai.shapes import completion_logprobs_shape, finish_reason, 
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
-from modules.types.generation import Event, Finished, TextDelta, TokenLogprob
+from modules.types.generation import Event, Finished, PromptLogprobs, TextDelta
 
 
 def completions_router(app: App) -> APIRouter:
@@ -21,7 +21,7 @@ def completions_router(app: App) -> APIRouter:
     async def completions(body: CompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         model = app.models.chosen(body.model)
         generation = app.inference.complete(body.single_prompt(), body.reply_params(), model.id)
-        wire = CompletionWire(generation.id, model.id, body.logprobs or 0)
+        wire = CompletionWire(generation.id, model.id, body.logprobs or 0, body.echoed())
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage
         )
@@ -30,7 +30,9 @@ def completions_router(app: App) -> APIRouter:
 
 
 class CompletionWire:
-    def __init__(self, generation_id: str, model: str, alternatives: int) -> None:
+    """`echoed` is the prompt's text where the answer begins with it; None where that comes with log-probabilities."""
+
+    def __init__(self, generation_id: str, model: str, alternatives: int, echoed: str | None) -> None:
         self._common: Chunk = {
             "id": f"cmpl-{generation_id}",
             "object": "text_completion",
@@ -38,20 +40,33 @@ class CompletionWire:
             "model": model,
         }
         self._alternatives = alternatives
+        self._echoed = echoed
         self._sent_chars = 0
 
     def whole(self, generation: Generation, end: Finished) -> Chunk:
-        logprobs: tuple[TokenLogprob, ...] = tuple(
-            entry for event in generation.events if isinstance(event, TextDelta) for entry in event.logprobs
+        logprobs = tuple(
+            entry
+            for event in generation.events
+            if isinstance(event, PromptLogprobs | TextDelta)
+            for entry in event.logprobs
         )
         shape = completion_logprobs_shape(logprobs, self._alternatives, 0)
-        return {**self._chunk(generation.text, finish_reason(end), shape), "usage": usage_shape(end.usage)}
+        prompt = self._echoed
+        if prompt is None:
+            events = (event for event in generation.events if isinstance(event, PromptLogprobs))
+            prompt = "".join(text_of(event) for event in events)
+        return {**self._chunk(prompt + generation.text, finish_reason(end), shape), "usage": usage_shape(end.usage)}
 
     def opening(self) -> list[Chunk]:
-        return []
+        return [self._chunk(self._echoed, None)] if self._echoed else []
 
     def chunks(self, event: Event) -> list[Chunk]:
         match event:
+            case PromptLogprobs():
+                text = text_of(event)
+                shape = completion_logprobs_shape(event.logprobs, self._alternatives, self._sent_chars)
+                self._sent_chars += len(text)
+                return [self._chunk("" if self._echoed else text, None, shape)]
             case TextDelta():
                 shape = completion_logprobs_shape(event.logprobs, self._alternatives, self._sent_chars)
                 self._sent_chars += len(event.text)
@@ -69,3 +84,7 @@ class CompletionWire:
             **self._common,
             "choices": [{"index": 0, "text": text, "logprobs": logprobs, "finish_reason": reason}],
         }
+
+
+def text_of(prompt: PromptLogprobs) -> str:
+    return "".join(entry.chosen.token for entry in prompt.logprobs)

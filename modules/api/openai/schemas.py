@@ -1,5 +1,7 @@
 """OpenAI's request bodies, with our knobs beside theirs."""
 
+import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -9,10 +11,12 @@ from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.services.inference import ReplyParams
+from modules.types.generation import Constraint
 from modules.types.messages import Message, Role
 from modules.types.sampling import SamplingParams
 
 StopString = Annotated[Text, Field(min_length=1, max_length=LIMITS.stop_chars)]
+ConstraintText = Annotated[Text, Field(min_length=1, max_length=LIMITS.constraint_chars)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -35,8 +39,63 @@ class StreamOptions(WireModel):
     include_usage: bool = False
 
 
-class ResponseFormat(WireModel):
-    type: Literal["text"] = Field(default="text", description="Only text; structured output is not served yet.")
+class TextFormat(WireModel):
+    type: Literal["text"] = "text"
+
+    def constraint(self) -> Constraint | None:
+        return None
+
+
+class JsonObjectFormat(WireModel):
+    type: Literal["json_object"]
+
+    def constraint(self) -> Constraint:
+        return Constraint("json_schema", '{"type": "object"}')
+
+
+class NamedSchema(WireModel):
+    schema_: dict[str, Any] = Field(alias="schema")
+    name: Annotated[Text, Field(max_length=200)] = ""
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(WireModel):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+    def constraint(self) -> Constraint:
+        return Constraint("json_schema", json.dumps(self.json_schema.schema_))
+
+
+class RegexFormat(WireModel):
+    type: Literal["regex"]
+    regex: ConstraintText
+
+    def constraint(self) -> Constraint:
+        return Constraint("regex", self.regex)
+
+
+class ChoiceFormat(WireModel):
+    type: Literal["choice"]
+    choice: Annotated[list[ConstraintText], Field(min_length=1, max_length=LIMITS.choices)]
+
+    def constraint(self) -> Constraint:
+        return Constraint("choice", json.dumps(self.choice))
+
+
+class GrammarFormat(WireModel):
+    type: Literal["gbnf", "lark"]
+    grammar: ConstraintText
+
+    def constraint(self) -> Constraint:
+        return Constraint(self.type, self.grammar)
+
+
+# OpenAI's field; all kinds beside text and JSON are ours.
+ResponseFormat = Annotated[
+    TextFormat | JsonObjectFormat | JsonSchemaFormat | RegexFormat | ChoiceFormat | GrammarFormat,
+    Field(discriminator="type"),
+]
 
 
 class CompletionFields(WireModel, SamplingParams):
@@ -50,16 +109,22 @@ class CompletionFields(WireModel, SamplingParams):
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] = 1
+    response_format: ResponseFormat = TextFormat()
     adapters: AdapterChoices | None = Field(
         default=None, description="Loaded adapters for this request alone; without the field, those switched on."
     )
 
-    def params(self, *, max_tokens: int | None, n_probs: int, tools: bool = False) -> ReplyParams:
+    def params(self, *, max_tokens: int | None, n_probs: int) -> ReplyParams:
         knobs: dict[str, Any] = {name: getattr(self, name) for name in SamplingParams.model_fields}
         knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-        adapters = None if self.adapters is None else tuple(choice.use() for choice in self.adapters)
-        return ReplyParams(SamplingParams.model_validate(knobs), max_tokens, stop, tools=tools, adapters=adapters)
+        return ReplyParams(
+            SamplingParams.model_validate(knobs),
+            max_tokens,
+            stop,
+            constraint=self.response_format.constraint(),
+            adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
+        )
 
 
 class ChatCompletionRequest(CompletionFields):
@@ -69,17 +134,16 @@ class ChatCompletionRequest(CompletionFields):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     logprobs: bool = False
     top_logprobs: int = Field(default=0, ge=0, le=20)
-    response_format: ResponseFormat = ResponseFormat()
     tools: Annotated[list[dict[str, Any]], Field(max_length=128)] = Field(default_factory=list[dict[str, Any]])
 
     def reply_params(self) -> ReplyParams:
         if self.top_logprobs and not self.logprobs:
             raise BadRequest("top_logprobs needs logprobs to be true.", field="top_logprobs")
-        return self.params(
+        params = self.params(
             max_tokens=self.max_completion_tokens or self.max_tokens,
             n_probs=max(self.top_logprobs, 1) if self.logprobs else self.n_probs,
-            tools=bool(self.tools),
         )
+        return replace(params, tools=bool(self.tools))
 
 
 class CompletionRequest(CompletionFields):
@@ -92,7 +156,8 @@ class CompletionRequest(CompletionFields):
         | Annotated[list[list[TokenId]], Field(min_length=1, max_length=1)]
     )
     logprobs: int | None = Field(default=None, ge=0, le=20)
-    echo: Literal[False] = False
+    max_tokens: int | None = Field(default=None, ge=0, le=LIMITS.context_tokens)
+    echo: bool = Field(default=False, description="Answer with the prompt in front; logprobs then cover it too.")
     best_of: Literal[1] = 1
 
     def single_prompt(self) -> str | list[int]:
@@ -106,6 +171,20 @@ class CompletionRequest(CompletionFields):
             case _:
                 return [token for token in self.prompt if isinstance(token, int)]
 
+    def echoed(self) -> str | None:
+        """The prompt to begin the answer with; None of token ids, whose text comes with their log-probabilities."""
+        prompt = self.single_prompt()
+        if not self.echo:
+            return ""
+        return prompt if isinstance(prompt, str) else None
+
     def reply_params(self) -> ReplyParams:
+        if self.echo and self.logprobs is None and not isinstance(self.single_prompt(), str):
+            raise BadRequest("Token ids can be echoed only with logprobs.", field="echo")
+        if self.max_tokens == 0 and not (self.echo and self.logprobs is not None):
+            raise BadRequest(
+                "max_tokens may be 0 only where echo and logprobs ask about the prompt.", field="max_tokens"
+            )
         n_probs = self.n_probs if self.logprobs is None else max(self.logprobs, 1)
-        return self.params(max_tokens=self.max_tokens, n_probs=n_probs)
+        params = self.params(max_tokens=self.max_tokens, n_probs=n_probs)
+        return replace(params, prompt_logprobs=self.logprobs if self.echo else None)

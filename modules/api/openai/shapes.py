@@ -56,7 +56,11 @@ def completion_logprobs_shape(logprobs: tuple[TokenLogprob, ...], alternatives: 
         "tokens": [entry.chosen.token for entry in logprobs],
         "token_logprobs": [entry.chosen.logprob for entry in logprobs],
         "top_logprobs": [
-            {other.token: other.logprob for other in entry.alternatives[:alternatives]} for entry in logprobs
+            # As in OpenAI's own answers, there are none for a prompt's first token.
+            {other.token: other.logprob for other in entry.alternatives[:alternatives]}
+            if entry.chosen.logprob is not None
+            else None
+            for entry in logprobs
         ],
         "text_offset": offsets,
     }

@@ -101,7 +101,7 @@ def read_parts(folder: Path) -> dict[str, dict[str, Tensor]]:
     try:
         # Not mapped: a file that is replaced later must not change what is loaded.
         tensors = load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError) as error:
         raise refusal(f"{WEIGHTS} is damaged ({str(error)[:200]}); copy or download it again") from error
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():

@@ -45,7 +45,7 @@ class Adapters:
         self._loaded: dict[str, int] = {}
         self._deltas: dict[int, Mapping[str, Delta]] = {}
         self._hooks: dict[str, RemovableHandle] = {}
-        self._rows = 0
+        self._rows = self._width = 0
         self._pass: list[Share] = []
 
     def put(self, name: str, weights: AdapterWeights, running: Collection[Mix]) -> int:
@@ -78,9 +78,9 @@ class Adapters:
         return tuple(sorted((self._loaded[use.name], use.weight) for use in uses if use.weight))
 
     @contextmanager
-    def using(self, mixes: Sequence[Mix]) -> Generator[None]:
-        """Passes inside have these mixes, one a row of the batch."""
-        self._rows = len(mixes)
+    def using(self, mixes: Sequence[Mix], width: int) -> Generator[None]:
+        """A pass inside has these mixes, one a row of the batch, and `width` tokens in each row."""
+        self._rows, self._width = len(mixes), width
         self._pass = self._shares(mixes)
         try:
             yield
@@ -103,29 +103,31 @@ class Adapters:
         return shares
 
     def _apply(self, layer: str, _module: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-        """The hook: what the layer says to [rows, ..., inputs], with what the adapters add to it."""
-        added = [
-            (share.rows, self._change(share, share.deltas[layer], inputs[0], outputs))
-            for share in self._pass
-            if layer in share.deltas
-        ]
+        """The hook: what the layer said to its inputs, with what the adapters add to it."""
+        added: list[tuple[Share, Tensor]] = []
+        for share in self._pass:
+            if (delta := share.deltas.get(layer)) is not None:
+                given, said = self._part(share, inputs[0]), self._part(share, outputs)
+                weights = share.weights.to(given.device).view(-1, *[1] * (given.ndim - 1))
+                added.append((share, delta(given, said, weights)))
         # Only now, as DoRA depends on what the layer itself said.
-        for rows, change in added:
-            if rows is None:
+        for share, change in added:
+            if share.rows is None:
                 outputs += change
             else:
-                outputs.index_add_(0, rows.to(outputs.device), change)
+                self._by_row(outputs).index_add_(0, share.rows.to(outputs.device), change)
         return outputs
 
-    def _change(self, share: Share, delta: Delta, inputs: Tensor, outputs: Tensor) -> Tensor:
-        """What is added to the share's rows."""
-        if share.rows is not None:
-            # Experts, for one, may see some tokens only, and nobody could say whose.
-            assert inputs.shape[0] == self._rows, "requests with different adapters cannot share this layer"
-            rows = share.rows.to(inputs.device)
-            inputs, outputs = inputs[rows], outputs[rows]
-        weights = share.weights.to(inputs.device).view(-1, *[1] * (inputs.ndim - 1))
-        return delta(inputs, outputs, weights)
+    def _part(self, share: Share, values: Tensor) -> Tensor:
+        return values if share.rows is None else self._by_row(values)[share.rows.to(values.device)]
+
+    def _by_row(self, values: Tensor) -> Tensor:
+        """A view of [rows, ...]; some layers are given the tokens of all rows in one line."""
+        if values.ndim > 2:
+            return values
+        # Experts, for one, may see some tokens only, and nobody could say whose.
+        assert values.shape[0] == self._rows * self._width, "requests with different adapters cannot share this layer"
+        return values.view(self._rows, self._width, -1)
 
     def _delta(self, layer: str, weights: AdapterWeights) -> Delta:
         try:

@@ -1,30 +1,45 @@
 """Forward passes over the running requests: together in rows where the model allows it, each by itself elsewhere."""
 
 import inspect
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from modules.engines.hf.adapters import Adapters, Mix
+from modules.engines.hf.adapters import NO_ADAPTERS, Adapters, Mix
+from modules.engines.hf.fixed import WIDTHS, FixedPass, FixedPasses
 from modules.engines.hf.rows import RowCache, States, Window
+from modules.engines.protocol import Report
 
 ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
 class Batch(Protocol):
-    """Requests that write hold rows 0..n-1; the one that reads its prompt holds row n. Logits are float32."""
+    """Requests that write hold rows 0..n-1; the one that reads its prompt holds row n. Logits are float32.
+
+    Only a batch that `takes_drafts` may be given several tokens a row to write: their computing can be forgotten.
+    """
 
     reuses_prefixes: bool
     reads_in_pieces: bool
+    takes_drafts: bool
 
-    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
-        """Compute prompt tokens from place `start` on; returns the logits after the last one, [vocabulary]."""
+    def warm_up(self, report: Report) -> None:
+        """Do now what would keep the first requests waiting."""
         ...
 
-    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
-        """Compute one token of each of the first rows; returns [rows, vocabulary]."""
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
+        """Compute prompt tokens from place `start` on; returns the logits after the last `keep`, [keep, vocabulary]."""
+        ...
+
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
+        """Compute what the first rows write from their places on; returns [rows, most tokens of a row, vocabulary].
+
+        Rows with fewer tokens are filled up; what stands behind their last token means nothing.
+        """
         ...
 
     def move(self, source: int, target: int, tokens: int) -> None: ...
@@ -36,8 +51,8 @@ class Batch(Protocol):
     def clear(self, row: int) -> None: ...
 
 
-def make_batch(model: Any, rows: int, adapters: Adapters) -> Batch:
-    return RowBatch(model, rows, adapters) if is_regular(model) else SeparateBatch(model, rows, adapters)
+def make_batch(model: Any, rows: int, adapters: Adapters, fixed: type[FixedPass] | None) -> Batch:
+    return RowBatch(model, rows, adapters, fixed) if is_regular(model) else SeparateBatch(model, rows, adapters)
 
 
 def is_regular(model: Any) -> bool:
@@ -76,26 +91,48 @@ def layer_kinds(config: Any) -> set[str]:
 class RowBatch:
     reuses_prefixes = True
     reads_in_pieces = True
+    takes_drafts = True
 
-    def __init__(self, model: Any, rows: int, adapters: Adapters) -> None:
+    def __init__(
+        self, model: Any, rows: int, adapters: Adapters | None = None, fixed: type[FixedPass] | None = None
+    ) -> None:
+        """`fixed` is how passes of fixed shapes are computed, where they are wanted."""
         self._forward = Forward(model, adapters)
         config = model.config.get_text_config()
         self._masks = Masks(config)
-        self._cache = RowCache(config.num_hidden_layers, rows)
         self._device = input_device(model)
+        self._rows = rows
+        self._cache = RowCache(config.num_hidden_layers, rows + 1 if fixed else rows)
+        self._fixed = FixedPasses(fixed, self._hiding, self._cache, self._device) if fixed else None
 
-    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
+    def warm_up(self, report: Report) -> None:
+        if self._fixed is not None:
+            self._fixed.warm_up(self._rows, report)
+
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
         ids = torch.tensor([tokens], device=self._device)
-        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)), [mix])[0]
+        mask = self._masks.of(places, start + len(tokens))
+        return self._forward(ids, places, self._cache, mask, keep=keep, mixes=[mix])[0]
 
-    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
-        window = Window(0, places, 1)
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
+        width = max(len(row) for row in tokens)
+        # What was captured knows no adapters.
+        fixed = None if any(mixes) else self._fixed
+        if fixed is not None:
+            width = next(size for size in WIDTHS if size >= width)
+        at = torch.tensor([positions(row, place, width) for row, place in zip(tokens, places, strict=True)])
+        ids = torch.tensor([filled(row, width) for row in tokens])
+        if fixed is not None:
+            return fixed.run(ids, at, places)
+        window = Window(0, places, width)
         self._cache.open(window)
-        at = torch.tensor(places, device=self._device)[:, None]
-        ids = torch.tensor(tokens, device=self._device)[:, None]
-        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), mixes)
+        at, ids = at.to(self._device), ids.to(self._device)
+        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), keep=width, mixes=mixes)
+
+    def _hiding(self, ids: Tensor, places: Tensor, cache: RowCache, length: int, keep: int) -> Tensor:
+        return self._forward(ids, places, cache, self._masks.hiding(places, length), keep=keep)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._cache.move(source, target, tokens)
@@ -114,6 +151,7 @@ class SeparateBatch:
     """Each request with the cache its model makes for itself; nothing is shared, also no prefix."""
 
     reuses_prefixes = False
+    takes_drafts = False
 
     def __init__(self, model: Any, rows: int, adapters: Adapters) -> None:
         self._model = model
@@ -123,16 +161,19 @@ class SeparateBatch:
         self.reads_in_pieces = not is_recurrent(model)
         self._caches: list[Any] = [None] * rows
 
-    def read(self, row: int, tokens: list[int], start: int, mix: Mix) -> Tensor:
+    def warm_up(self, report: Report) -> None:
+        pass
+
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
         if self._caches[row] is None:
             self._caches[row] = DynamicCache(config=self._model.config)
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
         ids = torch.tensor([tokens], device=self._device)
-        return self._forward(ids, places, self._caches[row], None, [mix])[0]
+        return self._forward(ids, places, self._caches[row], None, keep=keep, mixes=[mix])[0]
 
-    def write(self, tokens: list[int], places: list[int], mixes: list[Mix]) -> Tensor:
-        asked = enumerate(zip(tokens, places, mixes, strict=True))
-        return torch.stack([self.read(row, [token], place, mix) for row, (token, place, mix) in asked])
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
+        rows = [self.read(row, written, places[row], mixes[row]) for row, written in enumerate(tokens)]
+        return torch.stack(rows)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._caches[target], self._caches[source] = self._caches[source], None
@@ -148,24 +189,40 @@ class SeparateBatch:
 
 
 class Forward:
-    """One pass through the model: ids and places [batch, new] to the last logits [batch, vocabulary] in float32."""
+    """One pass through the model: ids and places [batch, new] to the logits of the last `keep`, in float32.
 
-    def __init__(self, model: Any, adapters: Adapters) -> None:
+    Each row is computed with its mix of adapters; no mixes are none for anyone.
+    """
+
+    def __init__(self, model: Any, adapters: Adapters | None) -> None:
         known = inspect.signature(model.forward).parameters
         self._model = model
         self._adapters = adapters
-        self._extra: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._keeps = "logits_to_keep" in known
         self._takes_places = "position_ids" in known
         # Purely recurrent models call it by another name.
         self._cache_name = "cache_params" if "cache_params" in known else "past_key_values"
 
-    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any, mixes: list[Mix]) -> Tensor:
-        extra = {**self._extra, self._cache_name: cache}
+    def __call__(
+        self, ids: Tensor, places: Tensor, cache: Any, mask: Any, *, keep: int, mixes: Sequence[Mix] = ()
+    ) -> Tensor:
+        extra: dict[str, Any] = {self._cache_name: cache}
+        if self._keeps:
+            extra["logits_to_keep"] = keep
         if self._takes_places:
             extra["position_ids"] = places
-        with self._adapters.using(mixes):
+        with self._adapters.using(mixes, ids.shape[1]) if self._adapters else nullcontext():
             output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
-        return output.logits[:, -1].float()
+        return output.logits[:, -keep:].float()
+
+
+def filled(tokens: list[int], width: int) -> list[int]:
+    return tokens + tokens[-1:] * (width - len(tokens))
+
+
+def positions(tokens: list[int], start: int, width: int) -> list[int]:
+    """Fillers stay at the last token's place: there may be no embedding for a later one."""
+    return [start + min(place, len(tokens) - 1) for place in range(width)]
 
 
 class Masks:
@@ -182,6 +239,10 @@ class Masks:
         needs_window = self._window is not None and length > self._window
         if places.numel() == 1 and not needs_window:
             return None if not self._by_kind else {"full_attention": None, "sliding_attention": None}
+        return self.hiding(places, length)
+
+    def hiding(self, places: Tensor, length: int) -> Any:
+        """The same where there may be something behind every place."""
         keys = torch.arange(length, device=places.device)
         causal = (keys <= places[..., None])[:, None]
         near = causal & (keys > places[..., None] - self._window)[:, None] if self._window is not None else causal

@@ -1,11 +1,25 @@
 """The likeliest tokens, sorted; the rest of the vocabulary is sorted only when a sampler's answer depends on it."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 HEAD = 256
+
+
+class Head(NamedTuple):
+    """The likeliest tokens of one place: logits [n], falling, and ids [n], both on the CPU."""
+
+    logits: Tensor
+    ids: Tensor
+
+
+def heads_of(logits: Tensor) -> list[Head]:
+    """[places, vocabulary] on any device: sorted together, and brought here together."""
+    values, ids = torch.topk(logits, min(HEAD, logits.shape[-1]))
+    return [Head(*head) for head in zip(values.cpu(), ids.cpu(), strict=True)]
 
 
 class Candidates:
@@ -14,11 +28,12 @@ class Candidates:
     Every operation gives just what it would give on the sorted whole.
     """
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self, logits: Tensor, head: Head | None = None) -> None:
+        """`logits` [vocabulary] may lie on any device; `head` is theirs, where it is known already."""
         self._all = logits
         self.vocabulary = logits.numel()
         self.whole = logits.numel() <= HEAD
-        self.logits, self.ids = torch.topk(logits, min(HEAD, logits.numel()))
+        self.logits, self.ids = head or heads_of(logits[None])[0]
 
     def __len__(self) -> int:
         return self.logits.numel()
@@ -26,14 +41,14 @@ class Candidates:
     def extend(self) -> None:
         """Sort what is left as well."""
         if not self.whole:
-            self.logits, self.ids = torch.sort(self._all, descending=True)
+            self.logits, self.ids = torch.sort(self._all.cpu(), descending=True)
             self.whole = True
 
     def probabilities(self) -> Tensor:
         """Of the tokens held; their sum is less than 1 while others are unsorted."""
         if self.whole:
             return torch.softmax(self.logits, 0)
-        return torch.exp(self.logits - torch.logsumexp(self._all, 0))
+        return torch.exp(self.logits - torch.logsumexp(self._all, 0).cpu())
 
     def keep_first(self, count: int) -> None:
         if count > len(self):

@@ -4,12 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
-from typing import Any
+from typing import Any, get_args
 
 import psutil
+import torch
 
 from modules.engines.hf.adapters import Adapters
-from modules.engines.hf.batch import input_device, make_batch
+from modules.engines.hf.batch import Batch, input_device, make_batch
+from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
+from modules.engines.hf.fixed import pass_kind
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.prefixes import PrefixStore
@@ -17,11 +20,15 @@ from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
-from modules.types.generation import GenerationRequest
+from modules.errors import ModelError
+from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
 
 MIB = 1024 * 1024
 SLOTS = 8
+GPU_SLOTS = 32
+# Of a GPU's memory that is free once the weights are there, for keys and values.
+GPU_SHARE = 0.7
 DEFAULT_CONTEXT = 8192
 
 
@@ -35,19 +42,24 @@ class HfEngine(AdaptableEngine):
         self._scratch = TemporaryDirectory(prefix="parlor-weights-")
         loading = self._compute.submit(load_model, model, options, report, self._scratch.name)
         loaded, tokenizer = loading.result()
+        drafting = self._compute.submit(load_drafter, options, tokenizer, report, self._scratch.name)
+        self._drafter = drafting.result()
         # Each part of the model with the device that holds it; empty when one holds all.
         self.placement: dict[str, Any] = getattr(loaded, "hf_device_map", {})
         self._vocabulary = Vocabulary(tokenizer, loaded)
         config: Any = loaded.config.get_text_config()
         longest = getattr(config, "max_position_embeddings", None) or DEFAULT_CONTEXT
         available = psutil.virtual_memory().available
-        slots = options.slots or SLOTS
         context = min(options.context_length or longest, longest)
+        slots = options.slots or choose_slots(loaded, context)
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
         self._adapters = Adapters(loaded, loaded.dtype, input_device(loaded))
+        fixed = pass_kind(loaded.device) if options.cuda_graphs else None
+        batch = make_batch(loaded, slots, self._adapters, fixed)
+        self._compute.submit(prepare, batch, report).result()
         self._scheduler = Scheduler(
             self._compute,
-            make_batch(loaded, slots, self._adapters),
+            batch,
             PrefixStore(cache_mib * MIB),
             self._adapters,
             slots=slots,
@@ -63,7 +75,10 @@ class HfEngine(AdaptableEngine):
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
+            prompt_logprobs=True,
             adapters=True,
+            logits_processors=True,
+            constraints=get_args(ConstraintKind),
             notes=(note,),
         )
 
@@ -71,7 +86,8 @@ class HfEngine(AdaptableEngine):
         return self._vocabulary.tokenize(text)
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        sequence = Sequence(request, emit, cancelled, self._vocabulary)
+        draft = self._drafter.follow() if self._drafter else None
+        sequence = Sequence(request, emit, cancelled, self._vocabulary, draft)
         self._scheduler.add(sequence)
         sequence.wait()
 
@@ -90,3 +106,40 @@ class HfEngine(AdaptableEngine):
         self._scheduler.close()
         self._compute.shutdown()
         self._scratch.cleanup()
+
+
+def choose_slots(model: Any, context: int) -> int:
+    """As many as a GPU's free memory holds keys and values for at full length; a CPU gains nothing from more than 8."""
+    if model.device.type != "cuda":
+        return SLOTS
+    config: Any = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    per_request = 2 * config.num_hidden_layers * heads * head_dim * model.dtype.itemsize * context
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return max(1, min(GPU_SLOTS, int(free * GPU_SHARE) // per_request))
+
+
+def prepare(batch: Batch, report: Report) -> None:
+    with torch.inference_mode():
+        batch.warm_up(report)
+
+
+def load_drafter(options: HfOptions, tokenizer: Any, report: Report, scratch: str) -> Drafter | None:
+    """Raises ModelError when the draft model cannot be loaded, or does not fit."""
+    match options.speculation:
+        case "off":
+            return None
+        case "lookup":
+            return PromptLookup()
+        case "draft":
+            if options.draft_model is None:
+                raise ModelError("Speculation by a draft model needs one: set draft_model.")
+            name = options.draft_model.name
+            model, own_tokenizer = load_model(
+                LocalModel(name, name, "safetensors", options.draft_model),
+                options,
+                lambda fraction, note: report(fraction, f"draft model: {note}"),
+                scratch,
+            )
+            return DraftModel(model, tokenizer, own_tokenizer)

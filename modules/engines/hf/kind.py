@@ -1,5 +1,6 @@
 """The transformers engine's declaration; torch and transformers are imported only in the worker."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Speculation = Literal["off", "lookup", "draft"]
 Weights = Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"]
 
 
@@ -39,6 +41,13 @@ class HfOptions(BaseModel):
     cpu_memory_mib: int = Field(
         default=0, ge=0, le=16_777_216, description="Main memory for weights; what does not fit stays on disk."
     )
+    cuda_graphs: bool = Field(default=True, description="On a GPU, write in passes that are recorded once.")
+    speculation: Speculation = Field(
+        default="off",
+        description="Guess the next tokens and check several at once: lookup guesses from the text itself, draft asks "
+        "a smaller model. The text stays the same.",
+    )
+    draft_model: Path | None = Field(default=None, description="Folder of the smaller model that guesses.")
     trust_remote_code: bool = Field(
         default=False, description="Run Python code from the model's folder; only a flag at the start can allow it."
     )

@@ -12,6 +12,9 @@ CAPACITY_STEP = 256
 # Of each layer: keys and values of one request, each [kv_heads, tokens, head_dim].
 States = list[tuple[Tensor, Tensor]]
 
+# Rows [batch, 1] and places [batch, new] of the new states.
+Scatter = tuple[Tensor, Tensor]
+
 
 @dataclass
 class Window:
@@ -54,14 +57,14 @@ class RowLayer(CacheLayerMixin):
         assert self.values is not None
         window = self._cache.window
         rows = slice(window.first, window.first + window.rows)
-        if window.rows == 1:
+        if self._cache.scatter is None:
             places = slice(window.starts[0], window.starts[0] + window.new_tokens)
             self.keys[window.first, :, places] = key_states[0]
             self.values[window.first, :, places] = value_states[0]
         else:
             each, at = self._cache.scatter
-            self.keys[each, :, at] = key_states[:, :, 0]
-            self.values[each, :, at] = value_states[:, :, 0]
+            self.keys[each, :, at] = key_states.transpose(1, 2)
+            self.values[each, :, at] = value_states.transpose(1, 2)
         return self.keys[rows, :, : window.length], self.values[rows, :, : window.length]
 
     def grow(self, capacity: int) -> None:
@@ -90,23 +93,33 @@ class RowCache(Cache):
         self.rows = rows
         self.capacity = 0
         self.window = Window(0, [0], 0)
-        self.scatter: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))
+        self.scatter: Scatter | None = None
         self._rows: list[RowLayer] = [RowLayer(self) for _ in range(layers)]
         super().__init__(layers=list(self._rows))
 
-    def open(self, window: Window) -> None:
-        """Make room for what the next forward pass will write."""
-        if window.length > self.capacity:
-            wanted = max(window.length, min(2 * self.capacity, window.length + 8 * CAPACITY_STEP))
+    @property
+    def spare(self) -> int:
+        """A row for what nobody reads, where passes of fixed shapes are used."""
+        return self.rows - 1
+
+    def reserve(self, length: int) -> None:
+        """Make room for that many tokens a row."""
+        if length > self.capacity:
+            wanted = max(length, min(2 * self.capacity, length + 8 * CAPACITY_STEP))
             self.capacity = -(-wanted // CAPACITY_STEP) * CAPACITY_STEP
             for layer in self._rows:
                 layer.grow(self.capacity)
+
+    def open(self, window: Window, scatter: Scatter | None = None) -> None:
+        """Say what the next forward pass works on; `scatter` is where it writes, if not simply one after the other."""
+        self.reserve(window.length)
         self.window = window
-        if window.rows > 1:
-            self.scatter = (
-                torch.arange(window.first, window.first + window.rows),
-                torch.tensor(window.starts),
+        if scatter is None and window.rows > 1:
+            scatter = (
+                torch.arange(window.first, window.first + window.rows)[:, None],
+                torch.tensor(window.starts)[:, None] + torch.arange(window.new_tokens),
             )
+        self.scatter = scatter
 
     def take_out(self, row: int, tokens: int) -> States:
         """A copy of a row's first `tokens` places."""

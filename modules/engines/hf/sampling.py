@@ -3,12 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from modules.engines.hf.candidates import Candidates
+from modules.engines.hf.candidates import Candidates, Head
+from modules.engines.hf.constraints import Matcher
+from modules.engines.hf.processors import Processor
 from modules.errors import BadRequest, EngineError
 from modules.types.sampling import SamplerName, SamplingParams
 
@@ -24,12 +27,21 @@ class Sampler:
     The order of the samplers and their formulas are llama.cpp's, so that one preset means the same on both engines.
     """
 
-    def __init__(self, knobs: SamplingParams, end_tokens: Sequence[int], breakers: frozenset[int]) -> None:
+    def __init__(
+        self,
+        knobs: SamplingParams,
+        end_tokens: Sequence[int],
+        breakers: frozenset[int] = frozenset(),
+        matcher: Matcher | None = None,
+        processors: Sequence[Processor] = (),
+    ) -> None:
         if knobs.adaptive_target >= 0:
             raise BadRequest("The transformers engine does not know adaptive-p.", field="adaptive_target")
         self._knobs = knobs
         self._end_tokens = list(end_tokens)
         self._breakers = breakers
+        self._matcher = matcher
+        self._processors = processors
         self._random = torch.Generator()
         self._random.manual_seed(knobs.seed if knobs.seed is not None else self._random.seed() % 2**32)
         self._order: list[str] = list(knobs.samplers if knobs.samplers is not None else get_args(SamplerName))
@@ -45,15 +57,28 @@ class Sampler:
             "temperature": self._temperature,
         }
 
-    def choose(self, logits: Tensor, history: list[int]) -> int:
-        """`logits` [vocabulary] in float32 are left as they are. Raises EngineError when they are no numbers."""
-        logits = self._adjusted(logits, history)
-        likeliest = int(logits.argmax())
-        if not math.isfinite(float(logits[likeliest])):
+    def choose(self, logits: Tensor, history: list[int], head: Head | None = None) -> int:
+        """`logits` [vocabulary] in float32 are left as they are; `head` is theirs, where it is known already.
+
+        Raises EngineError when they are no numbers, or when a constraint or a processor fails.
+        """
+        if self._adjusts:
+            logits, head = self._adjusted(logits.cpu(), history), None
+        token = self._chosen(Candidates(logits, head))
+        if self._matcher is not None:
+            self._matcher.accept(token)
+        return token
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a constraint lets nothing follow any more."""
+        return self._matcher is not None and self._matcher.is_complete
+
+    def _chosen(self, candidates: Candidates) -> int:
+        if not math.isfinite(float(candidates.logits[0])):
             raise EngineError("The model computed numbers that are not finite, so there is no next token.")
         if self._knobs.temperature < COLDEST and not self._knobs.dynatemp_range:
-            return likeliest
-        candidates = Candidates(logits)
+            return int(candidates.ids[0])
         if self._knobs.mirostat:
             return self._mirostat(candidates)
         for name in self._order:
@@ -61,9 +86,19 @@ class Sampler:
                 self._truncations[name](candidates)
         return candidates.draw(self._chance())
 
+    @cached_property
+    def _adjusts(self) -> bool:
+        """Whether logits change before they are sorted."""
+        knobs = self._knobs
+        penalties = knobs.repetition_penalty != 1 or knobs.presence_penalty or knobs.frequency_penalty
+        changes = self._bias or knobs.ignore_eos or penalties or knobs.dry_multiplier
+        return bool(changes or self._matcher or self._processors)
+
     def _adjusted(self, logits: Tensor, history: list[int]) -> Tensor:
-        """Bias and penalties; a copy when there are any."""
+        """A copy with processors, bias, penalties and what a constraint forbids."""
         logits = logits.clone()
+        for processor in self._processors:
+            logits = processor(history, logits)
         size = logits.numel()
         for token, bias in self._bias:
             if token < size:
@@ -76,6 +111,8 @@ class Sampler:
                     self._penalise(logits, history)
                 elif name == "dry":
                     self._penalise_runs(logits, history)
+        if self._matcher is not None:
+            logits[~self._matcher.allowed()] = FORBIDDEN
         return logits
 
     def _recent(self, history: list[int]) -> list[int]:

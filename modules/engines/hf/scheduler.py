@@ -11,15 +11,18 @@ import torch
 
 from modules.engines.hf.adapters import Adapters, Mix
 from modules.engines.hf.batch import Batch
+from modules.engines.hf.candidates import heads_of
 from modules.engines.hf.prefixes import PrefixStore
-from modules.engines.hf.sequence import Sequence
-from modules.errors import BadRequest, EngineError
+from modules.engines.hf.sequence import Ending, Sequence
+from modules.errors import BadRequest, EngineError, ParlorError
 from modules.types.generation import FinishReason
 
 # How long one piece of a prompt may keep the others, and a cancel, waiting.
 CHUNK_SECONDS = 0.25
 FIRST_CHUNK = 64
 CHUNKS = (16, 2048)
+# Logits of a whole vocabulary for each token of a piece need their room.
+LOGPROBS_CHUNK = 128
 
 Result = TypeVar("Result")
 
@@ -105,7 +108,7 @@ class Scheduler:
             try:
                 future.set_result(function())
             except Exception as error:  # noqa: BLE001 - whoever asked for it is told
-                future.set_exception(error)
+                future.set_exception(explained(error))
 
     def _turn(self) -> None:
         self._drop_cancelled()
@@ -139,7 +142,7 @@ class Scheduler:
             sequence.fail(error)
             return
         self._reading = sequence
-        if not self._batch.reuses_prefixes:
+        if not self._batch.reuses_prefixes or sequence.wants_prompt_logprobs:
             return
         # The last token is always computed: its logits choose the next one.
         found = self._prefixes.best(sequence.tokens[:-1], sequence.mix)
@@ -150,41 +153,57 @@ class Scheduler:
 
     def _read_piece(self, sequence: Sequence) -> None:
         started = time.perf_counter()
-        length = self._chunk if self._batch.reads_in_pieces else sequence.unread
-        piece = sequence.tokens[sequence.computed : sequence.computed + length]
-        logits = self._batch.read(len(self._writing), piece, sequence.computed, sequence.mix)
+        start = sequence.computed
+        piece = sequence.tokens[start : start + self._piece_length(sequence)]
+        keep = len(piece) if sequence.wants_prompt_logprobs else 1
+        logits = self._batch.read(len(self._writing), piece, start, sequence.mix, keep)
         sequence.computed += len(piece)
         self._adapt(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
+        if sequence.wants_prompt_logprobs:
+            sequence.tell_prompt_logprobs(start, logits)
         if sequence.unread:
+            return
+        if not sequence.wants_text:
+            self._leave_reading("length")
             return
         self._reading = None
         self._writing.append(sequence)
-        self._take(sequence, logits)
+        last = logits[-1:]
+        self._settle(sequence, sequence.take(last, heads_of(last), [], self._context_length))
+
+    def _piece_length(self, sequence: Sequence) -> int:
+        if not self._batch.reads_in_pieces:
+            return sequence.unread
+        return min(self._chunk, LOGPROBS_CHUNK) if sequence.wants_prompt_logprobs else self._chunk
 
     def _write_tokens(self) -> None:
         writing = list(self._writing)
-        logits = self._batch.write(
-            [sequence.tokens[-1] for sequence in writing],
-            [sequence.computed for sequence in writing],
-            [sequence.mix for sequence in writing],
-        )
-        # First of all of them: one that leaves makes others change their rows, with all that is in them.
-        for sequence in writing:
+        guesses = [self._guesses(sequence) for sequence in writing]
+        tokens = [[sequence.tokens[-1], *guessed] for sequence, guessed in zip(writing, guesses, strict=True)]
+        places = [sequence.computed for sequence in writing]
+        logits = self._batch.write(tokens, places, [sequence.mix for sequence in writing])
+        width = logits.shape[1]
+        heads = heads_of(logits.flatten(0, 1))
+        endings: list[Ending] = []
+        for row, (sequence, guessed) in enumerate(zip(writing, guesses, strict=True)):
             sequence.computed += 1
-        for sequence, row in zip(writing, logits, strict=True):
-            self._take(sequence, row)
+            own = heads[row * width : (row + 1) * width]
+            endings.append(sequence.take(logits[row], own, guessed, self._context_length))
+        # Last of all: one that leaves makes others change their rows, with all that is computed in them.
+        for sequence, ending in zip(writing, endings, strict=True):
+            self._settle(sequence, ending)
 
-    def _take(self, sequence: Sequence, logits: torch.Tensor) -> None:
+    def _guesses(self, sequence: Sequence) -> list[int]:
+        return sequence.proposed(self._context_length) if self._batch.takes_drafts else []
+
+    def _settle(self, sequence: Sequence, ending: Ending) -> None:
         """A request whose token cannot be chosen fails alone."""
-        try:
-            reason = sequence.take(logits, self._context_length)
-        except EngineError as error:
+        if isinstance(ending, EngineError):
             self._leave_row(sequence)
-            sequence.fail(error)
-            return
-        if reason is not None:
-            self._leave(sequence, reason)
+            sequence.fail(ending)
+        elif ending is not None:
+            self._leave(sequence, ending)
 
     def _adapt(self, tokens: int, seconds: float) -> None:
         """Pieces grow and shrink with the machine and the length of what stands before them."""
@@ -226,9 +245,17 @@ class Scheduler:
         self._writing, self._reading = [], None
         for row in range(len(hit)):
             self._batch.clear(row)
-        message = "There is not enough memory for this." if is_out_of_memory(error) else f"The model failed: {error}"
         for sequence in hit:
-            sequence.fail(EngineError(message))
+            sequence.fail(explained(error))
+
+
+def explained(error: Exception) -> ParlorError:
+    """What whoever waits for the computing is told."""
+    if isinstance(error, ParlorError):
+        return error
+    if is_out_of_memory(error):
+        return EngineError("There is not enough memory for this.")
+    return EngineError(f"The model failed: {error}")
 
 
 def is_out_of_memory(error: Exception) -> bool:

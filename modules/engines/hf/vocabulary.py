@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any
 
+from modules.engines.hf.constraints import ConstraintCompiler
 from modules.errors import BadRequest
 from modules.types.generation import TokenChoice
 
@@ -15,6 +16,10 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.size: int = model.get_input_embeddings().weight.shape[0]
         self.end_tokens = end_tokens(tokenizer, model)
+
+    @cached_property
+    def constraints(self) -> ConstraintCompiler:
+        return ConstraintCompiler(self.tokenizer, self.size, self.end_tokens)
 
     def tokenize(self, text: str) -> list[int]:
         """Special tokens recognised, nothing added."""
@@ -40,7 +45,7 @@ class Vocabulary:
                 f"The prompt holds the token id {largest:,}; this model's largest is {self.size - 1:,}.", field="prompt"
             )
 
-    def choice(self, token: int, logprob: float) -> TokenChoice:
+    def choice(self, token: int, logprob: float | None) -> TokenChoice:
         text: str = self.tokenizer.decode([token], skip_special_tokens=False)
         return TokenChoice(text, logprob, tuple(text.encode()))
 

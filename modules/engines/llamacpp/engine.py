@@ -2,7 +2,7 @@
 
 import time
 from threading import Event as Flag
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
@@ -13,7 +13,7 @@ from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
 from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
 from modules.engines.protocol import Capabilities, Emit, Report
 from modules.errors import BadRequest, EngineError, ModelError
-from modules.types.generation import Finished, FinishReason, GenerationRequest, Usage
+from modules.types.generation import ConstraintKind, Finished, FinishReason, GenerationRequest, Usage
 from modules.types.local_model import LocalModel
 
 # The binding is native code without type information.
@@ -69,6 +69,7 @@ class LlamaCppEngine:
             eos_token=properties["eos_token"],
             bos_token_id=first if bos == [first] else None,
             logprobs=True,
+            constraints=get_args(ConstraintKind),
             notes=(plan.note,),
         )
 

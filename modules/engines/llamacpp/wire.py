@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from modules.engines.grammars import grammar_of
 from modules.types.generation import (
     GenerationRequest,
     Progress,
@@ -23,6 +24,7 @@ def completion_body(request: GenerationRequest) -> dict[str, Any]:
         "return_progress": True,
         "cache_prompt": True,
         **sampling_fields(request.sampling),
+        **({"grammar": grammar_of(request.constraint)} if request.constraint else {}),
     }
 
 

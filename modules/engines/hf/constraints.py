@@ -1,0 +1,67 @@
+"""Which tokens a constraint allows next, by llguidance."""
+
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import llguidance
+import llguidance.hf
+import numpy
+import torch
+from torch import Tensor
+
+from modules.engines.grammars import grammar_of
+from modules.errors import EngineError
+from modules.types.generation import Constraint
+
+COMPILED = 64
+
+binding: Any = llguidance
+
+
+class Matcher:
+    """How far one text has come in its grammar. Not for several threads at once."""
+
+    def __init__(self, native: Any, vocabulary: int) -> None:
+        self._native = native
+        self._vocabulary = vocabulary
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing may follow but the end."""
+        return self._native.is_stopped()
+
+    def allowed(self) -> Tensor:
+        """Of each token of the logits, [vocabulary] booleans; logits may have more places than there are tokens."""
+        bits = numpy.frombuffer(self._native.compute_bitmask(), dtype=numpy.uint8)
+        flags = numpy.unpackbits(bits, bitorder="little", count=self._vocabulary)
+        return torch.as_tensor(flags, dtype=torch.bool)
+
+    def accept(self, token: int) -> None:
+        """Raises EngineError when the grammar cannot go on, which a token that was allowed never causes by itself."""
+        if not self._native.consume_token(token):
+            raise EngineError(f"The constraint cannot be followed any further: {self._native.get_error()}")
+
+
+class ConstraintCompiler:
+    """Compiled grammars are kept; any thread may ask."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int, end_tokens: tuple[int, ...]) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = vocabulary
+        self._end_tokens = end_tokens
+        self._lock = Lock()
+        self._native_tokenizer: Any = None
+        self._compiled = lru_cache(COMPILED)(self._compile)
+
+    def matcher(self, constraint: Constraint) -> Matcher:
+        """At the beginning of a text. Raises BadRequest for a constraint that does not compile."""
+        with self._lock:
+            return Matcher(self._compiled(constraint).deep_copy(), self._vocabulary)
+
+    def _compile(self, constraint: Constraint) -> Any:
+        if self._native_tokenizer is None:
+            self._native_tokenizer = llguidance.hf.from_tokenizer(
+                self._tokenizer, n_vocab=self._vocabulary, eos_token=list(self._end_tokens)
+            )
+        return binding.LLMatcher(self._native_tokenizer, grammar_of(constraint))

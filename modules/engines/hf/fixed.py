@@ -1,0 +1,130 @@
+"""Writing in passes of fixed shapes: a GPU captures each once as a CUDA graph and replays it, with no Python between.
+
+Shapes are rounded up to a few, so that there is a handful of graphs instead of one for each length.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from modules.engines.hf.rows import RowCache, Window
+from modules.engines.protocol import Report
+
+ROWS = (1, 2, 4, 8, 16, 32, 64)
+# Tokens a row: one, or one and what was guessed.
+WIDTHS = (1, 3, 5, 9)
+SHORTEST = 256
+
+# (ids, places, cache, length, tokens to keep logits of) -> logits; hides what lies behind each place.
+Forward = Callable[[Tensor, Tensor, RowCache, int, int], Tensor]
+
+
+class Shape(NamedTuple):
+    rows: int
+    width: int
+    length: int
+
+    @classmethod
+    def around(cls, rows: int, width: int, length: int) -> "Shape":
+        """The smallest shape of ours that holds this one."""
+        return cls(
+            next(size for size in ROWS if size >= rows),
+            next(size for size in WIDTHS if size >= width),
+            max(SHORTEST, 1 << (length - 1).bit_length()),
+        )
+
+
+class FixedPass:
+    """A forward pass of one shape, computed as it stands. Tensors keep their places in memory."""
+
+    def __init__(self, forward: Forward, cache: RowCache, shape: Shape, device: torch.device) -> None:
+        self._forward = forward
+        self._cache = cache
+        self._shape = shape
+        size = (shape.rows, shape.width)
+        self._ids = torch.zeros(size, dtype=torch.long, device=device)
+        self._places = torch.zeros(size, dtype=torch.long, device=device)
+        # Where keys and values go: rows that hold no request write into the spare row, which nobody reads.
+        self._each = torch.full((shape.rows, 1), cache.spare, device=device)
+        self._at = torch.arange(shape.width, device=device).repeat(shape.rows, 1)
+
+    def run(self, ids: Tensor, places: Tensor, starts: list[int]) -> Tensor:
+        """ids and places [rows, width], of no more rows than the shape has; returns [rows, width, vocabulary]."""
+        rows, width = len(starts), self._shape.width
+        self._ids[:rows].copy_(ids)
+        self._places[:rows].copy_(places)
+        self._each.fill_(self._cache.spare)
+        self._each[:rows, 0].copy_(torch.arange(rows))
+        self._at.copy_(torch.arange(width).repeat(self._shape.rows, 1))
+        self._at[:rows].copy_(torch.tensor(starts)[:, None] + torch.arange(width))
+        return self._result()[:rows]
+
+    def _result(self) -> Tensor:
+        return self._compute()
+
+    def _compute(self) -> Tensor:
+        rows, width, length = self._shape
+        self._cache.open(Window(0, [length - width] * rows, width), (self._each, self._at))
+        return self._forward(self._ids, self._places, self._cache, length, width)
+
+
+class CapturedPass(FixedPass):
+    """The same as a CUDA graph."""
+
+    def __init__(self, forward: Forward, cache: RowCache, shape: Shape, device: torch.device) -> None:
+        super().__init__(forward, cache, shape, device)
+        # Libraries set themselves up in the first passes, which must not be part of the graph.
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(2):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._logits = self._compute()
+
+    def _result(self) -> Tensor:
+        self._graph.replay()
+        return self._logits
+
+
+class FixedPasses:
+    """One pass for each shape that was needed, made when it is."""
+
+    def __init__(self, kind: type[FixedPass], forward: Forward, cache: RowCache, device: torch.device) -> None:
+        self._kind = kind
+        self._forward = forward
+        self._cache = cache
+        self._device = device
+        self._capacity = 0
+        self._passes: dict[Shape, FixedPass] = {}
+
+    def run(self, ids: Tensor, places: Tensor, starts: list[int]) -> Tensor:
+        """ids and places [rows, width] as `Shape.around` widens them; `starts` are the rows' first places."""
+        rows, width = ids.shape
+        return self._of(Shape.around(rows, width, max(starts) + width)).run(ids, places, starts)
+
+    def warm_up(self, rows: int, report: Report) -> None:
+        """Make the passes of short texts, for every number of rows."""
+        sizes = [size for size in ROWS if size < 2 * rows]
+        for done, size in enumerate(sizes):
+            report(done / len(sizes), f"preparing the GPU for {size} at once")
+            self._of(Shape.around(size, 1, 1))
+
+    def _of(self, shape: Shape) -> FixedPass:
+        self._cache.reserve(shape.length)
+        if self._cache.capacity != self._capacity:
+            # The buffers have moved, and the graphs know only their old addresses.
+            self._passes.clear()
+            self._capacity = self._cache.capacity
+        if shape not in self._passes:
+            self._passes[shape] = self._kind(self._forward, self._cache, shape, self._device)
+        return self._passes[shape]
+
+
+def pass_kind(device: torch.device) -> type[FixedPass] | None:
+    """How a device computes fixed shapes; None where they would only cost."""
+    return CapturedPass if device.type == "cuda" else None
