@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from modules.children import Launcher
 from modules.engines.host import EngineHost
 from modules.jobs import JobRunner
+from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
+from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
 from modules.services.inference import Inference
 from modules.services.models import ModelService
@@ -27,6 +29,7 @@ class App:
     settings: Settings
     paths: Paths
     models: ModelService
+    adapters: AdapterService
     inference: Inference
     chat: ChatService
     jobs: JobRunner
@@ -66,6 +69,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         settings=settings,
         paths=paths,
         models=models,
+        adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
         chat=ChatService(ConversationStore(database), inference),
         jobs=jobs,

@@ -18,6 +18,9 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     logit_biases: int = 1024
+    adapters: int = 8
+    adapter_name_chars: int = 120
+    adapter_weight: float = 4.0
     constraint_chars: int = 100_000
     choices: int = 1000
     queued_requests: int = 64

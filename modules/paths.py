@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+# In the models' folder, where no model is looked for.
+ADAPTERS = "adapters"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Paths:
     @property
     def settings_file(self) -> Path:
         return self.data / "settings.yaml"
+
+    @property
+    def adapters(self) -> Path:
+        return self.models / ADAPTERS
 
     @property
     def downloads(self) -> Path:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
+from modules.engines.adapters import LoadedAdapters
 from modules.engines.generation import Generation
 from modules.engines.process import EngineProcess
 from modules.engines.protocol import Capabilities
@@ -41,6 +42,7 @@ class LoadedModel:
         self.engine = engine
         self.process = process
         self.capabilities = capabilities
+        self.adapters = LoadedAdapters(process, engine, supported=capabilities.adapters)
         self._lock = threading.RLock()
         self._queue: deque[Run] = deque()
         self._running: set[Run] = set()

@@ -78,6 +78,13 @@ class EngineProcess:
     def tokenize(self, text: str) -> list[int]:
         return self._call("tokenize", text)
 
+    def load_adapter(self, name: str, path: str) -> int:
+        """The bytes it takes."""
+        return self._call("load_adapter", name, path)
+
+    def unload_adapter(self, name: str) -> None:
+        self._call("unload_adapter", name)
+
     def generate(self, request: GenerationRequest, sink: Sink) -> int:
         """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""
         number = next(self._numbers)

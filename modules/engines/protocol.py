@@ -61,6 +61,21 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+class AdaptableEngine(Engine, Protocol):
+    """An engine whose capabilities say that it takes adapters: folders as peft saves them. Any thread may call."""
+
+    def load_adapter(self, name: str, path: str) -> int:
+        """Under this name, in the place of one that had it; returns the bytes of memory it takes.
+
+        Raises BadRequest when it cannot be used with this model, Busy while a request uses the one of that name.
+        """
+        ...
+
+    def unload_adapter(self, name: str) -> None:
+        """Raises BadRequest for an unknown name, Busy while a request uses it."""
+        ...
+
+
 class EngineKind(NamedTuple):
     """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries."""
 

@@ -8,6 +8,7 @@ from modules.errors import ModelError, NotFound
 from modules.library.folders import CONFIG, is_model_folder, read_model_folder
 from modules.library.headers import read_gguf_header
 from modules.library.starter import STARTER
+from modules.paths import ADAPTERS
 from modules.types.local_model import LocalModel, ModelShape
 
 ECHO_MODEL = LocalModel("echo", "Echo (repeats what you say)", "echo")
@@ -48,14 +49,15 @@ class Library:
         )
 
     def _visible(self, pattern: str) -> list[Path]:
-        """Paths below the folder; links that leave it and hidden folders are passed over."""
+        """Paths below the folder; links that leave it, hidden folders and adapters are passed over."""
         if not self._folder.is_dir():
             return []
         root = self._folder.resolve()
         return [
             path
             for path in self._folder.rglob(pattern)
-            if not any(part.startswith(".") for part in path.relative_to(self._folder).parts)
+            if (parts := path.relative_to(self._folder).parts)[0] != ADAPTERS
+            and not any(part.startswith(".") for part in parts)
             and path.resolve().is_relative_to(root)
         ]
 

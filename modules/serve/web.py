@@ -12,6 +12,7 @@ def build_api(app: App) -> Any:
     from fastapi import FastAPI, Request
     from fastapi.staticfiles import StaticFiles
 
+    from modules.api.adapters import adapters_router
     from modules.api.control import control_router
     from modules.api.errors import install_error_shapes
     from modules.api.openai.chat import chat_router
@@ -23,7 +24,8 @@ def build_api(app: App) -> Any:
 
     api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     install_error_shapes(api)
-    for router in (chat_router(app), completions_router(app), models_router(app), control_router(app)):
+    controls = (control_router(app), adapters_router(app))
+    for router in (chat_router(app), completions_router(app), models_router(app), *controls):
         api.include_router(router)
 
     @api.get("/ui/generations/{generation_id}/events", include_in_schema=False)

@@ -14,7 +14,7 @@ from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.models import ModelService
-from modules.types.generation import Constraint, Failed, Finished, GenerationRequest, ProcessorUse, Progress
+from modules.types.generation import AdapterUse, Constraint, Failed, Finished, GenerationRequest, ProcessorUse, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
@@ -33,7 +33,7 @@ class ReplyParams:
     """What a caller may ask of a reply besides its messages.
 
     `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
-    the oldest turns. `max_tokens` None means as much as the context leaves.
+    the oldest turns. `max_tokens` None means as much as the context leaves, `adapters` None those switched on.
     """
 
     sampling: SamplingParams = DEFAULT_SAMPLING
@@ -44,6 +44,7 @@ class ReplyParams:
     constraint: Constraint | None = None
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
+    adapters: tuple[AdapterUse, ...] | None = None
 
 
 class Inference:
@@ -170,6 +171,7 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         params.stop,
         params.sampling,
         constraint=params.constraint,
+        adapters=loaded.adapters.chosen(params.adapters),
         processors=params.processors,
         prompt_logprobs=params.prompt_logprobs,
     )

@@ -46,8 +46,8 @@ class ProcessorUse:
 class GenerationRequest:
     """What an engine is asked to do. `prompt_tokens` are the ids of `prompt`, BOS included.
 
-    `adapters` None means those that are switched on. `prompt_logprobs` is how many alternatives to report at each
-    place of the prompt; None reports nothing.
+    `adapters` are all that count for it: those switched on are named too. `prompt_logprobs` is how many alternatives to
+    report at each place of the prompt; None reports nothing.
     """
 
     prompt: str
@@ -56,7 +56,7 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     sampling: SamplingParams = SamplingParams()
     constraint: Constraint | None = None
-    adapters: tuple[AdapterUse, ...] | None = None
+    adapters: tuple[AdapterUse, ...] = ()
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
 

@@ -23,7 +23,9 @@ GREEDY = SamplingParams(temperature=0, ignore_eos=True)
 def answers(folder: Path, **options: Any) -> dict[int, str]:
     """All at once, for three rows."""
     model = LocalModel(folder.name, folder.name, "safetensors", folder)
-    engine = HfEngine(model, HfOptions(dtype="float32", weights="plain", slots=3, threads=1, **options), lambda *_: None)
+    engine = HfEngine(
+        model, HfOptions(dtype="float32", weights="plain", slots=3, threads=1, **options), lambda *_: None
+    )
     found: dict[int, str] = {}
 
     def ask(place: int) -> None:

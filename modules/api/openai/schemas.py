@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from modules.api.adapters import AdapterChoices
 from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
 from modules.limits import LIMITS
@@ -109,13 +110,20 @@ class CompletionFields(WireModel, SamplingParams):
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] = 1
     response_format: ResponseFormat = TextFormat()
+    adapters: AdapterChoices | None = Field(
+        default=None, description="Loaded adapters for this request alone; without the field, those switched on."
+    )
 
     def params(self, *, max_tokens: int | None, n_probs: int) -> ReplyParams:
         knobs: dict[str, Any] = {name: getattr(self, name) for name in SamplingParams.model_fields}
         knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return ReplyParams(
-            SamplingParams.model_validate(knobs), max_tokens, stop, constraint=self.response_format.constraint()
+            SamplingParams.model_validate(knobs),
+            max_tokens,
+            stop,
+            constraint=self.response_format.constraint(),
+            adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
         )
 
 

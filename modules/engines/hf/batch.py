@@ -1,18 +1,21 @@
 """Forward passes over the running requests: together in rows where the model allows it, each by itself elsewhere."""
 
 import inspect
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from modules.engines.hf.adapters import NO_ADAPTERS, Adapters, Mix
 from modules.engines.hf.fixed import WIDTHS, FixedPass, FixedPasses
 from modules.engines.hf.rows import RowCache, States, Window
 from modules.engines.protocol import Report
 
 # A prompt to try how a model reads. What begins anew differs by 0.01 of the logits' size or more, what goes on by 2e-5.
-PROBE = list(range(2, 34))
+PROBE = range(2, 34)
 PIECE = 16
 NEARLY = 0.004
 
@@ -33,11 +36,11 @@ class Batch(Protocol):
         """Do now what would keep the first requests waiting."""
         ...
 
-    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
         """Compute prompt tokens from place `start` on; returns the logits after the last `keep`, [keep, vocabulary]."""
         ...
 
-    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
         """Compute what the first rows write from their places on; returns [rows, most tokens of a row, vocabulary].
 
         Rows with fewer tokens are filled up; what stands behind their last token means nothing.
@@ -53,8 +56,8 @@ class Batch(Protocol):
     def clear(self, row: int) -> None: ...
 
 
-def make_batch(model: Any, rows: int, fixed: type[FixedPass] | None = None) -> Batch:
-    return RowBatch(model, rows, fixed) if is_regular(model) else SeparateBatch(model, rows)
+def make_batch(model: Any, rows: int, adapters: Adapters, fixed: type[FixedPass] | None) -> Batch:
+    return RowBatch(model, rows, adapters, fixed) if is_regular(model) else SeparateBatch(model, rows, adapters)
 
 
 def is_regular(model: Any) -> bool:
@@ -95,9 +98,11 @@ class RowBatch:
     reads_in_pieces = True
     takes_drafts = True
 
-    def __init__(self, model: Any, rows: int, fixed: type[FixedPass] | None = None) -> None:
+    def __init__(
+        self, model: Any, rows: int, adapters: Adapters | None = None, fixed: type[FixedPass] | None = None
+    ) -> None:
         """`fixed` is how passes of fixed shapes are computed, where they are wanted."""
-        self._forward = Forward(model)
+        self._forward = Forward(model, adapters)
         config = model.config.get_text_config()
         self._masks = Masks(config)
         self._device = input_device(model)
@@ -109,27 +114,30 @@ class RowBatch:
         if self._fixed is not None:
             self._fixed.warm_up(self._rows, report)
 
-    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
         self._cache.open(Window(row, [start], len(tokens)))
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
         ids = torch.tensor([tokens], device=self._device)
-        return self._forward(ids, places, self._cache, self._masks.of(places, start + len(tokens)), keep)[0]
+        mask = self._masks.of(places, start + len(tokens))
+        return self._forward(ids, places, self._cache, mask, keep=keep, mixes=[mix])[0]
 
-    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
         width = max(len(row) for row in tokens)
-        if self._fixed is not None:
+        # What was captured knows no adapters.
+        fixed = None if any(mixes) else self._fixed
+        if fixed is not None:
             width = next(size for size in WIDTHS if size >= width)
         at = torch.tensor([positions(row, place, width) for row, place in zip(tokens, places, strict=True)])
         ids = torch.tensor([filled(row, width) for row in tokens])
-        if self._fixed is not None:
-            return self._fixed.run(ids, at, places)
+        if fixed is not None:
+            return fixed.run(ids, at, places)
         window = Window(0, places, width)
         self._cache.open(window)
         at, ids = at.to(self._device), ids.to(self._device)
-        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), width)
+        return self._forward(ids, at, self._cache, self._masks.of(at, window.length), keep=width, mixes=mixes)
 
     def _hiding(self, ids: Tensor, places: Tensor, cache: RowCache, length: int, keep: int) -> Tensor:
-        return self._forward(ids, places, cache, self._masks.hiding(places, length), keep)
+        return self._forward(ids, places, cache, self._masks.hiding(places, length), keep=keep)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._cache.move(source, target, tokens)
@@ -150,10 +158,10 @@ class SeparateBatch:
     reuses_prefixes = False
     takes_drafts = False
 
-    def __init__(self, model: Any, rows: int) -> None:
+    def __init__(self, model: Any, rows: int, adapters: Adapters) -> None:
         self._model = model
         self._device = input_device(model)
-        self._forward = Forward(model)
+        self._forward = Forward(model, adapters)
         self._caches: list[Any] = [None] * rows
         self.reads_in_pieces = not is_recurrent(model) or self._goes_on()
 
@@ -163,21 +171,23 @@ class SeparateBatch:
     def _goes_on(self) -> bool:
         """Some recurrent layers begin anew with every piece of more than one token, so it is tried."""
         with torch.inference_mode():
-            whole = self.read(0, PROBE, 0)
+            whole = self.read(0, list(PROBE), 0)
             self.clear(0)
-            self.read(0, PROBE[:PIECE], 0)
-            pieces = self.read(0, PROBE[PIECE:], PIECE)
+            self.read(0, list(PROBE[:PIECE]), 0)
+            pieces = self.read(0, list(PROBE[PIECE:]), PIECE)
             self.clear(0)
         return float((whole - pieces).square().sum() / whole.square().sum()) < NEARLY**2
 
-    def read(self, row: int, tokens: list[int], start: int, keep: int = 1) -> Tensor:
+    def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:
         if self._caches[row] is None:
             self._caches[row] = DynamicCache(config=self._model.config)
         places = torch.arange(start, start + len(tokens), device=self._device)[None]
-        return self._forward(torch.tensor([tokens], device=self._device), places, self._caches[row], None, keep)[0]
+        ids = torch.tensor([tokens], device=self._device)
+        return self._forward(ids, places, self._caches[row], None, keep=keep, mixes=[mix])[0]
 
-    def write(self, tokens: list[list[int]], places: list[int]) -> Tensor:
-        return torch.stack([self.read(row, written, places[row]) for row, written in enumerate(tokens)])
+    def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
+        rows = [self.read(row, written, places[row], mixes[row]) for row, written in enumerate(tokens)]
+        return torch.stack(rows)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         self._caches[target], self._caches[source] = self._caches[source], None
@@ -193,23 +203,30 @@ class SeparateBatch:
 
 
 class Forward:
-    """One pass through the model: ids and places [batch, new] to the logits of the last `keep`, in float32."""
+    """One pass through the model: ids and places [batch, new] to the logits of the last `keep`, in float32.
 
-    def __init__(self, model: Any) -> None:
+    Each row is computed with its mix of adapters; no mixes are none for anyone.
+    """
+
+    def __init__(self, model: Any, adapters: Adapters | None) -> None:
         known = inspect.signature(model.forward).parameters
         self._model = model
+        self._adapters = adapters
         self._keeps = "logits_to_keep" in known
         self._takes_places = "position_ids" in known
         # Purely recurrent models call it by another name.
         self._cache_name = "cache_params" if "cache_params" in known else "past_key_values"
 
-    def __call__(self, ids: Tensor, places: Tensor, cache: Any, mask: Any, keep: int) -> Tensor:
+    def __call__(
+        self, ids: Tensor, places: Tensor, cache: Any, mask: Any, *, keep: int, mixes: Sequence[Mix] = ()
+    ) -> Tensor:
         extra: dict[str, Any] = {self._cache_name: cache}
         if self._keeps:
             extra["logits_to_keep"] = keep
         if self._takes_places:
             extra["position_ids"] = places
-        output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
+        with self._adapters.using(mixes, ids.shape[1]) if self._adapters else nullcontext():
+            output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
         return output.logits[:, -keep:].float()
 
 

@@ -1,6 +1,7 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from typing import Any, get_args
@@ -8,7 +9,8 @@ from typing import Any, get_args
 import psutil
 import torch
 
-from modules.engines.hf.batch import Batch, make_batch
+from modules.engines.hf.adapters import Adapters
+from modules.engines.hf.batch import Batch, input_device, make_batch
 from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
 from modules.engines.hf.fixed import pass_kind
 from modules.engines.hf.kind import HfOptions
@@ -17,7 +19,7 @@ from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
 from modules.engines.hf.vocabulary import Vocabulary
-from modules.engines.protocol import Capabilities, Emit, Report
+from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.errors import ModelError
 from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
@@ -30,7 +32,7 @@ GPU_SHARE = 0.7
 DEFAULT_CONTEXT = 8192
 
 
-class HfEngine:
+class HfEngine(AdaptableEngine):
     """`generate` waits until the scheduler has ended its request."""
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
@@ -51,12 +53,15 @@ class HfEngine:
         context = min(options.context_length or longest, longest)
         slots = options.slots or choose_slots(loaded, context)
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
-        batch = make_batch(loaded, slots, pass_kind(loaded.device) if options.cuda_graphs else None)
+        self._adapters = Adapters(loaded, loaded.dtype, input_device(loaded))
+        fixed = pass_kind(loaded.device) if options.cuda_graphs else None
+        batch = make_batch(loaded, slots, self._adapters, fixed)
         self._compute.submit(prepare, batch, report).result()
         self._scheduler = Scheduler(
             self._compute,
             batch,
             PrefixStore(cache_mib * MIB),
+            self._adapters,
             slots=slots,
             context_length=context,
         )
@@ -71,6 +76,7 @@ class HfEngine:
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
             prompt_logprobs=True,
+            adapters=True,
             logits_processors=True,
             constraints=get_args(ConstraintKind),
             notes=(note,),
@@ -84,6 +90,17 @@ class HfEngine:
         sequence = Sequence(request, emit, cancelled, self._vocabulary, draft)
         self._scheduler.add(sequence)
         sequence.wait()
+
+    def load_adapter(self, name: str, path: str) -> int:
+        from modules.engines.hf.adapter_files import read_adapter
+
+        weights = read_adapter(Path(path))
+        return self._scheduler.run_between(
+            lambda: self._adapters.put(name, weights, self._scheduler.running_mixes)
+        ).result()
+
+    def unload_adapter(self, name: str) -> None:
+        self._scheduler.run_between(lambda: self._adapters.remove(name, self._scheduler.running_mixes)).result()
 
     def close(self) -> None:
         self._scheduler.close()

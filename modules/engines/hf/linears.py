@@ -23,6 +23,7 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         self._weight = ops.mkldnn._reorder_linear_weight(linear.weight.detach(), 1)
         self._bias: Tensor | None = linear.bias
 
@@ -35,13 +36,13 @@ class Int4Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
         weight = linear.weight.detach().float()
-        self._outputs, inputs = weight.shape
-        groups = weight.view(self._outputs, inputs // INT4_GROUP, INT4_GROUP)
+        groups = weight.view(self.out_features, self.in_features // INT4_GROUP, INT4_GROUP)
         low, high = groups.amin(-1), groups.amax(-1)
         scale = ((high - low) / 15).clamp_min(1e-8)
         steps = ((groups - low[..., None]) / scale[..., None]).round().clamp(0, 15).to(torch.int32)
-        self._steps = ops.aten._convert_weight_to_int4pack_for_cpu(steps.view(self._outputs, inputs), 1)
+        self._steps = ops.aten._convert_weight_to_int4pack_for_cpu(steps.view(weight.shape), 1)
         # The kernel counts from the middle of the range.
         scale_and_zero = torch.stack([scale, low + 8 * scale], -1)
         self._scale_and_zero = scale_and_zero.transpose(0, 1).contiguous().to(torch.bfloat16)
@@ -54,7 +55,7 @@ class Int4Linear(nn.Module):
             return self._many(inputs)
         flat = inputs.reshape(rows, -1).contiguous()
         outputs = ops.aten._weight_int4pack_mm_for_cpu(flat, self._steps, INT4_GROUP, self._scale_and_zero)
-        outputs = outputs.view(*inputs.shape[:-1], self._outputs)
+        outputs = outputs.view(*inputs.shape[:-1], self.out_features)
         return outputs if self._bias is None else outputs + self._bias
 
 

@@ -3,15 +3,18 @@
 import threading
 import time
 from collections import deque
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
 
 import torch
 
+from modules.engines.hf.adapters import Adapters, Mix
 from modules.engines.hf.batch import Batch
 from modules.engines.hf.candidates import heads_of
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.sequence import Ending, Sequence
-from modules.errors import EngineError
+from modules.errors import BadRequest, EngineError, ParlorError
 from modules.types.generation import FinishReason
 
 # How long one piece of a prompt may keep the others, and a cancel, waiting.
@@ -21,6 +24,8 @@ CHUNKS = (16, 2048)
 # Logits of a whole vocabulary for each token of a piece need their room.
 LOGPROBS_CHUNK = 128
 
+Result = TypeVar("Result")
+
 
 class Scheduler:
     """One thread computes. Each turn reads a piece of the oldest unread prompt, then writes a token for all who write.
@@ -29,14 +34,23 @@ class Scheduler:
     """
 
     def __init__(
-        self, compute: Executor, batch: Batch, prefixes: PrefixStore, *, slots: int, context_length: int
+        self,
+        compute: Executor,
+        batch: Batch,
+        prefixes: PrefixStore,
+        adapters: Adapters,
+        *,
+        slots: int,
+        context_length: int,
     ) -> None:
         """`compute` has one thread, on which the model was loaded; it is the scheduler's until `close`."""
         self._batch = batch
         self._slots = slots
         self._prefixes = prefixes
+        self._adapters = adapters
         self._context_length = context_length
         self._changed = threading.Condition()
+        self._between: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._waiting: deque[Sequence] = deque()
         self._writing: list[Sequence] = []
         self._reading: Sequence | None = None
@@ -49,6 +63,19 @@ class Scheduler:
             self._waiting.append(sequence)
             self._changed.notify()
 
+    def run_between(self, function: Callable[[], Result]) -> Future[Result]:
+        """Compute something else on the scheduler's thread, between two turns."""
+        future: Future[Result] = Future()
+        with self._changed:
+            self._between.append((function, future))
+            self._changed.notify()
+        return future
+
+    @property
+    def running_mixes(self) -> list[Mix]:
+        """Of the requests that are read or written; for functions that run between turns."""
+        return [sequence.mix for sequence in self._running]
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -58,6 +85,7 @@ class Scheduler:
     def _run(self) -> None:
         with torch.inference_mode():
             while self._wait_for_work():
+                self._run_functions()
                 try:
                     self._turn()
                 except Exception as error:  # noqa: BLE001 - a fault ends the requests it met, not the engine
@@ -65,9 +93,22 @@ class Scheduler:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closing or self._waiting or self._writing or self._reading):
+            while not (self._closing or self._between or self._waiting or self._running):
                 self._changed.wait()
             return not self._closing
+
+    @property
+    def _running(self) -> list[Sequence]:
+        """In the order of their rows."""
+        return [*self._writing, *([self._reading] if self._reading else [])]
+
+    def _run_functions(self) -> None:
+        while self._between:
+            function, future = self._between.popleft()
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001 - whoever asked for it is told
+                future.set_exception(explained(error))
 
     def _turn(self) -> None:
         self._drop_cancelled()
@@ -92,22 +133,30 @@ class Scheduler:
 
     def _begin_reading(self) -> None:
         with self._changed:
-            self._reading = self._waiting.popleft() if self._waiting else None
-        if self._reading is None or not self._batch.reuses_prefixes or self._reading.wants_prompt_logprobs:
+            sequence = self._waiting.popleft() if self._waiting else None
+        if sequence is None:
+            return
+        try:
+            sequence.mix = self._adapters.mix(sequence.adapters)
+        except BadRequest as error:
+            sequence.fail(error)
+            return
+        self._reading = sequence
+        if not self._batch.reuses_prefixes or sequence.wants_prompt_logprobs:
             return
         # The last token is always computed: its logits choose the next one.
-        found = self._prefixes.best(self._reading.tokens[:-1])
+        found = self._prefixes.best(sequence.tokens[:-1], sequence.mix)
         if found is not None:
             prefix, shared = found
             self._batch.put_in(len(self._writing), prefix.states, shared)
-            self._reading.computed = self._reading.cached = shared
+            sequence.computed = sequence.cached = shared
 
     def _read_piece(self, sequence: Sequence) -> None:
         started = time.perf_counter()
         start = sequence.computed
         piece = sequence.tokens[start : start + self._piece_length(sequence)]
         keep = len(piece) if sequence.wants_prompt_logprobs else 1
-        logits = self._batch.read(len(self._writing), piece, start, keep)
+        logits = self._batch.read(len(self._writing), piece, start, sequence.mix, keep)
         sequence.computed += len(piece)
         self._adapt(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
@@ -132,7 +181,8 @@ class Scheduler:
         writing = list(self._writing)
         guesses = [self._guesses(sequence) for sequence in writing]
         tokens = [[sequence.tokens[-1], *guessed] for sequence, guessed in zip(writing, guesses, strict=True)]
-        logits = self._batch.write(tokens, [sequence.computed for sequence in writing])
+        places = [sequence.computed for sequence in writing]
+        logits = self._batch.write(tokens, places, [sequence.mix for sequence in writing])
         width = logits.shape[1]
         heads = heads_of(logits.flatten(0, 1))
         endings: list[Ending] = []
@@ -175,7 +225,8 @@ class Scheduler:
 
     def _keep_prefix(self, sequence: Sequence, row: int) -> None:
         if self._batch.reuses_prefixes and sequence.computed:
-            self._prefixes.keep(sequence.tokens[: sequence.computed], self._batch.take_out(row, sequence.computed))
+            states = self._batch.take_out(row, sequence.computed)
+            self._prefixes.keep(sequence.tokens[: sequence.computed], sequence.mix, states)
 
     def _leave_row(self, sequence: Sequence) -> None:
         """Close the gap: the last of those who write moves into it, and the one who reads moves up."""
@@ -190,13 +241,21 @@ class Scheduler:
 
     def _fail_all(self, error: Exception) -> None:
         """Nobody knows what a failed pass left in the rows, so all who were in it end."""
-        hit = [*self._writing, *([self._reading] if self._reading else [])]
+        hit = self._running
         self._writing, self._reading = [], None
         for row in range(len(hit)):
             self._batch.clear(row)
-        message = "There is not enough memory for this." if is_out_of_memory(error) else f"The model failed: {error}"
         for sequence in hit:
-            sequence.fail(EngineError(message))
+            sequence.fail(explained(error))
+
+
+def explained(error: Exception) -> ParlorError:
+    """What whoever waits for the computing is told."""
+    if isinstance(error, ParlorError):
+        return error
+    if is_out_of_memory(error):
+        return EngineError("There is not enough memory for this.")
+    return EngineError(f"The model failed: {error}")
 
 
 def is_out_of_memory(error: Exception) -> bool:

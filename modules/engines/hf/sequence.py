@@ -7,6 +7,7 @@ from threading import Event as Flag
 import torch
 from torch import Tensor
 
+from modules.engines.hf.adapters import NO_ADAPTERS
 from modules.engines.hf.candidates import Head
 from modules.engines.hf.detokenizer import Detokenizer
 from modules.engines.hf.drafts import Draft
@@ -54,6 +55,9 @@ class Sequence:
         self.computed = 0
         self.cached = 0
         self.cancelled = cancelled
+        # Which loaded adapters these are is known once the scheduler begins.
+        self.adapters = request.adapters
+        self.mix = NO_ADAPTERS
         self._emit = emit
         self._vocabulary = vocabulary
         self._request = request

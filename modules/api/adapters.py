@@ -1,0 +1,77 @@
+"""/control/adapters: the adapters of the loaded model."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from modules.api.strict_json import StrictRoute, Text, WireModel
+from modules.app import App
+from modules.limits import LIMITS
+from modules.services.adapters import AdapterStatus
+from modules.types.generation import AdapterUse
+
+AdapterName = Annotated[Text, Field(min_length=1, max_length=LIMITS.adapter_name_chars)]
+Weight = Annotated[float, Field(ge=-LIMITS.adapter_weight, le=LIMITS.adapter_weight, allow_inf_nan=False)]
+
+
+class AdapterChoice(WireModel):
+    name: AdapterName
+    weight: Weight = Field(default=1.0, description="How strongly it counts; 1 is what it was trained for.")
+
+    def use(self) -> AdapterUse:
+        return AdapterUse(self.name, self.weight)
+
+
+AdapterChoices = Annotated[list[AdapterChoice], Field(max_length=LIMITS.adapters)]
+
+
+class NameRequest(WireModel):
+    name: AdapterName
+
+
+class SetRequest(WireModel):
+    adapters: AdapterChoices
+
+
+def adapters_router(app: App) -> APIRouter:
+    router = APIRouter(prefix="/control/adapters", route_class=StrictRoute)
+
+    @router.get("")
+    def adapters() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return {"adapters": [adapter_shape(status) for status in app.adapters.adapters()]}
+
+    @router.post("/load")
+    def load(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Answers when it is loaded; requests may name it from then on."""
+        return {"adapter": adapter_shape(app.adapters.load(body.name))}
+
+    @router.post("/unload")
+    def unload(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        app.adapters.unload(body.name)
+        return {"status": "ok"}
+
+    @router.post("/set")
+    def switch_on(body: SetRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What requests get that name no adapters: these, and no others."""
+        app.adapters.switch_on([choice.use() for choice in body.adapters])
+        return {"status": "ok"}
+
+    return router
+
+
+def adapter_shape(status: AdapterStatus) -> dict[str, Any]:
+    adapter = status.adapter
+    return {
+        "name": adapter.name,
+        "base_model": adapter.base_model,
+        "kind": adapter.kind,
+        "rank": adapter.rank,
+        "alpha": adapter.alpha,
+        "targets": adapter.targets,
+        "size_bytes": adapter.size_bytes,
+        "problem": adapter.problem,
+        "loaded": status.loaded,
+        "memory_bytes": status.memory_bytes,
+        "weight": status.weight,
+    }

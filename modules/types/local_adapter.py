@@ -1,0 +1,23 @@
+"""An adapter that the program can name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LocalAdapter:
+    """A folder as peft saves it, described by its own words.
+
+    `kind` is lora, rslora, dora or another of peft's kinds; `targets` are names or a pattern of layers; `problem` says
+    why it cannot be loaded, empty for a sound one.
+    """
+
+    name: str
+    path: Path
+    base_model: str = ""
+    kind: str = ""
+    rank: int = 0
+    alpha: float = 0.0
+    targets: tuple[str, ...] = ()
+    size_bytes: int = 0
+    problem: str = ""
