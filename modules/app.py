@@ -9,6 +9,7 @@ from modules.library.library import Library
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.chat import ChatService
+from modules.services.embedding import EmbeddingService
 from modules.services.inference import Inference
 from modules.services.models import ModelService
 from modules.settings import Settings
@@ -28,6 +29,7 @@ class App:
     paths: Paths
     models: ModelService
     inference: Inference
+    embeddings: EmbeddingService
     chat: ChatService
     jobs: JobRunner
     notices: tuple[str, ...]
@@ -46,6 +48,7 @@ class App:
         self.stop_replies()
         self.jobs.close()
         self.inference.close()
+        self.embeddings.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -67,6 +70,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         paths=paths,
         models=models,
         inference=inference,
+        embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
         jobs=jobs,
         notices=(*notices, *database.notices),

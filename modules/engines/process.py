@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -77,6 +77,9 @@ class EngineProcess:
 
     def tokenize(self, text: str) -> list[int]:
         return self._call("tokenize", text)
+
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
+        return self._call("embed", texts)
 
     def generate(self, request: GenerationRequest, sink: Sink) -> int:
         """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""

@@ -12,6 +12,7 @@ from modules.types.messages import Message, Role
 from modules.types.sampling import SamplingParams
 
 StopString = Annotated[Text, Field(min_length=1, max_length=LIMITS.stop_chars)]
+ModelName = Annotated[Text, Field(max_length=500)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -43,7 +44,7 @@ class CompletionFields(WireModel, SamplingParams):
 
     model_config = WireModel.model_config
 
-    model: Annotated[Text, Field(max_length=500)] | None = None
+    model: ModelName | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     stop: StopString | Annotated[list[StopString], Field(max_length=LIMITS.stop_strings)] | None = None
     stream: bool = False

@@ -1,5 +1,6 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
+from collections.abc import Sequence as Many
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
@@ -8,8 +9,10 @@ from typing import Any
 import psutil
 
 from modules.engines.hf.batch import make_batch
+from modules.engines.hf.embedder import Embedder
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
+from modules.engines.hf.pooling import read_pooling
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
@@ -49,6 +52,9 @@ class HfEngine:
             slots=slots,
             context_length=context,
         )
+        assert model.path is not None
+        pooling = read_pooling(model.path)
+        self._embedder = Embedder(loaded, pooling, self._scheduler.run_between, is_causal=True, filler=0)
         dtype = str(loaded.dtype).removeprefix("torch.")
         note = f"context {context:,} tokens, {slots} at once, {thread_count(options)} threads, {dtype}"
         self.capabilities = Capabilities(
@@ -59,6 +65,8 @@ class HfEngine:
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,
             logprobs=True,
+            embeds=True,
+            embedding_frame=self._vocabulary.frame,
             notes=(note,),
         )
 
@@ -69,6 +77,11 @@ class HfEngine:
         sequence = Sequence(request, emit, cancelled, self._vocabulary)
         self._scheduler.add(sequence)
         sequence.wait()
+
+    def embed(self, texts: Many[Many[int]]) -> list[str]:
+        for tokens in texts:
+            self._vocabulary.check(tokens, "input")
+        return self._embedder.embed(texts)
 
     def close(self) -> None:
         self._scheduler.close()

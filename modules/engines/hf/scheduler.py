@@ -3,7 +3,9 @@
 import threading
 import time
 from collections import deque
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
 
 import torch
 
@@ -17,6 +19,19 @@ from modules.types.generation import FinishReason
 CHUNK_SECONDS = 0.25
 FIRST_CHUNK = 64
 CHUNKS = (16, 2048)
+
+
+class Pace:
+    """How many tokens a pass may compute: it follows the machine and the length of what stands before them."""
+
+    def __init__(self) -> None:
+        self.tokens = FIRST_CHUNK
+
+    def learn(self, tokens: int, seconds: float) -> None:
+        """From a pass that just ended; small ones say little about large ones."""
+        if 2 * tokens > self.tokens:
+            wanted = int(tokens * CHUNK_SECONDS / max(seconds, 1e-6))
+            self.tokens = max(CHUNKS[0], min(CHUNKS[1], wanted, 2 * self.tokens)) // 16 * 16
 
 
 class Scheduler:
@@ -37,7 +52,8 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._writing: list[Sequence] = []
         self._reading: Sequence | None = None
-        self._chunk = FIRST_CHUNK
+        self._between: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._pace = Pace()
         self._closing = False
         self._ended = compute.submit(self._run)
 
@@ -46,11 +62,21 @@ class Scheduler:
             self._waiting.append(sequence)
             self._changed.notify()
 
+    def run_between(self, function: Callable[[], Any]) -> Future[Any]:
+        """Call `function` on the compute thread between two turns; one turn follows each, so that nobody starves."""
+        future: Future[Any] = Future()
+        with self._changed:
+            self._between.append((function, future))
+            self._changed.notify()
+        return future
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._ended.result()
+        for _, future in self._between:
+            future.cancel()
 
     def _run(self) -> None:
         with torch.inference_mode():
@@ -62,11 +88,13 @@ class Scheduler:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            while not (self._closing or self._waiting or self._writing or self._reading):
+            while not (self._closing or self._between or self._waiting or self._writing or self._reading):
                 self._changed.wait()
             return not self._closing
 
     def _turn(self) -> None:
+        if self._between:
+            answer(*self._between.popleft())
         self._drop_cancelled()
         if self._reading is None and len(self._writing) < self._slots:
             self._begin_reading()
@@ -101,11 +129,11 @@ class Scheduler:
 
     def _read_piece(self, sequence: Sequence) -> None:
         started = time.perf_counter()
-        length = self._chunk if self._batch.reads_in_pieces else sequence.unread
+        length = self._pace.tokens if self._batch.reads_in_pieces else sequence.unread
         piece = sequence.tokens[sequence.computed : sequence.computed + length]
         logits = self._batch.read(len(self._writing), piece, sequence.computed)
         sequence.computed += len(piece)
-        self._adapt(len(piece), time.perf_counter() - started)
+        self._pace.learn(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
         if sequence.unread:
             return
@@ -133,12 +161,6 @@ class Scheduler:
             return
         if reason is not None:
             self._leave(sequence, reason)
-
-    def _adapt(self, tokens: int, seconds: float) -> None:
-        """Pieces grow and shrink with the machine and the length of what stands before them."""
-        if tokens == self._chunk:
-            wanted = int(tokens * CHUNK_SECONDS / max(seconds, 1e-6))
-            self._chunk = max(CHUNKS[0], min(CHUNKS[1], wanted, 2 * self._chunk)) // 16 * 16
 
     def _leave(self, sequence: Sequence, reason: FinishReason) -> None:
         self._keep_prefix(sequence, self._writing.index(sequence))
@@ -176,6 +198,13 @@ class Scheduler:
         message = "There is not enough memory for this." if is_out_of_memory(error) else f"The model failed: {error}"
         for sequence in hit:
             sequence.fail(EngineError(message))
+
+
+def answer(function: Callable[[], Any], future: Future[Any]) -> None:
+    try:
+        future.set_result(function())
+    except Exception as error:  # noqa: BLE001 - a fault is for the one who waits, not for the requests
+        future.set_exception(error)
 
 
 def is_out_of_memory(error: Exception) -> bool:
