@@ -30,6 +30,8 @@ class HfEngine:
     """`generate` waits until the scheduler has ended its request."""
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
+        assert model.path is not None
+        pooling = read_pooling(model.path)
         # One thread for all of PyTorch: each thread that computes gets helpers of its own, and with more helpers than
         # cores OpenMP lets them sleep between any two operations, which costs a third of the speed.
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
@@ -52,8 +54,6 @@ class HfEngine:
             slots=slots,
             context_length=context,
         )
-        assert model.path is not None
-        pooling = read_pooling(model.path)
         self._embedder = Embedder(loaded, pooling, self._scheduler.run_between, is_causal=True, filler=0)
         dtype = str(loaded.dtype).removeprefix("torch.")
         note = f"context {context:,} tokens, {slots} at once, {thread_count(options)} threads, {dtype}"

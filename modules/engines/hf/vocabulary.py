@@ -32,7 +32,7 @@ class Vocabulary:
     def frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """What the tokenizer itself puts before and after a text."""
         framed, bare = self.tokenizer("a")["input_ids"], self.tokenize("a")
-        before = next(start for start in range(len(framed)) if framed[start : start + len(bare)] == bare)
+        before = next(start for start in range(len(framed) + 1) if framed[start : start + len(bare)] == bare)
         return tuple(framed[:before]), tuple(framed[before + len(bare) :])
 
     @cached_property
