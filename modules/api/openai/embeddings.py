@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from modules.api.openai.schemas import ModelName, TokenId
 from modules.api.sse import DisconnectWatch
@@ -18,18 +18,33 @@ from modules.types.embeddings import Embeddings, decoded
 
 InputText = Annotated[Text, Field(min_length=1, max_length=LIMITS.message_chars)]
 InputTokens = Annotated[list[TokenId], Field(min_length=1, max_length=LIMITS.context_tokens)]
+Few = Field(min_length=1, max_length=LIMITS.embedding_inputs)
+
+
+def kind_of(value: Any) -> str:
+    """What a caller meant, by the first of what was sent: errors are those of this kind alone."""
+    match value:
+        case [int(), *_]:
+            return "[ids]"
+        case [list(), *_]:
+            return "[lists of ids]"
+        case list():
+            return "[texts]"
+        case _:
+            return "[text]"
 
 
 class EmbeddingRequest(WireModel):
     """POST /v1/embeddings. Token ids are taken as they are, without what the model's tokenizer would add."""
 
     model: ModelName | None = None
-    input: (
-        InputText
-        | InputTokens
-        | Annotated[list[InputText], Field(min_length=1, max_length=LIMITS.embedding_inputs)]
-        | Annotated[list[InputTokens], Field(min_length=1, max_length=LIMITS.embedding_inputs)]
-    )
+    input: Annotated[
+        Annotated[InputText, Tag("[text]")]
+        | Annotated[InputTokens, Tag("[ids]")]
+        | Annotated[list[InputText], Few, Tag("[texts]")]
+        | Annotated[list[InputTokens], Few, Tag("[lists of ids]")],
+        Discriminator(kind_of),
+    ]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = Field(default=None, ge=1, le=LIMITS.embedding_dimensions)
 
