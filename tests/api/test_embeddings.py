@@ -160,6 +160,18 @@ def test_tokenize_counts_what_is_read(program: RunningProgram, echo_program: Run
             assert (error_of(response)["param"] or "").startswith(("prompt", "messages"))
 
 
+def test_a_gguf_model_counts_and_does_not_embed(starter_program: RunningProgram) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say yes, please."}]
+    with starter_program.client() as client:
+        found = client.post(TOKENIZE, json={"messages": messages}).json()
+        reply = client.post("/v1/chat/completions", json={"messages": messages, "max_tokens": 1}).json()
+        assert found["count"] == reply["usage"]["prompt_tokens"] > 15
+        assert found["max_model_len"] == starter_program.status()["context_length"]
+        long = client.post(TOKENIZE, json={"prompt": "word " * 9000}).json()
+        assert long["count"] > long["max_model_len"]
+        assert error_of(client.post(EMBEDDINGS, json={"input": "hello"}))["param"] == "model"
+
+
 def test_a_request_whose_client_left_is_given_up(program: RunningProgram) -> None:
     """The program answers others meanwhile, keeps the model, and soon stops computing."""
     content = json.dumps({"model": "tiny-encoder", "input": ["t5 " * 125] * 2048}).encode()
@@ -183,13 +195,13 @@ def test_a_model_that_writes_embeds_while_it_writes(program: RunningProgram, cli
         client.embeddings.create(model="tiny-writer", input=["t5", " "])
     quiet = client.embeddings.create(model="tiny-writer", input=TEXTS)
     stream = client.completions.create(
-        model="tiny-writer", prompt="t5 t6", max_tokens=400, stream=True, extra_body={"ignore_eos": True}
+        model="tiny-writer", prompt="t5 t6", max_tokens=60, stream=True, extra_body={"ignore_eos": True}
     )
     chunks = iter(stream)
     next(chunks)
     meanwhile = client.embeddings.create(model="tiny-writer", input=TEXTS)
     assert all(near(one.embedding, other.embedding) for one, other in zip(meanwhile.data, quiet.data, strict=True))
-    assert sum(len(chunk.choices) for chunk in chunks) > 300
+    assert sum(len(chunk.choices) for chunk in chunks) > 40
     assert meanwhile.usage.prompt_tokens == 10
     status = program.status()
     assert (status["id"], status["generates"], status["embeds"]) == ("tiny-writer", True, True)

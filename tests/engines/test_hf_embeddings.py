@@ -229,7 +229,7 @@ def test_from_a_model_that_is_on_disk(tmp_path: Path) -> None:
 def test_streams_go_on_meanwhile(tmp_path: Path) -> None:
     """Tokens come between the passes; the text is that of a stream that is alone."""
     engine = load(make_folder(tmp_path / "tiny", "llama"))
-    request = GenerationRequest("", (5, 6, 7), 300, (), SamplingParams(temperature=0.0, ignore_eos=True))
+    request = GenerationRequest("", (5, 6, 7), 100, (), SamplingParams(temperature=0.0, ignore_eos=True))
 
     def said(events: list[Event]) -> str:
         assert isinstance(events[-1], Finished)
