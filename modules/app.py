@@ -11,6 +11,7 @@ from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
+from modules.services.embedding import EmbeddingService
 from modules.services.inference import Inference
 from modules.services.models import ModelService
 from modules.settings import Settings
@@ -31,6 +32,7 @@ class App:
     models: ModelService
     adapters: AdapterService
     inference: Inference
+    embeddings: EmbeddingService
     chat: ChatService
     jobs: JobRunner
     notices: tuple[str, ...]
@@ -49,6 +51,7 @@ class App:
         self.stop_replies()
         self.jobs.close()
         self.inference.close()
+        self.embeddings.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -71,6 +74,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         models=models,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
+        embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
         jobs=jobs,
         notices=(*notices, *database.notices),

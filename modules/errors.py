@@ -7,6 +7,7 @@ ParlorError
 ├── NotFound              no model, conversation or job of that name
 ├── Busy                  too many requests wait; try again later
 │   └── ModelBusy         another model is answering or being loaded
+├── Cancelled             whoever asked does not wait any more
 ├── ModelError            a model cannot be loaded
 ├── EngineError           an engine failed while it worked
 │   └── WorkerDied        the engine's process ended unexpectedly
@@ -81,6 +82,12 @@ class ModelBusy(Busy):
     """The one place for a loaded model is taken by another that is at work."""
 
     code = "model_busy"
+
+
+class Cancelled(ParlorError):
+    """Whoever asked does not wait any more, so nothing is answered."""
+
+    code = "cancelled"
 
 
 class ModelError(ParlorError):

@@ -15,6 +15,8 @@ class Limits:
     message_chars: int = 1_000_000
     messages: int = 4096
     title_chars: int = 200
+    embedding_inputs: int = 2048
+    embedding_dimensions: int = 65_536
     stop_strings: int = 16
     stop_chars: int = 256
     logit_biases: int = 1024

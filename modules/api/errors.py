@@ -18,6 +18,8 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.NotFound: 404,
     errors.Busy: 429,
     errors.ModelBusy: 503,
+    # Nobody reads it; the number is the one that web servers log for this.
+    errors.Cancelled: 499,
     errors.ModelError: 503,
     errors.WorkerDied: 503,
     errors.StorageError: 503,

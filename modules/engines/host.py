@@ -28,6 +28,8 @@ class ModelStatus:
     details: str = ""
     slots: int = 0
     context_length: int = 0
+    generates: bool = False
+    embeds: bool = False
     running: int = 0
     queued: int = 0
     tokens_evaluated: int = 0
@@ -176,6 +178,8 @@ def ready_status(loaded: LoadedModel) -> ModelStatus:
         note="; ".join(loaded.capabilities.notes),
         slots=loaded.capabilities.slots,
         context_length=loaded.capabilities.context_length,
+        generates=loaded.capabilities.generates,
+        embeds=loaded.capabilities.embeds,
         running=load.running,
         queued=load.queued,
         tokens_evaluated=load.tokens_evaluated,

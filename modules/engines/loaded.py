@@ -3,6 +3,8 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from modules.engines.adapters import LoadedAdapters
@@ -46,15 +48,34 @@ class LoadedModel:
         self._lock = threading.RLock()
         self._queue: deque[Run] = deque()
         self._running: set[Run] = set()
+        self._embedding = 0
         self._tokens_evaluated = 0
 
     @property
     def workload(self) -> Workload:
         with self._lock:
-            return Workload(len(self._running), len(self._queue), self._tokens_evaluated)
+            return Workload(len(self._running) + self._embedding, len(self._queue), self._tokens_evaluated)
 
     def tokenize(self, text: str) -> list[int]:
         return self.process.tokenize(text)
+
+    @contextmanager
+    def embedding(self) -> Generator[None]:
+        """Within it the model counts as busy, so that nobody throws it out between two calls of `embed`."""
+        with self._lock:
+            self._embedding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._embedding -= 1
+
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
+        """A vector of each text's ids; see the engine protocol."""
+        vectors = self.process.embed(texts)
+        with self._lock:
+            self._tokens_evaluated += sum(len(tokens) for tokens in texts)
+        return vectors
 
     def submit(self, request: GenerationRequest, generation: Generation, dropped_messages: int = 0) -> None:
         """Start the request or put it in line; its events go to `generation`. Raises Busy when the line is full."""

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -84,6 +84,9 @@ class EngineProcess:
 
     def unload_adapter(self, name: str) -> None:
         self._call("unload_adapter", name)
+
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
+        return self._call("embed", texts)
 
     def generate(self, request: GenerationRequest, sink: Sink) -> int:
         """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""

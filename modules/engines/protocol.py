@@ -1,6 +1,6 @@
 """What an engine is: one loaded model inside its worker process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from typing import Any, NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ Report = Callable[[float, str], None]
 class Capabilities:
     """What a loaded model can do. `bos_token_id` is None where prompts begin without one.
 
-    A model that does not generate only embeds.
+    A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
     """
 
     context_length: int
@@ -32,6 +32,7 @@ class Capabilities:
     prompt_logprobs: bool = False
     generates: bool = True
     embeds: bool = False
+    embedding_frame: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     adapters: bool = False
     logits_processors: bool = False
     constraints: tuple[ConstraintKind, ...] = ()
@@ -73,6 +74,18 @@ class AdaptableEngine(Engine, Protocol):
 
     def unload_adapter(self, name: str) -> None:
         """Raises BadRequest for an unknown name, Busy while a request uses it."""
+        ...
+
+
+class Embeds(Protocol):
+    """What an engine with that capability has besides."""
+
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
+        """A vector of each text, in base64 as `Embeddings` has them.
+
+        The texts are ids, frame included, none of them empty or longer than the context. It answers fastest when texts
+        of similar length stand side by side. Raises BadRequest for an id that the model does not know.
+        """
         ...
 
 

@@ -27,11 +27,7 @@ class Library:
         with self._lock:
             found = [
                 *(self._describe(path, describe_file) for path in self._visible("*.gguf") if path.is_file()),
-                *(
-                    self._describe(path.parent, describe_folder)
-                    for path in self._visible(CONFIG)
-                    if path.parent != self._folder and is_model_folder(path.parent)
-                ),
+                *(self._describe(folder, describe_folder) for folder in self._model_folders()),
             ]
             kept = {model.path for model in found}
             self._described = {path: entry for path, entry in self._described.items() if path in kept}
@@ -60,6 +56,11 @@ class Library:
             and not any(part.startswith(".") for part in parts)
             and path.resolve().is_relative_to(root)
         ]
+
+    def _model_folders(self) -> list[Path]:
+        """A folder inside a model's folder is a part of that model."""
+        folders = {path.parent for path in self._visible(CONFIG) if is_model_folder(path.parent)} - {self._folder}
+        return [folder for folder in folders if folders.isdisjoint(folder.parents)]
 
     def _describe(self, path: Path, describe: "Describe") -> LocalModel:
         stamp = stamp_of(path)

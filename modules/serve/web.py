@@ -17,16 +17,26 @@ def build_api(app: App) -> Any:
     from modules.api.errors import install_error_shapes
     from modules.api.openai.chat import chat_router
     from modules.api.openai.completions import completions_router
+    from modules.api.openai.embeddings import embeddings_router
     from modules.api.openai.models import models_router
+    from modules.api.openai.tokenize import tokenize_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
     from modules.ui.live_view import live_updates
 
     api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     install_error_shapes(api)
-    controls = (control_router(app), adapters_router(app))
-    for router in (chat_router(app), completions_router(app), models_router(app), *controls):
-        api.include_router(router)
+    routers = (
+        chat_router,
+        completions_router,
+        embeddings_router,
+        tokenize_router,
+        models_router,
+        control_router,
+        adapters_router,
+    )
+    for router in routers:
+        api.include_router(router(app))
 
     @api.get("/ui/generations/{generation_id}/events", include_in_schema=False)
     async def follow(generation_id: str, _request: Request) -> EventStream:  # pyright: ignore[reportUnusedFunction]

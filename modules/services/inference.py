@@ -1,7 +1,7 @@
 """The one path from messages to a stream of events; the page, the API and the command line all enter here."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from threading import BoundedSemaphore
@@ -13,6 +13,7 @@ from modules.errors import BadRequest, Busy, ContextOverflow
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
+from modules.services.embedding import embedding_tokens
 from modules.services.models import ModelService
 from modules.types.generation import AdapterUse, Constraint, Failed, Finished, GenerationRequest, ProcessorUse, Progress
 from modules.types.local_model import LocalModel
@@ -47,8 +48,16 @@ class ReplyParams:
     adapters: tuple[AdapterUse, ...] | None = None
 
 
+@dataclass(frozen=True)
+class TokenCount:
+    """The ids of a whole prompt, and how many the model can hold."""
+
+    tokens: tuple[int, ...]
+    context_length: int
+
+
 class Inference:
-    """Both methods return at once with a running Generation; whatever goes wrong later is its last event."""
+    """`chat` and `complete` return at once with a running Generation; what goes wrong later is its last event."""
 
     def __init__(self, models: ModelService, renderer: TemplateRenderer) -> None:
         self._models = models
@@ -64,17 +73,39 @@ class Inference:
         """A continuation of `prompt`, text or token ids, without a chat template."""
         return self._start(RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt)), params, model)
 
+    def count_tokens(self, prompt: str | Sequence[Message], model: str | None = None) -> Future[TokenCount]:
+        """Of a text, or of a chat as the model would read it; loads the model if need be. Raises as `chat` does."""
+        chosen = self._models.chosen(model)
+        self._take_place()
+        future = self._preparing.submit(self._count, prompt, chosen)
+        future.add_done_callback(lambda _: self._places.release())
+        return future
+
     def close(self) -> None:
         self._preparing.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: str | None) -> Generation:
         chosen = self._models.chosen(model)
-        if not self._places.acquire(blocking=False):
-            raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+        self._take_place()
         generation = Generation()
         generation.put(Progress("preparing"))
         self._preparing.submit(self._prepare, generation, prompt, params, chosen)
         return generation
+
+    def _take_place(self) -> None:
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+
+    def _count(self, prompt: str | Sequence[Message], model: LocalModel) -> TokenCount:
+        loaded = self._models.load(model.id).result.result()
+        if not isinstance(prompt, str):
+            check_writes(loaded)
+            tokens = ChatPrompt(tuple(prompt), self._renderer).tokens(loaded)
+        elif loaded.capabilities.generates:
+            tokens = tokens_of(loaded, prompt)
+        else:
+            tokens = embedding_tokens(loaded, prompt)
+        return TokenCount(tokens, loaded.capabilities.context_length)
 
     def _prepare(
         self, generation: Generation, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: LocalModel
@@ -84,6 +115,7 @@ class Inference:
             if loaded is None:
                 generation.put(Finished("cancelled"))
                 return
+            check_writes(loaded)
             request, dropped = prompt.request(loaded, params)
             loaded.submit(request, generation, dropped)
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
@@ -126,6 +158,10 @@ class ChatPrompt:
             tokens = tokens_of(loaded, text)
         return request_for(loaded, text, tokens, params), dropped
 
+    def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:
+        """Of all messages, whether they fit or not."""
+        return tokens_of(loaded, self._render(loaded, self.messages))
+
     def _render(self, loaded: LoadedModel, messages: Sequence[Message]) -> str:
         capabilities = loaded.capabilities
         return self.renderer.chat(
@@ -146,6 +182,13 @@ class RawPrompt:
         if isinstance(self.prompt, str):
             return request_for(loaded, self.prompt, tokens_of(loaded, self.prompt), params), 0
         return request_for(loaded, "", self.prompt, params), 0
+
+
+def check_writes(loaded: LoadedModel) -> None:
+    if not loaded.capabilities.generates:
+        raise BadRequest(
+            f"{loaded.model.title} embeds texts and cannot write any; choose another model for this.", field="model"
+        )
 
 
 def tokens_of(loaded: LoadedModel, text: str) -> tuple[int, ...]:

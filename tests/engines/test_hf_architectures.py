@@ -116,7 +116,7 @@ def test_only_models_that_begin_anew_read_whole_prompts(subject: Subject) -> Non
 
 
 def test_in_pieces(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject.engine._scheduler, "_chunk", 16)
+    monkeypatch.setattr(subject.engine._scheduler._pace, "tokens", 16)
     monkeypatch.setattr("modules.engines.hf.scheduler.CHUNKS", (16, 16))
     prompt = [token for part in prompts(4, seed=2) for token in part]
     assert_agrees(subject.run(prompt)[0], subject.expected(prompt))

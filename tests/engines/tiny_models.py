@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 WORDS = 160
@@ -45,6 +45,38 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+ENCODER: dict[str, Any] = {
+    "vocab_size": WORDS,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 130,
+    "pad_token_id": PAD,
+    "initializer_range": 0.3,
+}
+# The class that the checkpoint was saved from, its config, and how many tokens it reads.
+ENCODERS: dict[str, tuple[str, str, dict[str, Any], int]] = {
+    "bert": ("BertModel", "BertConfig", ENCODER, 130),
+    "bert-masked": ("BertForMaskedLM", "BertConfig", ENCODER, 130),
+    # It counts places from behind the filler's.
+    "roberta": ("RobertaForMaskedLM", "RobertaConfig", ENCODER, 128),
+    "distilbert": ("DistilBertForMaskedLM", "DistilBertConfig", {"vocab_size": WORDS, "dim": 64, "hidden_dim": 128, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 130, "pad_token_id": PAD, "initializer_range": 0.3}, 130),
+    "modernbert": ("ModernBertForMaskedLM", "ModernBertConfig", {**ENCODER, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3, "local_attention": 16, "global_attn_every_n_layers": 2}, 130),
+    "llama-headless": ("LlamaModel", "LlamaConfig", {**GROUPED, "initializer_range": 0.3}, 512),
+}  # fmt: skip
+
+
+def make_encoder(folder: Path, kind: str, seed: int = 0) -> Path:
+    """Saves a model that only embeds; its tokenizer puts t2 before a text and t3 after it."""
+    name, config, values, _ = ENCODERS[kind]
+    torch.manual_seed(seed)
+    model = getattr(transformers, name)(getattr(transformers, config)(**values)).float()
+    model.save_pretrained(folder)
+    save_tokenizer(folder, frame="t2 $A t3")
+    return folder
+
+
 def make_folder(folder: Path, architecture: str, seed: int = 0, **changes: Any) -> Path:
     """Saves the model and its tokenizer in Hugging Face format, as float32."""
     name, values = ARCHITECTURES[architecture]
@@ -57,10 +89,12 @@ def make_folder(folder: Path, architecture: str, seed: int = 0, **changes: Any) 
     return folder
 
 
-def save_tokenizer(folder: Path, words: int = WORDS) -> None:
+def save_tokenizer(folder: Path, words: int = WORDS, frame: str = "") -> None:
     vocabulary = {"<eos>": EOS, "<pad>": PAD, **{f"t{number}": number for number in range(2, words)}}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))  # type: ignore[arg-type]
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    if frame:
+        tokenizer.post_processor = processors.TemplateProcessing(frame, special_tokens=[("t2", 2), ("t3", 3)])  # type: ignore[assignment]
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<pad>")
     fast.save_pretrained(folder)
 

@@ -8,7 +8,7 @@ import pytest
 from modules.errors import ModelError
 from modules.library.folders import read_model_folder
 from modules.library.library import Library
-from tests.engines.tiny_models import make_folder
+from tests.engines.tiny_models import make_encoder, make_folder
 
 
 def test_a_folder_is_one_model(tmp_path: Path) -> None:
@@ -25,6 +25,17 @@ def test_a_folder_is_one_model(tmp_path: Path) -> None:
     assert (shape.architecture, shape.layers, shape.kv_heads, shape.key_length) == ("qwen3", 3, 2, 8)
     assert shape.context_length == 512
     assert shape.parameters * 4 <= tiny.size_bytes
+
+
+def test_an_encoder_is_one_model_with_all_its_parts(tmp_path: Path) -> None:
+    folder = make_encoder(tmp_path / "maker" / "encoder", "bert")
+    for part in ("1_Pooling", "2_Dense"):
+        (folder / part).mkdir()
+        (folder / part / "config.json").write_text("{}")
+    (folder / "2_Dense" / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    model, _ = Library(tmp_path).models()
+    assert (model.id, model.problem, model.shape.architecture) == ("maker/encoder", "", "bert")
+    assert model.shape.context_length == 130
 
 
 def test_a_change_is_noticed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from modules.types.sampling import SamplingParams
 
 StopString = Annotated[Text, Field(min_length=1, max_length=LIMITS.stop_chars)]
 ConstraintText = Annotated[Text, Field(min_length=1, max_length=LIMITS.constraint_chars)]
+ModelName = Annotated[Text, Field(max_length=500)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -103,7 +104,7 @@ class CompletionFields(WireModel, SamplingParams):
 
     model_config = WireModel.model_config
 
-    model: Annotated[Text, Field(max_length=500)] | None = None
+    model: ModelName | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     stop: StopString | Annotated[list[StopString], Field(max_length=LIMITS.stop_strings)] | None = None
     stream: bool = False

@@ -170,12 +170,11 @@ class SeparateBatch:
 
     def _goes_on(self) -> bool:
         """Some recurrent layers begin anew with every piece of more than one token, so it is tried."""
-        with torch.inference_mode():
-            whole = self.read(0, list(PROBE), 0)
-            self.clear(0)
-            self.read(0, list(PROBE[:PIECE]), 0)
-            pieces = self.read(0, list(PROBE[PIECE:]), PIECE)
-            self.clear(0)
+        whole = self.read(0, list(PROBE), 0)
+        self.clear(0)
+        self.read(0, list(PROBE[:PIECE]), 0)
+        pieces = self.read(0, list(PROBE[PIECE:]), PIECE)
+        self.clear(0)
         return float((whole - pieces).square().sum() / whole.square().sum()) < NEARLY**2
 
     def read(self, row: int, tokens: list[int], start: int, mix: Mix = NO_ADAPTERS, keep: int = 1) -> Tensor:

@@ -1,5 +1,6 @@
 """transformers models behind the engine protocol: one scheduler thread computes for all requests."""
 
+from collections.abc import Sequence as Many
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,9 +13,11 @@ import torch
 from modules.engines.hf.adapters import Adapters
 from modules.engines.hf.batch import Batch, input_device, make_batch
 from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
-from modules.engines.hf.fixed import pass_kind
+from modules.engines.hf.embedder import Embedder
+from modules.engines.hf.fixed import FixedPass, pass_kind
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
+from modules.engines.hf.pooling import read_pooling
 from modules.engines.hf.prefixes import PrefixStore
 from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
@@ -36,6 +39,8 @@ class HfEngine(AdaptableEngine):
     """`generate` waits until the scheduler has ended its request."""
 
     def __init__(self, model: LocalModel, options: HfOptions, report: Report) -> None:
+        assert model.path is not None
+        pooling = read_pooling(model.path)
         # One thread for all of PyTorch: each thread that computes gets helpers of its own, and with more helpers than
         # cores OpenMP lets them sleep between any two operations, which costs a third of the speed.
         self._compute = ThreadPoolExecutor(1, thread_name_prefix="compute")
@@ -55,8 +60,7 @@ class HfEngine(AdaptableEngine):
         cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
         self._adapters = Adapters(loaded, loaded.dtype, input_device(loaded))
         fixed = pass_kind(loaded.device) if options.cuda_graphs else None
-        batch = make_batch(loaded, slots, self._adapters, fixed)
-        self._compute.submit(prepare, batch, report).result()
+        batch = self._compute.submit(prepared_batch, loaded, slots, self._adapters, fixed, report).result()
         self._scheduler = Scheduler(
             self._compute,
             batch,
@@ -65,6 +69,7 @@ class HfEngine(AdaptableEngine):
             slots=slots,
             context_length=context,
         )
+        self._embedder = Embedder(loaded, pooling, self._scheduler.run_between, is_causal=True, filler=0)
         dtype = str(loaded.dtype).removeprefix("torch.")
         note = f"context {context:,} tokens, {slots} at once, {thread_count(options)} threads, {dtype}"
         self.capabilities = Capabilities(
@@ -79,6 +84,8 @@ class HfEngine(AdaptableEngine):
             adapters=True,
             logits_processors=True,
             constraints=get_args(ConstraintKind),
+            embeds=True,
+            embedding_frame=self._vocabulary.frame,
             notes=(note,),
         )
 
@@ -102,6 +109,11 @@ class HfEngine(AdaptableEngine):
     def unload_adapter(self, name: str) -> None:
         self._scheduler.run_between(lambda: self._adapters.remove(name, self._scheduler.running_mixes)).result()
 
+    def embed(self, texts: Many[Many[int]]) -> list[str]:
+        for tokens in texts:
+            self._vocabulary.check(tokens, "input")
+        return self._embedder.embed(texts)
+
     def close(self) -> None:
         self._scheduler.close()
         self._compute.shutdown()
@@ -120,9 +132,11 @@ def choose_slots(model: Any, context: int) -> int:
     return max(1, min(GPU_SLOTS, int(free * GPU_SHARE) // per_request))
 
 
-def prepare(batch: Batch, report: Report) -> None:
+def prepared_batch(model: Any, slots: int, adapters: Adapters, fixed: type[FixedPass] | None, report: Report) -> Batch:
     with torch.inference_mode():
+        batch = make_batch(model, slots, adapters, fixed)
         batch.warm_up(report)
+    return batch
 
 
 def load_drafter(options: HfOptions, tokenizer: Any, report: Report, scratch: str) -> Drafter | None:

@@ -10,6 +10,7 @@ from modules.limits import LIMITS
 from modules.types.local_model import LocalModel
 
 if TYPE_CHECKING:
+    from modules.engines.hf.encoder import EncoderEngine
     from modules.engines.hf.engine import HfEngine
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -56,10 +57,13 @@ class HfOptions(BaseModel):
     )
 
 
-def load(model: LocalModel, options: HfOptions, report: Report) -> "HfEngine":
+def load(model: LocalModel, options: HfOptions, report: Report) -> "HfEngine | EncoderEngine":
+    from modules.engines.hf.encoder import EncoderEngine
     from modules.engines.hf.engine import HfEngine
+    from modules.engines.hf.loading import only_embeds
 
-    return HfEngine(model, options, report)
+    assert model.path is not None
+    return (EncoderEngine if only_embeds(model.path) else HfEngine)(model, options, report)
 
 
 HF = EngineKind("transformers", ("safetensors",), HfOptions, load)

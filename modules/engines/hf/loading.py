@@ -1,5 +1,6 @@
 """A folder in Hugging Face format becomes a model and a tokenizer; whatever goes wrong is said in a sentence."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,11 @@ import psutil
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_MAPPING_NAMES,
+)
 
 from modules.engines.hf.batch import is_regular
 from modules.engines.hf.kind import HfOptions
@@ -18,14 +24,42 @@ from modules.types.local_model import LocalModel
 
 # transformers is typed only in parts.
 configs: Any = AutoConfig
-models: Any = AutoModelForCausalLM
 tokenizers: Any = AutoTokenizer
 
 BITSANDBYTES = frozenset({"int8", "nf4", "fp4"})
+# How the architectures of checkpoints without a head that writes are called, and one that is called like them.
+HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")
+WRITING_HEAD = "LMHeadModel"
+# A part of encoders that nobody asks here; many are saved without it.
+UNUSED = "pooler."
 
 
-def load_model(model: LocalModel, options: HfOptions, report: Report, scratch: str) -> tuple[Any, Any]:
-    """(the model, its tokenizer), ready to answer. `scratch` holds weights that stay on disk. Raises ModelError."""
+def only_embeds(folder: Path) -> bool:
+    """Whether the folder holds an encoder, or a model saved without its head: what it says of itself decides.
+
+    A config that cannot be read is none; loading will say why.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+        kind, names = config.get("model_type"), [str(name) for name in config.get("architectures") or ()]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+    if "AutoModelForCausalLM" in (config.get("auto_map") or ()):
+        return False
+    if names:
+        return all(name.endswith(HEADLESS) and not name.endswith(WRITING_HEAD) for name in names)
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return not config.get("is_decoder")
+    return kind in MODEL_MAPPING_NAMES and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+
+def load_model(
+    model: LocalModel, options: HfOptions, report: Report, scratch: str, models: Any = AutoModelForCausalLM
+) -> tuple[Any, Any]:
+    """(the model, its tokenizer), ready to answer. Raises ModelError.
+
+    `scratch` holds weights that stay on disk; `models` is the class of transformers that makes the model.
+    """
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Counts for the thread that calls it.
     torch.set_num_threads(thread_count(options))
@@ -119,7 +153,7 @@ def check_weights(options: HfOptions, device: str, dtype: torch.dtype) -> None:
 
 def check_complete(found: dict[str, Any]) -> None:
     """transformers itself fills what is missing with random numbers."""
-    missing = sorted(found["missing_keys"])
+    missing = sorted(key for key in found["missing_keys"] if not key.startswith(UNUSED))
     if missing:
         raise ModelError(f"Weights are missing, {missing[0]} among {len(missing)}. Download the model again.")
 

@@ -27,6 +27,19 @@ LOGPROBS_CHUNK = 128
 Result = TypeVar("Result")
 
 
+class Pace:
+    """How many tokens a pass may compute: it follows the machine and the length of what stands before them."""
+
+    def __init__(self) -> None:
+        self.tokens = FIRST_CHUNK
+
+    def learn(self, tokens: int, seconds: float) -> None:
+        """From a pass that just ended; small ones say little about large ones."""
+        if 2 * tokens > self.tokens:
+            wanted = int(tokens * CHUNK_SECONDS / max(seconds, 1e-6))
+            self.tokens = max(CHUNKS[0], min(CHUNKS[1], wanted, 2 * self.tokens)) // 16 * 16
+
+
 class Scheduler:
     """One thread computes. Each turn reads a piece of the oldest unread prompt, then writes a token for all who write.
 
@@ -54,7 +67,7 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._writing: list[Sequence] = []
         self._reading: Sequence | None = None
-        self._chunk = FIRST_CHUNK
+        self._pace = Pace()
         self._closing = False
         self._ended = compute.submit(self._run)
 
@@ -64,7 +77,7 @@ class Scheduler:
             self._changed.notify()
 
     def run_between(self, function: Callable[[], Result]) -> Future[Result]:
-        """Compute something else on the scheduler's thread, between two turns."""
+        """Call `function` on the compute thread between two turns; one turn follows each, so that nobody starves."""
         future: Future[Result] = Future()
         with self._changed:
             self._between.append((function, future))
@@ -81,11 +94,12 @@ class Scheduler:
             self._closing = True
             self._changed.notify()
         self._ended.result()
+        for _, future in self._between:
+            future.cancel()
 
     def _run(self) -> None:
         with torch.inference_mode():
             while self._wait_for_work():
-                self._run_functions()
                 try:
                     self._turn()
                 except Exception as error:  # noqa: BLE001 - a fault ends the requests it met, not the engine
@@ -102,15 +116,9 @@ class Scheduler:
         """In the order of their rows."""
         return [*self._writing, *([self._reading] if self._reading else [])]
 
-    def _run_functions(self) -> None:
-        while self._between:
-            function, future = self._between.popleft()
-            try:
-                future.set_result(function())
-            except Exception as error:  # noqa: BLE001 - whoever asked for it is told
-                future.set_exception(explained(error))
-
     def _turn(self) -> None:
+        if self._between:
+            answer(*self._between.popleft())
         self._drop_cancelled()
         if self._reading is None and len(self._writing) < self._slots:
             self._begin_reading()
@@ -158,7 +166,7 @@ class Scheduler:
         keep = len(piece) if sequence.wants_prompt_logprobs else 1
         logits = self._batch.read(len(self._writing), piece, start, sequence.mix, keep)
         sequence.computed += len(piece)
-        self._adapt(len(piece), time.perf_counter() - started)
+        self._pace.learn(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
         if sequence.wants_prompt_logprobs:
             sequence.tell_prompt_logprobs(start, logits)
@@ -175,7 +183,7 @@ class Scheduler:
     def _piece_length(self, sequence: Sequence) -> int:
         if not self._batch.reads_in_pieces:
             return sequence.unread
-        return min(self._chunk, LOGPROBS_CHUNK) if sequence.wants_prompt_logprobs else self._chunk
+        return min(self._pace.tokens, LOGPROBS_CHUNK) if sequence.wants_prompt_logprobs else self._pace.tokens
 
     def _write_tokens(self) -> None:
         writing = list(self._writing)
@@ -204,12 +212,6 @@ class Scheduler:
             sequence.fail(ending)
         elif ending is not None:
             self._leave(sequence, ending)
-
-    def _adapt(self, tokens: int, seconds: float) -> None:
-        """Pieces grow and shrink with the machine and the length of what stands before them."""
-        if tokens == self._chunk:
-            wanted = int(tokens * CHUNK_SECONDS / max(seconds, 1e-6))
-            self._chunk = max(CHUNKS[0], min(CHUNKS[1], wanted, 2 * self._chunk)) // 16 * 16
 
     def _leave(self, sequence: Sequence, reason: FinishReason) -> None:
         self._keep_prefix(sequence, self._writing.index(sequence))
@@ -256,6 +258,13 @@ def explained(error: Exception) -> ParlorError:
     if is_out_of_memory(error):
         return EngineError("There is not enough memory for this.")
     return EngineError(f"The model failed: {error}")
+
+
+def answer(function: Callable[[], Any], future: Future[Any]) -> None:
+    try:
+        future.set_result(function())
+    except Exception as error:  # noqa: BLE001 - a fault is for the one who waits, not for the requests
+        future.set_exception(explained(error))
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """What the engine asks of a tokenizer."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -33,16 +34,23 @@ class Vocabulary:
         return bos if bos is not None and added[:1] == [bos] else None
 
     @cached_property
+    def frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What the tokenizer itself puts before and after a text."""
+        framed, bare = self.tokenizer("a")["input_ids"], self.tokenize("a")
+        before = next(start for start in range(len(framed) + 1) if framed[start : start + len(bare)] == bare)
+        return tuple(framed[:before]), tuple(framed[before + len(bare) :])
+
+    @cached_property
     def breakers(self) -> frozenset[int]:
         texts = enumerate(self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))]))
         return frozenset(token for token, text in texts if any(breaker in text for breaker in BREAKERS))
 
-    def check(self, tokens: tuple[int, ...]) -> None:
+    def check(self, tokens: Sequence[int], field: str = "prompt") -> None:
         """Raises BadRequest for an id that the model has no embedding for."""
         largest = max(tokens)
         if largest >= self.size:
             raise BadRequest(
-                f"The prompt holds the token id {largest:,}; this model's largest is {self.size - 1:,}.", field="prompt"
+                f"The {field} holds the token id {largest:,}; this model's largest is {self.size - 1:,}.", field=field
             )
 
     def choice(self, token: int, logprob: float | None) -> TokenChoice:
@@ -52,7 +60,7 @@ class Vocabulary:
 
 def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:
     """From the generation config, else the tokenizer; a model may have several."""
-    given = getattr(model.generation_config, "eos_token_id", None)
+    given = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     found = {given} if isinstance(given, int) else set(given or ())
     if tokenizer.eos_token_id is not None:
         found.add(tokenizer.eos_token_id)

@@ -1,0 +1,93 @@
+"""Texts to vectors: tokenized, sorted by length, and computed in pieces between which a request can end."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+from threading import Event as Flag
+
+from modules.engines.loaded import LoadedModel
+from modules.errors import BadRequest, Busy, Cancelled
+from modules.limits import LIMITS
+from modules.services.models import ModelService
+from modules.types.embeddings import Embeddings
+
+# What the engine is asked for at once; a request that was cancelled computes no more than that in vain.
+PIECE_TOKENS = 2048
+
+
+class EmbeddingService:
+    """Requests are computed one after the other: a model has one thread for all, and chats wait for it too."""
+
+    def __init__(self, models: ModelService) -> None:
+        self._models = models
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._places = BoundedSemaphore(LIMITS.queued_requests)
+
+    def embed(self, inputs: Sequence[str | Sequence[int]], model: str | None, cancelled: Flag) -> Future[Embeddings]:
+        """A vector of each text; token ids are taken as they are. Loads the model if need be.
+
+        Raises NotFound for an unknown model, Busy when too many requests wait. The future raises BadRequest for a
+        text that is empty or too long and for a model that cannot embed, Cancelled once `cancelled` is set.
+        """
+        chosen = self._models.chosen(model)
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+        future = self._thread.submit(self._embed, inputs, chosen.id, cancelled)
+        future.add_done_callback(lambda _: self._places.release())
+        return future
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _embed(self, inputs: Sequence[str | Sequence[int]], model: str, cancelled: Flag) -> Embeddings:
+        if cancelled.is_set():
+            raise Cancelled("Nobody waits for these embeddings any more.")
+        loaded = self._models.load(model).result.result()
+        if not loaded.capabilities.embeds:
+            raise BadRequest(
+                f"The {loaded.engine} engine does not embed; choose a model in Hugging Face format.", field="model"
+            )
+        with loaded.embedding():
+            texts = [checked(loaded, place, one) for place, one in enumerate(inputs)]
+            vectors = [""] * len(texts)
+            for places in pieces([len(tokens) for tokens in texts]):
+                if cancelled.is_set():
+                    raise Cancelled("Nobody waits for these embeddings any more.")
+                found = loaded.embed([texts[place] for place in places])
+                for place, vector in zip(places, found, strict=True):
+                    vectors[place] = vector
+        return Embeddings(tuple(vectors), sum(len(tokens) for tokens in texts))
+
+
+def embedding_tokens(loaded: LoadedModel, text: str) -> tuple[int, ...]:
+    """The ids of a whole text to embed, with what the model wants before and after it."""
+    before, after = loaded.capabilities.embedding_frame
+    return (*before, *loaded.tokenize(text), *after)
+
+
+def checked(loaded: LoadedModel, place: int, one: str | Sequence[int]) -> tuple[int, ...]:
+    """The ids of an input; raises BadRequest when there are none, or more than the model can read."""
+    tokens = embedding_tokens(loaded, one) if isinstance(one, str) else tuple(one)
+    limit = loaded.capabilities.context_length
+    if not tokens:
+        raise BadRequest("There is no token in this text.", field=f"input.{place}")
+    if len(tokens) > limit:
+        raise BadRequest(
+            f"Input {place} has {len(tokens):,} tokens, but this model reads {limit:,} at most. Cut it into parts.",
+            field=f"input.{place}",
+        )
+    return tokens
+
+
+def pieces(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The places of all texts, shortest first, in pieces of PIECE_TOKENS; a longer text is a piece by itself."""
+    piece: list[int] = []
+    tokens = 0
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if piece and tokens + lengths[place] > PIECE_TOKENS:
+            yield piece
+            piece, tokens = [], 0
+        piece.append(place)
+        tokens += lengths[place]
+    if piece:
+        yield piece
