@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modules.engines.generation import Generation
 from modules.engines.process import EngineProcess
@@ -36,9 +37,17 @@ class Workload:
 class LoadedModel:
     """Hands the engine at most as many requests as it has slots, in the order they came. Any thread may call."""
 
-    def __init__(self, model: LocalModel, engine: str, process: EngineProcess, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        model: LocalModel,
+        engine: str,
+        process: EngineProcess,
+        capabilities: Capabilities,
+        options: dict[str, Any],
+    ) -> None:
         self.model = model
         self.engine = engine
+        self.options = options
         self.process = process
         self.capabilities = capabilities
         self._lock = threading.RLock()

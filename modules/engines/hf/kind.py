@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from modules.engines.protocol import EngineKind, Report
+from modules.engines.protocol import START_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
 from modules.types.local_model import LocalModel
 
@@ -17,10 +17,8 @@ Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 Weights = Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"]
 
 
-class HfOptions(BaseModel):
-    """0 (or -1 where said) lets the program choose for this machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class HfOptions(EngineOptions):
+    """Some go together only on a CPU or only on a GPU; loading says which."""
 
     context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
     slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
@@ -40,7 +38,9 @@ class HfOptions(BaseModel):
         default=0, ge=0, le=16_777_216, description="Main memory for weights; what does not fit stays on disk."
     )
     trust_remote_code: bool = Field(
-        default=False, description="Run Python code from the model's folder; only a flag at the start can allow it."
+        default=False,
+        description="Run Python code from the model's folder; only a flag at the start can allow it.",
+        json_schema_extra=START_ONLY,
     )
     prompt_cache_mib: int = Field(
         default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."
