@@ -30,6 +30,12 @@ class HfOptions(EngineOptions):
         description="How weights are kept: packed is as exact as plain and faster on a CPU, int4 the fastest there; "
         "int8, nf4 and fp4 are bitsandbytes' formats.",
     )
+    double_quantization: bool = Field(
+        default=True, description="For nf4 and fp4: quantize their scales too, which saves 0.4 bits a weight."
+    )
+    compute_dtype: Dtype = Field(
+        default="auto", description="For nf4 and fp4: number format that is computed in; auto takes that of dtype."
+    )
     attention: Attention = Field(default="auto", description="Attention kernels; auto is PyTorch's own (sdpa).")
     gpu_memory_mib: int = Field(
         default=0, ge=0, le=16_777_216, description="GPU memory for weights; what does not fit goes to main memory."
