@@ -247,7 +247,7 @@ def test_an_index_with_a_hole(folder: Path) -> None:
 def test_memory_that_runs_out_while_loading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch has no class of its own for that on a CPU."""
     monkeypatch.setattr("modules.engines.hf.loading.pack", lambda _model: torch.empty(2**52))
-    with pytest.raises(ModelError, match="not enough memory.*nf4"):
+    with pytest.raises(ModelError, match=r"not enough memory.*nf4"):
         load(folder)
 
 
@@ -266,7 +266,7 @@ def test_what_is_larger_than_the_free_memory_is_refused_before_it_is_read(
 ) -> None:
     monkeypatch.setattr("modules.engines.hf.memory.psutil.virtual_memory", lambda: SimpleNamespace(available=60_000))
     (folder / "tokenizer.json").unlink()  # it is not even looked at
-    with pytest.raises(ModelError, match="not enough memory.*smaller model") as refused:
+    with pytest.raises(ModelError, match=r"not enough memory.*smaller model") as refused:
         load(folder, **options)
     assert set(re.findall(r"option \w+ to (\w+)|option (cpu_memory_mib)", str(refused.value))) == {
         ("", word) if word == "cpu_memory_mib" else (word, "") for word in helps
@@ -332,6 +332,34 @@ def test_attention_kernels_agree(folder: Path, attention: str) -> None:
     assert said(run(chosen, 5, 6, 7)) == said(run(usual, 5, 6, 7))
     usual.close()
     chosen.close()
+
+
+NAMED = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+
+
+@pytest.mark.parametrize(
+    ("in_config", "in_file", "expected"),
+    [
+        (None, None, ""),
+        ("plain", None, "plain"),
+        (None, "of the file", "of the file"),
+        ("plain", "of the file", "of the file"),
+        (NAMED, None, "plain"),
+        (NAMED[:1], None, "tools"),
+        ([], None, ""),
+    ],
+    ids=str,
+)
+def test_where_chat_templates_live(folder: Path, in_config: Any, in_file: str | None, expected: str) -> None:
+    if in_config is not None:
+        config = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": in_config}))
+    if in_file is not None:
+        (folder / "chat_template.jinja").write_text(in_file)
+    engine = load(folder)
+    found = engine.capabilities.chat_template
+    engine.close()
+    assert found == expected
 
 
 def test_code_runs_only_when_it_was_allowed_at_the_start(folder: Path, tmp_path: Path) -> None:

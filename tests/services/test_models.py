@@ -152,6 +152,38 @@ def test_memory_that_has_become_wrong_is_dropped_one_by_one(folders: Path) -> No
     app.close()
 
 
+def test_a_chosen_template_replaces_the_models_own(folders: Path) -> None:
+    """The echo engine says its prompt, which is what the template made."""
+    app = start(folders)
+    load(app, "echo", {"chat_template": "alpaca"})
+    assert "### Instruction:\nhi" in reply(app)
+    load(app, "echo", {})
+    assert reply(app) == "hi"
+    own = app.paths.own_templates
+    own.mkdir()
+    (own / "shout.jinja").write_text("{{ messages[0].content | upper }}!")
+    first = load(app, "echo", {"chat_template": "shout"})
+    assert reply(app) == "HI!"
+    (own / "shout.jinja").write_text("edited")
+    assert load(app, "echo") == first
+    assert load(app, "echo", {"chat_template": "shout"}) != first
+    assert reply(app) == "edited"
+    app.close()
+
+
+def test_the_flag_chooses_a_template_for_all_models(folders: Path) -> None:
+    app = start(folders, chat_template="vicuna")
+    load(app, "echo")
+    assert reply(app).endswith("USER: hi ASSISTANT:")
+    app.close()
+
+
+def reply(app: App) -> str:
+    generation = app.inference.chat([Message("user", "hi")], ReplyParams(), "echo")
+    list(generation)
+    return generation.text
+
+
 def test_a_model_at_work_is_not_loaded_anew(folders: Path) -> None:
     (folders / "slow.json").write_text('[{"text": "a"}, {"delay_ms": 60000}]')
     app = start(folders, echo_script=folders / "slow.json")

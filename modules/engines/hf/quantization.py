@@ -43,9 +43,9 @@ class StoredQuantization:
             )
         # What is not quantized keeps the number format it was saved in.
         if options.dtype != "auto" and getattr(torch, options.dtype) != own_dtype:
+            own = str(own_dtype).removeprefix("torch.")
             raise ModelError(
-                f"{title} is quantized already ({self}), and the rest of it is {str(own_dtype).removeprefix('torch.')}. "
-                "Set the option dtype to auto."
+                f"{title} is quantized already ({self}), and the rest of it is {own}. Set the option dtype to auto."
             )
 
 

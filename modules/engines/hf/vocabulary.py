@@ -27,6 +27,14 @@ class Vocabulary:
         added: list[int] = self.tokenizer("a")["input_ids"]
         return bos if bos is not None and added[:1] == [bos] else None
 
+    @property
+    def chat_template(self) -> str:
+        """Of several named ones that for plain chats; empty when there is none."""
+        found: str | dict[str, str] | None = self.tokenizer.chat_template
+        if isinstance(found, dict):
+            return found.get("default") or next(iter(found.values()), "")
+        return found or ""
+
     @cached_property
     def breakers(self) -> frozenset[int]:
         texts = enumerate(self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))]))
