@@ -75,6 +75,18 @@ def test_other_options_load_anew_and_the_same_do_not(app: App) -> None:
     assert (remembered(app, "tiny"), remembered(app, "other")) == ({"weights": "packed", "slots": 2}, {})
 
 
+def test_two_wishes_at_once(app: App) -> None:
+    """The same wish shares one load, another has to wait; what was asked for is remembered all the same."""
+    first = app.models.load("tiny")
+    assert app.models.load("tiny") is first
+    assert app.models.load("tiny", options={}) is first
+    with pytest.raises(ModelBusy, match="being loaded"):
+        app.models.load("tiny", options={"slots": 2})
+    first.result.result(60)
+    load(app, "tiny", {"slots": 2})
+    assert remembered(app, "tiny") == {"slots": 2}
+
+
 def test_remembered_after_a_restart(folders: Path) -> None:
     app = start(folders)
     load(app, "tiny", {"slots": 3, "weights": "plain"})

@@ -54,7 +54,7 @@ def load_model(model: LocalModel, options: HfOptions, report: Report, scratch: s
             use_safetensors=True,
             attn_implementation=None if options.attention == "auto" else options.attention,
             **placement(options, device, scratch),
-            quantization_config=bitsandbytes_config(options, dtype),
+            quantization_config=None if quantized else bitsandbytes_config(options, dtype),
             output_loading_info=True,
             **local,
         )
