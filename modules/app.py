@@ -13,11 +13,14 @@ from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
 from modules.services.embedding import EmbeddingService
 from modules.services.inference import Inference
+from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.settings import Settings
+from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.job_records import JobRecords
+from modules.storage.model_options import ModelOptionsStore
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     renderer = TemplateRenderer(launcher)
     host = EngineHost(launcher)
     jobs = JobRunner(JobRecords(database))
-    models = ModelService(settings, paths, Library(paths.models), host, jobs)
+    templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
+    options = LoadOptions(settings, ModelOptionsStore(database), templates)
+    models = ModelService(settings, Library(paths.models), host, jobs, options)
     inference = Inference(models, renderer)
     return App(
         settings=settings,

@@ -9,11 +9,12 @@ from itertools import takewhile
 from pydantic import SecretStr
 
 from modules.children import Launcher
-from modules.errors import NotFound, ParlorError, StartError
+from modules.errors import BadRequest, NotFound, ParlorError, StartError
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
 from modules.library.library import Library
 from modules.services.conversion import ConversionService
 from modules.settings import Settings, load_settings
+from modules.storage.chat_templates import ChatTemplates
 from modules.storage.files import FolderLock
 
 SHARE_USER = "parlor"
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
         rules = access_rules(settings)
         check_exposure(settings.host, rules)
         check_model(settings)
+        check_chat_template(settings)
         return serve(settings, rules, tuple(notices))
     except ParlorError as error:
         print(f"Parlor cannot start: {error}", file=sys.stderr)
@@ -107,3 +109,12 @@ def check_model(settings: Settings) -> None:
         raise StartError(f"--model: {error}") from error
     if model.problem:
         raise StartError(f"--model: {model.title} cannot be loaded: {model.problem}")
+
+
+def check_chat_template(settings: Settings) -> None:
+    paths = settings.paths
+    try:
+        if settings.chat_template:
+            ChatTemplates(paths.shipped_templates, paths.own_templates).text(settings.chat_template)
+    except BadRequest as error:
+        raise StartError(f"--chat-template: {error}") from error

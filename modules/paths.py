@@ -38,6 +38,15 @@ class Paths:
         return self.models / ADAPTERS
 
     @property
+    def shipped_templates(self) -> Path:
+        return self.presets / "templates"
+
+    @property
+    def own_templates(self) -> Path:
+        """Chat templates of the person's own."""
+        return self.data / "templates"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -32,6 +32,9 @@ class Settings(BaseModel):
     context_length: int = Field(
         0, ge=0, le=4_194_304, description="tokens a request may hold (0: chosen for the machine)"
     )
+    chat_template: str = Field(
+        "", max_length=120, description="chat template instead of the models' own: chatml, llama3, or one of yours"
+    )
     slots: int = Field(default=0, ge=0, le=64, description="requests answered at once (0: chosen for the machine)")
     gpu_layers: int = Field(default=-1, ge=-1, le=10_000, description="layers kept on the GPU (-1: as many as fit)")
     threads: int = Field(default=0, ge=0, le=1024, description="threads for computing (0: one per core)")

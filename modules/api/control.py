@@ -8,6 +8,7 @@ from pydantic import Field
 
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
+from modules.engines.registry import ENGINES
 
 ModelName = Annotated[Text, Field(min_length=1, max_length=500)]
 
@@ -15,6 +16,7 @@ ModelName = Annotated[Text, Field(min_length=1, max_length=500)]
 class LoadRequest(WireModel):
     model: ModelName
     engine: Annotated[Text, Field(max_length=50)] | None = None
+    options: dict[Text, Any] | None = None
 
 
 class UnloadRequest(WireModel):
@@ -42,15 +44,25 @@ def control_router(app: App) -> APIRouter:
                     "problem": model.problem,
                     "shape": asdict(model.shape),
                     "state": now.state if now and now.id == model.id else "unloaded",
+                    "options": app.models.remembered(model),
                 }
                 for model in app.models.models()
             ]
         }
 
+    @router.get("/engines")
+    def engines() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What each engine can be loaded with, as a JSON schema; `readOnly` options are set by flags alone."""
+        kinds = [
+            {"name": kind.name, "formats": kind.formats, "options": kind.options.model_json_schema()}
+            for kind in ENGINES
+        ]
+        return {"engines": kinds, "chat_templates": app.models.chat_templates()}
+
     @router.post("/models/load")
     def load(body: LoadRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Answers when the model is loaded, or with the reason why it is not."""
-        app.models.load(body.model, body.engine).result.result()
+        """Answers when the model is loaded, or with the reason why it is not. `options` are remembered for it."""
+        app.models.load(body.model, body.engine, body.options).result.result()
         now = app.models.status()
         return {"engine": asdict(now) if now else None}
 

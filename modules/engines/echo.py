@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from modules.engines.protocol import Capabilities, Emit, EngineKind, Report
+from modules.engines.protocol import START_ONLY, Capabilities, Emit, EngineKind, EngineOptions, Report
 from modules.errors import EngineError, ModelError
 from modules.types.generation import (
     Finished,
@@ -52,11 +52,13 @@ class ScriptStep(BaseModel):
 SCRIPT: TypeAdapter[list[ScriptStep]] = TypeAdapter(list[ScriptStep])
 
 
-class EchoOptions(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class EchoOptions(EngineOptions):
+    """The engine needs no memory to speak of, so nothing depends on the machine."""
 
     script: Path | None = Field(
-        default=None, description="A JSON list of steps to play instead of repeating the prompt."
+        default=None,
+        description="A JSON list of steps to play instead of repeating the prompt.",
+        json_schema_extra=START_ONLY,
     )
     context_length: int = Field(default=8192, ge=16, le=1_048_576, description="Words the echo engine can hold.")
     slots: int = Field(default=4, ge=1, le=64, description="Requests answered at once.")

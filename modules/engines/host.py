@@ -1,8 +1,9 @@
 """Which model is loaded, being loaded or has failed: the owner of every worker process."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from modules.children import Launcher
@@ -37,16 +38,31 @@ class ModelStatus:
 
 
 class Loading:
-    """A load under way; `result` gives the loaded model or raises ModelError."""
+    """A load under way; `result` gives the loaded model or raises ModelError.
 
-    def __init__(self, model: LocalModel, engine: str) -> None:
+    `chat_template` replaces the model's own. What is in `before_result` is called once the model is loaded, before
+    anyone who waits for it goes on.
+    """
+
+    def __init__(
+        self, model: LocalModel, engine: str, options: dict[str, Any] | None = None, chat_template: str = ""
+    ) -> None:
         self.model = model
         self.engine = engine
+        self.options = options or {}
+        self.chat_template = chat_template
+        self.before_result: list[Callable[[], None]] = []
         self.fraction = 0.0
         self.note = ""
         self.process: EngineProcess | None = None
         self.abandoned = False
         self.result: Future[LoadedModel] = Future()
+
+    @classmethod
+    def done(cls, loaded: LoadedModel) -> "Loading":
+        loading = cls(loaded.model, loaded.engine, loaded.options)
+        loading.result.set_result(loaded)
+        return loading
 
     def report(self, fraction: float, note: str) -> None:
         self.fraction, self.note = fraction, note
@@ -79,32 +95,45 @@ class EngineHost:
                 return ready_status(self._loaded)
             return self._failure
 
-    def ensure(self, model: LocalModel, options: dict[str, Any], engine: str | None = None) -> Loading:
-        """Begin to load `model` unless it is loaded or being loaded; wait on the answer's `result`.
+    def current(self, model_id: str, engine: str | None = None) -> Loading | None:
+        """The load of this model that is under way or done, with whatever options; None when there is none."""
+        with self._lock:
+            loading = Loading.done(self._loaded) if self._loaded is not None else self._loading
+        fits = loading is not None and loading.model.id == model_id and engine in {None, loading.engine}
+        return loading if fits else None
 
-        Raises ModelBusy while another model answers or is being loaded, ModelError for a model no engine takes.
+    def ensure(
+        self,
+        model: LocalModel,
+        options: dict[str, Any],
+        engine: str | None = None,
+        *,
+        chat_template: str = "",
+        before_result: Callable[[], None] = lambda: None,
+    ) -> Loading:
+        """Begin to load `model` unless it is loaded, or being loaded, like this; wait on the answer's `result`.
+
+        A loaded model is loaded anew with other options. Raises ModelBusy while a model answers or is being loaded,
+        ModelError for a model no engine takes.
         """
         kind = engine_named(engine) if engine else engine_for(model.format)
+        wanted = Loading(model, kind.name, options, chat_template)
+        wanted.before_result.append(before_result)
         with self._lock:
             if self._loading is not None:
-                if self._loading.model.id == model.id:
+                if same_load(self._loading, wanted):
+                    self._loading.before_result.append(before_result)
                     return self._loading
                 raise ModelBusy(f"{self._loading.model.id} is being loaded; wait for it or unload it first.")
-            if self._loaded is not None and self._loaded.model.id == model.id and engine in {None, self._loaded.engine}:
-                done = Loading(model, self._loaded.engine)
-                done.result.set_result(self._loaded)
-                return done
             previous = self._loaded
-            if previous is not None and previous.workload.running + previous.workload.queued > 0:
-                raise ModelBusy(
-                    f"{previous.model.id} is answering; wait for it, or stop it, before loading {model.id}."
-                )
-            if model.problem:
-                raise ModelError(f"{model.title} cannot be loaded: {model.problem}")
-            self._loaded, self._failure = None, None
-            loading = self._loading = Loading(model, kind.name)
-        threading.Thread(target=self._load, args=(loading, options, previous), name="model load", daemon=True).start()
-        return loading
+            if previous is None or not is_loaded_like(previous, wanted):
+                refuse_load(model, previous)
+                self._loaded, self._failure, self._loading = None, None, wanted
+                load = threading.Thread(target=self._load, args=(wanted, previous), name="model load", daemon=True)
+                load.start()
+                return wanted
+        before_result()
+        return Loading.done(previous)
 
     def unload(self, model_id: str) -> None:
         """Free the model's memory, also in the middle of loading; its running requests end with an error."""
@@ -130,7 +159,7 @@ class EngineHost:
         if status is not None and status.state != "failed":
             self.unload(status.id)
 
-    def _load(self, loading: Loading, options: dict[str, Any], previous: LoadedModel | None) -> None:
+    def _load(self, loading: Loading, previous: LoadedModel | None) -> None:
         try:
             if previous is not None:
                 previous.process.end()
@@ -138,10 +167,14 @@ class EngineHost:
             loading.process = process
             if loading.abandoned:
                 process.kill()
-            capabilities = process.load(loading.engine, loading.model, options, loading.report)
-            loaded = LoadedModel(loading.model, loading.engine, process, capabilities)
+            capabilities = process.load(loading.engine, loading.model, loading.options, loading.report)
+            if loading.chat_template:
+                capabilities = replace(capabilities, chat_template=loading.chat_template)
+            loaded = LoadedModel(loading.model, loading.engine, process, capabilities, loading.options)
             with self._lock:
                 self._loaded, self._loading = loaded, None
+            for act in loading.before_result:
+                act()
             loading.result.set_result(loaded)
         except ParlorError as error:
             details = error.details if isinstance(error, ModelError) else ""
@@ -166,6 +199,29 @@ class EngineHost:
                 "failed",
                 error="The engine's process ended unexpectedly. The next message loads the model again.",
             )
+
+
+def refuse_load(model: LocalModel, previous: LoadedModel | None) -> None:
+    """Raise what forbids to load `model` in the place of `previous`."""
+    if previous is not None and previous.workload.running + previous.workload.queued > 0:
+        raise ModelBusy(f"{previous.model.id} is answering; wait for it, or stop it, before loading {model.id}.")
+    if model.problem:
+        raise ModelError(f"{model.title} cannot be loaded: {model.problem}")
+
+
+def same_load(one: Loading, other: Loading) -> bool:
+    return (one.model.id, one.engine, one.options, one.chat_template) == (
+        other.model.id,
+        other.engine,
+        other.options,
+        other.chat_template,
+    )
+
+
+def is_loaded_like(loaded: LoadedModel, wanted: Loading) -> bool:
+    """The text of a chosen template counts too: its file may have been edited since."""
+    same = (loaded.model.id, loaded.engine, loaded.options) == (wanted.model.id, wanted.engine, wanted.options)
+    return same and wanted.chat_template in {"", loaded.capabilities.chat_template}
 
 
 def ready_status(loaded: LoadedModel) -> ModelStatus:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modules.engines.adapters import LoadedAdapters
 from modules.engines.generation import Generation
@@ -39,9 +40,17 @@ class Workload:
 class LoadedModel:
     """Hands the engine at most as many requests as it has slots, in the order they came. Any thread may call."""
 
-    def __init__(self, model: LocalModel, engine: str, process: EngineProcess, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        model: LocalModel,
+        engine: str,
+        process: EngineProcess,
+        capabilities: Capabilities,
+        options: dict[str, Any],
+    ) -> None:
         self.model = model
         self.engine = engine
+        self.options = options
         self.process = process
         self.capabilities = capabilities
         self.adapters = LoadedAdapters(process, engine, supported=capabilities.adapters)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from modules.types.generation import ConstraintKind, Event, GenerationRequest
@@ -12,6 +12,23 @@ from modules.types.local_model import LocalModel
 
 Emit = Callable[[Event], None]
 Report = Callable[[float, str], None]
+
+# Marks an option that only a flag at the start may set; the word is JSON Schema's own, so that forms leave it alone.
+START_ONLY: dict[str, Any] = {"readOnly": True}
+
+
+class EngineOptions(BaseModel):
+    """What a model of any engine can be loaded with. 0 (or -1 where said) lets the program choose for this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chat_template: str = Field(
+        default="", max_length=120, description="Name of a chat template instead of the model's own."
+    )
+
+    @classmethod
+    def is_start_only(cls, name: str) -> bool:
+        return cls.model_fields[name].json_schema_extra == START_ONLY
 
 
 @dataclass(frozen=True)
@@ -94,5 +111,5 @@ class EngineKind(NamedTuple):
 
     name: str
     formats: tuple[str, ...]
-    options: type[BaseModel]
+    options: type[EngineOptions]
     load: Callable[[LocalModel, Any, Report], Engine]

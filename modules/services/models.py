@@ -10,7 +10,7 @@ from modules.errors import NotFound
 from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
-from modules.paths import Paths
+from modules.services.load_options import LoadOptions, check_options
 from modules.settings import Settings
 from modules.types.jobs import Job
 from modules.types.local_model import LocalModel
@@ -28,12 +28,15 @@ class StarterOffer:
 
 
 class ModelService:
-    def __init__(self, settings: Settings, paths: Paths, library: Library, host: EngineHost, jobs: JobRunner) -> None:
+    def __init__(
+        self, settings: Settings, library: Library, host: EngineHost, jobs: JobRunner, options: LoadOptions
+    ) -> None:
         self._settings = settings
-        self._paths = paths
+        self._models_folder = settings.paths.models
         self._library = library
         self._host = host
         self._jobs = jobs
+        self._options = options
 
     def models(self) -> list[LocalModel]:
         """The loaded one first."""
@@ -71,12 +74,39 @@ class ModelService:
     def status(self) -> ModelStatus | None:
         return self._host.status()
 
-    def load(self, name: str, engine: str | None = None) -> Loading:
-        """Begin to load; wait on the answer's `result`. A loaded model stays when this one cannot be loaded at all."""
+    def load(self, name: str, engine: str | None = None, options: dict[str, Any] | None = None) -> Loading:
+        """Begin to load unless it is loaded already; wait on the answer's `result`.
+
+        `options` are remembered for this model once it is loaded with them, and replace what was; None takes what is
+        remembered. Raises BadRequest for an option that is wrong. A loaded model stays when this one cannot be
+        loaded at all.
+        """
         model = self.find(name)
-        chosen = engine or (self._settings.engine if name == self._settings.model else None)
-        kind = engine_named(chosen) if chosen else engine_for(model.format)
-        return self._host.ensure(model, self._options(kind), kind.name)
+        if options is None and (current := self._host.current(model.id, engine)) is not None:
+            return current
+        kind = self._kind(model, engine)
+        asked = None if options is None else check_options(kind, options)
+        chosen = self._options.choose(model.id, kind, asked)
+
+        def remember() -> None:
+            if asked is not None:
+                self._options.remember(model.id, kind, asked)
+
+        return self._host.ensure(
+            model,
+            chosen,
+            kind.name,
+            chat_template=self._options.chat_template(chosen),
+            before_result=remember,
+        )
+
+    def remembered(self, model: LocalModel) -> dict[str, Any]:
+        """The options it will be loaded with when none are given, beside the flags of the start."""
+        return self._options.remembered(model.id, self._kind(model))
+
+    def chat_templates(self) -> list[str]:
+        """The names that the option `chat_template` may have."""
+        return self._options.chat_templates()
 
     def unload(self, name: str | None = None) -> None:
         status = self._host.status()
@@ -85,16 +115,14 @@ class ModelService:
         self._host.unload(name or status.id)
 
     def starter(self) -> StarterOffer:
-        return StarterOffer(has_starter(self._paths.models), STARTER.size_bytes, self._jobs.latest(STARTER_JOB))
+        return StarterOffer(has_starter(self._models_folder), STARTER.size_bytes, self._jobs.latest(STARTER_JOB))
 
     def fetch_starter(self) -> Job:
         """Begin to fetch the starter model; the running job when it is under way already."""
         return self._jobs.start(
-            STARTER_JOB, lambda report, cancelled: fetch_starter(self._paths.models, report, cancelled)
+            STARTER_JOB, lambda report, cancelled: fetch_starter(self._models_folder, report, cancelled)
         )
 
-    def _options(self, kind: EngineKind) -> dict[str, Any]:
-        """What the person set of those settings that this engine has an option for; it chooses the rest itself."""
-        chosen = self._settings.model_dump(exclude_defaults=True)
-        chosen["script"] = chosen.pop("echo_script", None)
-        return {name: chosen[name] for name in kind.options.model_fields if chosen.get(name) is not None}
+    def _kind(self, model: LocalModel, engine: str | None = None) -> EngineKind:
+        chosen = engine or (self._settings.engine if model.id == self._settings.model else None)
+        return engine_named(chosen) if chosen else engine_for(model.format)

@@ -50,6 +50,15 @@ MIGRATIONS: tuple[str, ...] = (
     )
     UPDATE message SET chosen_child = branch.id FROM branch WHERE message.id = branch.parent_id;
     """,
+    # What each model was last loaded with, as JSON.
+    """
+    CREATE TABLE model_options (
+        model_id TEXT NOT NULL,
+        engine TEXT NOT NULL,
+        options TEXT NOT NULL,
+        PRIMARY KEY (model_id, engine)
+    );
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.

@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import re
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,28 @@ def test_every_form_of_weights_answers(folder: Path, weights: str) -> None:
     engine.close()
 
 
+def test_an_index_with_a_hole(folder: Path) -> None:
+    """Both shards are there, but one tensor is in neither."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    del tensors[names[3]]
+    shards = {f"model-0000{number + 1}-of-00002.safetensors": names[number::2] for number in range(2)}
+    for shard, held in shards.items():
+        save_file({name: tensors[name] for name in held if name in tensors}, folder / shard, {"format": "pt"})
+    placed = {name: shard for shard, held in shards.items() for name in held}
+    for weight_map in (placed, {name: shard for name, shard in placed.items() if name in tensors}):
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+        with pytest.raises(ModelError, match=re.escape(names[3])):
+            load(folder)
+
+
+@pytest.mark.skipif(find_spec("flash_attn") is not None, reason="flash-attn is installed")
+def test_attention_kernels_that_are_not_installed(folder: Path) -> None:
+    with pytest.raises(ModelError, match="flash-attn"):
+        load(folder, attention="flash_attention_2")
+
+
 def test_broken_numbers_fail_their_request_and_no_other(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["model.embed_tokens.weight"][9] = float("nan")
@@ -186,6 +210,34 @@ def test_attention_kernels_agree(folder: Path, attention: str) -> None:
     assert said(run(chosen, 5, 6, 7)) == said(run(usual, 5, 6, 7))
     usual.close()
     chosen.close()
+
+
+NAMED = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+
+
+@pytest.mark.parametrize(
+    ("in_config", "in_file", "expected"),
+    [
+        (None, None, ""),
+        ("plain", None, "plain"),
+        (None, "of the file", "of the file"),
+        ("plain", "of the file", "of the file"),
+        (NAMED, None, "plain"),
+        (NAMED[:1], None, "tools"),
+        ([], None, ""),
+    ],
+    ids=str,
+)
+def test_where_chat_templates_live(folder: Path, in_config: Any, in_file: str | None, expected: str) -> None:
+    if in_config is not None:
+        config = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": in_config}))
+    if in_file is not None:
+        (folder / "chat_template.jinja").write_text(in_file)
+    engine = load(folder)
+    found = engine.capabilities.chat_template
+    engine.close()
+    assert found == expected
 
 
 def test_code_runs_only_when_it_was_allowed_at_the_start(folder: Path, tmp_path: Path) -> None:

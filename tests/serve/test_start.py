@@ -82,6 +82,7 @@ def test_health_answers_while_the_page_is_built(tmp_path: Path) -> None:
         (("--auth", ":b"), "--auth"),
         (("--model", "nothing"), "There are: echo"),
         (("--model", "../x"), "There are: echo"),
+        (("--model", "echo", "--chat-template", "nothing"), "There are: alpaca"),
         (("--model", "echo", "--engine", "x"), "--engine"),
     ],
 )

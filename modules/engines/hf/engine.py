@@ -75,7 +75,7 @@ class HfEngine(AdaptableEngine):
         self.capabilities = Capabilities(
             context_length=context,
             slots=slots,
-            chat_template=tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else "",
+            chat_template=self._vocabulary.chat_template,
             bos_token=tokenizer.bos_token or "",
             eos_token=tokenizer.eos_token or "",
             bos_token_id=self._vocabulary.prompt_bos,

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from modules.engines.protocol import EngineKind, Report
+from modules.engines.protocol import START_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
 from modules.types.local_model import LocalModel
 
@@ -20,10 +20,8 @@ Speculation = Literal["off", "lookup", "draft"]
 Weights = Literal["auto", "plain", "packed", "int4", "int8", "nf4", "fp4"]
 
 
-class HfOptions(BaseModel):
-    """0 (or -1 where said) lets the program choose for this machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class HfOptions(EngineOptions):
+    """Some go together only on a CPU or only on a GPU; loading says which."""
 
     context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
     slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
@@ -34,6 +32,12 @@ class HfOptions(BaseModel):
         default="auto",
         description="How weights are kept: packed is as exact as plain and faster on a CPU, int4 the fastest there; "
         "int8, nf4 and fp4 are bitsandbytes' formats.",
+    )
+    double_quantization: bool = Field(
+        default=True, description="For nf4 and fp4: quantize their scales too, which saves 0.4 bits a weight."
+    )
+    compute_dtype: Dtype = Field(
+        default="auto", description="For nf4 and fp4: number format that is computed in; auto takes that of dtype."
     )
     attention: Attention = Field(default="auto", description="Attention kernels; auto is PyTorch's own (sdpa).")
     gpu_memory_mib: int = Field(
@@ -50,7 +54,9 @@ class HfOptions(BaseModel):
     )
     draft_model: Path | None = Field(default=None, description="Folder of the smaller model that guesses.")
     trust_remote_code: bool = Field(
-        default=False, description="Run Python code from the model's folder; only a flag at the start can allow it."
+        default=False,
+        description="Run Python code from the model's folder; only a flag at the start can allow it.",
+        json_schema_extra=START_ONLY,
     )
     prompt_cache_mib: int = Field(
         default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."

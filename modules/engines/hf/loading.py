@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -18,6 +18,8 @@ from transformers.models.auto.modeling_auto import (
 from modules.engines.hf.batch import is_regular
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.linears import pack, packs_here, quantize_int4
+from modules.engines.hf.memory import check_memory
+from modules.engines.hf.quantization import bitsandbytes_config, silence_casts, stored_quantization
 from modules.engines.protocol import Report
 from modules.errors import ModelError
 from modules.types.local_model import LocalModel
@@ -26,7 +28,6 @@ from modules.types.local_model import LocalModel
 configs: Any = AutoConfig
 tokenizers: Any = AutoTokenizer
 
-BITSANDBYTES = frozenset({"int8", "nf4", "fp4"})
 # How the architectures of checkpoints without a head that writes are called, and one that is called like them.
 HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining")
 WRITING_HEAD = "LMHeadModel"
@@ -63,6 +64,7 @@ def load_model(
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Counts for the thread that calls it.
     torch.set_num_threads(thread_count(options))
+    silence_casts()
     assert model.path is not None
     folder = model.path
     local = {"local_files_only": True, "trust_remote_code": options.trust_remote_code}
@@ -70,8 +72,14 @@ def load_model(
         report(0.0, "reading the configuration")
         config = configs.from_pretrained(folder, **local)
         device = choose_device(options)
-        dtype = choose_dtype(options, config, device)
-        check_weights(options, device, dtype)
+        quantized = stored_quantization(config)
+        if quantized is None:
+            dtype = choose_dtype(options, config, device)
+            check_weights(options, device, dtype)
+        else:
+            dtype = stored_dtype(config)
+            quantized.check(model.title, options, dtype)
+        check_memory(model, options, dtype, on_gpu=device == "cuda", is_quantized=quantized is not None)
         tokenizer = tokenizers.from_pretrained(folder, **local)
         report(0.1, "loading the weights")
         loaded, found = models.from_pretrained(
@@ -81,14 +89,18 @@ def load_model(
             use_safetensors=True,
             attn_implementation=None if options.attention == "auto" else options.attention,
             **placement(options, device, scratch),
-            quantization_config=bitsandbytes_config(options, dtype),
+            quantization_config=None if quantized else bitsandbytes_config(options, dtype),
             output_loading_info=True,
             **local,
         )
         check_complete(found)
         check_vocabulary(loaded, tokenizer)
+        loaded.eval()
+        loaded.requires_grad_(False)
+        report(0.8, "laying out the weights")
+        lay_out(loaded, options, device, dtype)
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(f"There is not enough memory to load {model.title}. Choose a smaller model.") from error
+        raise ModelError(out_of_memory(model.title)) from error
     except (
         OSError,
         ValueError,
@@ -100,10 +112,6 @@ def load_model(
         SafetensorError,
     ) as error:
         raise ModelError(explained(error, model.title, folder)) from error
-    loaded.eval()
-    loaded.requires_grad_(False)
-    report(0.8, "laying out the weights")
-    lay_out(loaded, options, device, dtype)
     return loaded, tokenizer
 
 
@@ -137,9 +145,13 @@ def choose_dtype(options: HfOptions, config: Any, device: str) -> torch.dtype:
     """auto is the checkpoint's own; on a CPU float16, which has no fast kernels there, becomes bfloat16."""
     if options.dtype != "auto":
         return getattr(torch, options.dtype)
-    own = getattr(config, "dtype", None) or torch.float32
-    dtype: torch.dtype = getattr(torch, own) if isinstance(own, str) else own
+    dtype = stored_dtype(config)
     return torch.bfloat16 if dtype == torch.float16 and device == "cpu" else dtype
+
+
+def stored_dtype(config: Any) -> torch.dtype:
+    own = getattr(config, "dtype", None) or torch.float32
+    return getattr(torch, own) if isinstance(own, str) else own
 
 
 def check_weights(options: HfOptions, device: str, dtype: torch.dtype) -> None:
@@ -167,20 +179,6 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
         )
 
 
-def bitsandbytes_config(options: HfOptions, dtype: torch.dtype) -> Any:
-    if options.weights not in BITSANDBYTES:
-        return None
-    make: Any = BitsAndBytesConfig
-    if options.weights == "int8":
-        return make(load_in_8bit=True)
-    return make(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=options.weights,
-        bnb_4bit_compute_dtype=dtype,
-        bnb_4bit_use_double_quant=True,
-    )
-
-
 def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> None:
     """Irregular models may reach into their linear layers, so those stay as they are."""
     is_spread = len(set(getattr(model, "hf_device_map", {}).values())) > 1
@@ -192,6 +190,13 @@ def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> 
         pack(model)
 
 
+def out_of_memory(title: str) -> str:
+    return (
+        f"There is not enough memory to load {title}. Close other programs, choose a smaller model, or set the option "
+        "weights to nf4."
+    )
+
+
 def explained(error: Exception, title: str, folder: Path) -> str:
     """What to do about it, for the reasons that are known."""
     said = str(error).replace(str(folder), title)
@@ -201,6 +206,18 @@ def explained(error: Exception, title: str, folder: Path) -> str:
         return f"A weights file of {title} is damaged ({said[:200]}). Download it again."
     if "does not recognize this architecture" in said or "Unrecognized" in said:
         return f"{title} has an architecture that the installed transformers does not know: {said[:300]}"
+    if "can't allocate memory" in said:
+        return out_of_memory(title)
+    if "FlashAttention" in said:
+        return (
+            "The attention kernels flash_attention_2 need the package flash-attn and an NVIDIA GPU, and one of them is "
+            "not here. Set the option attention to auto."
+        )
+    if "dispatched on the CPU or the disk" in said:
+        return (
+            f"Not all of {title} fits into the memory that was allowed, and bitsandbytes' weights cannot stay on disk. "
+            "Raise the limits, or set the option weights to plain."
+        )
     if isinstance(error, ImportError):
         return f"{title} needs a package that is not installed: {said[:300]}"
     return f"{title} could not be loaded: {said[:500]}"

@@ -33,6 +33,14 @@ class Vocabulary:
         added: list[int] = self.tokenizer("a")["input_ids"]
         return bos if bos is not None and added[:1] == [bos] else None
 
+    @property
+    def chat_template(self) -> str:
+        """Of several named ones that for plain chats; empty when there is none."""
+        found: str | dict[str, str] | None = self.tokenizer.chat_template
+        if isinstance(found, dict):
+            return found.get("default") or next(iter(found.values()), "")
+        return found or ""
+
     @cached_property
     def frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """What the tokenizer itself puts before and after a text."""

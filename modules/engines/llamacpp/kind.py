@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from modules.engines.protocol import EngineKind, Report
+from modules.engines.protocol import EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
 from modules.types.local_model import LocalModel
 
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from modules.engines.llamacpp.engine import LlamaCppEngine
 
 
-class LlamaCppOptions(BaseModel):
-    """0 (or -1 where said) lets the program choose for this machine."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class LlamaCppOptions(EngineOptions):
+    """The caches of all slots must fit into memory beside the weights."""
 
     context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
     slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")

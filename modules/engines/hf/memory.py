@@ -1,0 +1,48 @@
+"""Whether a model's weights fit, told from its headers before any of them is read."""
+
+import psutil
+import torch
+
+from modules.engines.hf.kind import HfOptions
+from modules.errors import ModelError
+from modules.types.local_model import LocalModel
+
+MIB = 1024 * 1024
+# Bytes a parameter, scales included; embeddings are never quantized, so it is more in truth. Beside int4's own numbers
+# the same weights are kept packed, for prompts.
+BYTES = {"int8": 1.0, "nf4": 0.5, "fp4": 0.5, "int4": 2.6}
+
+
+def check_memory(
+    model: LocalModel, options: HfOptions, dtype: torch.dtype, *, on_gpu: bool, is_quantized: bool
+) -> None:
+    """Raises ModelError when the weights cannot fit, with what would help."""
+    needed = needed_bytes(model, options, dtype, is_quantized=is_quantized)
+    free = psutil.virtual_memory().available
+    if on_gpu:
+        free += sum(torch.cuda.mem_get_info(device)[0] for device in range(torch.cuda.device_count()))
+    if needed <= free or options.cpu_memory_mib:
+        return
+    said = (
+        f"There is not enough memory to load {model.title}: its weights take about {needed // MIB:,} MiB, "
+        f"and {free // MIB:,} MiB are free."
+    )
+    raise ModelError(f"{said} What helps: {'; '.join(remedies(options, dtype, is_quantized=is_quantized))}.")
+
+
+def needed_bytes(model: LocalModel, options: HfOptions, dtype: torch.dtype, *, is_quantized: bool) -> int:
+    if is_quantized:
+        return model.size_bytes
+    return int(model.shape.parameters * BYTES.get(options.weights, dtype.itemsize))
+
+
+def remedies(options: HfOptions, dtype: torch.dtype, *, is_quantized: bool) -> list[str]:
+    found = ["close other programs or choose a smaller model"]
+    if is_quantized or options.weights in {"nf4", "fp4"}:
+        return found
+    found.append("set the option weights to nf4, which takes about a quarter of bfloat16")
+    if options.weights not in BYTES:
+        if dtype.itemsize > 2:
+            found.append("set the option dtype to bfloat16, which takes half of float32")
+        found.append("set the option cpu_memory_mib, so that the rest stays on disk, which is slow")
+    return found
