@@ -54,6 +54,10 @@ class Settings(BaseModel):
     cpu_memory_mib: int = Field(
         0, ge=0, le=16_777_216, description="main memory for its weights; the rest stays on disk (0: no limit)"
     )
+    speculation: Literal["off", "lookup", "draft"] = Field(
+        "off", description="how a transformers model guesses ahead: from the text itself, or by a smaller model"
+    )
+    draft_model: str = Field("", max_length=500, description="the smaller model that guesses, by its name")
     trust_remote_code: bool = Field(
         default=False,
         description="run Python code from a model's folder; dangerous, and only this flag can allow it",

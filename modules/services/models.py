@@ -1,12 +1,13 @@
 """Models as people and programs handle them: list, load, unload, fetch the starter."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from modules.engines.host import EngineHost, Loading, ModelStatus
 from modules.engines.protocol import EngineKind
 from modules.engines.registry import engine_for, engine_named
-from modules.errors import NotFound
+from modules.errors import BadRequest, NotFound
 from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
@@ -87,6 +88,8 @@ class ModelService:
         kind = self._kind(model, engine)
         asked = None if options is None else check_options(kind, options)
         chosen = self._options.choose(model.id, kind, asked)
+        if chosen.get("draft_model"):
+            chosen = {**chosen, "draft_model": str(self._folder(chosen["draft_model"]))}
 
         def remember() -> None:
             if asked is not None:
@@ -122,6 +125,19 @@ class ModelService:
         return self._jobs.start(
             STARTER_JOB, lambda report, cancelled: fetch_starter(self._models_folder, report, cancelled)
         )
+
+    def _folder(self, draft_model: str) -> Path:
+        """Raises BadRequest for what cannot guess."""
+        field = "options.draft_model"
+        try:
+            model = self.find(draft_model)
+        except NotFound as error:
+            raise BadRequest(str(error), field=field) from error
+        if model.format != "safetensors" or model.path is None:
+            raise BadRequest(
+                f"{model.title} cannot guess: a draft model is a folder in Hugging Face format.", field=field
+            )
+        return model.path
 
     def _kind(self, model: LocalModel, engine: str | None = None) -> EngineKind:
         chosen = engine or (self._settings.engine if model.id == self._settings.model else None)

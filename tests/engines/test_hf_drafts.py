@@ -52,7 +52,7 @@ def speculation(request: pytest.FixtureRequest, folders: tuple[Path, Path]) -> d
         return {"speculation": "lookup"}
     if request.param == "itself" and model.name == "mamba":
         return {"speculation": "lookup"}
-    return {"speculation": "draft", "draft_model": smaller if request.param == "smaller" else model}
+    return {"speculation": "draft", "draft_model": str(smaller if request.param == "smaller" else model)}
 
 
 def test_the_text_stays_the_same(folders: tuple[Path, Path], speculation: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def test_the_text_stays_the_same(folders: tuple[Path, Path], speculation: dict[s
 
 def test_a_perfect_guesser_saves_most_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_folder(tmp_path / "model", "llama")
-    engine = engine_of(folder, speculation="draft", draft_model=folder)
+    engine = engine_of(folder, speculation="draft", draft_model=str(folder))
     passes = counted(monkeypatch, engine)
     _, end = say(engine, PROMPT, KNOBS[0], new=50)
     engine.close()
@@ -120,8 +120,8 @@ def test_draft_models_that_do_not_fit(tmp_path: Path) -> None:
     other = make_folder(tmp_path / "other", "llama", seed=2)
     save_tokenizer(other, words=150)
     with pytest.raises(ModelError, match="other tokens"):
-        engine_of(model, speculation="draft", draft_model=other)
+        engine_of(model, speculation="draft", draft_model=str(other))
     with pytest.raises(ModelError, match="cannot take back"):
-        engine_of(model, speculation="draft", draft_model=make_folder(tmp_path / "mamba", "mamba"))
+        engine_of(model, speculation="draft", draft_model=str(make_folder(tmp_path / "mamba", "mamba")))
     with pytest.raises(ModelError, match="draft_model"):
         engine_of(model, speculation="draft")

@@ -219,7 +219,7 @@ def test_every_form_of_weights_embeds(tmp_path: Path, kind: str, weights: str) -
 
 def test_from_a_model_that_is_on_disk(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "wide", "llama", hidden_size=256, intermediate_size=1024)
-    engine = load(folder, cpu_memory_mib=1, weights="plain")
+    engine = load(folder, cpu_memory_mib=1)
     assert "disk" in set(engine.placement.values())
     asked = texts(5, 30)
     assert_same(embed(engine, asked), expected(folder, asked))

@@ -53,6 +53,18 @@ def remembered(app: App, name: str) -> dict[str, Any]:
     return app.models.remembered(app.models.find(name))
 
 
+def test_a_draft_model_goes_by_its_name(app: App, folders: Path) -> None:
+    make_folder(folders / "models" / "smaller", "llama", seed=1, num_hidden_layers=1)
+    options = {"speculation": "draft", "draft_model": "smaller", "threads": 1}
+    load(app, "tiny", options)
+    assert remembered(app, "tiny") == options
+    for wrong, message in (("nobody", "nobody"), ("echo", "cannot guess"), ("/etc", "/etc")):
+        with pytest.raises(BadRequest, match=message) as caught:
+            app.models.load("tiny", options={"speculation": "draft", "draft_model": wrong})
+        assert caught.value.field == "options.draft_model"
+    assert load(app, "tiny")
+
+
 def test_options_are_remembered_and_replaced(app: App) -> None:
     first = load(app, "echo", {"slots": 2, "context_length": 100})
     assert slots(app) == 2

@@ -147,11 +147,11 @@ def load_drafter(options: HfOptions, tokenizer: Any, report: Report, scratch: st
         case "lookup":
             return PromptLookup()
         case "draft":
-            if options.draft_model is None:
+            if not options.draft_model:
                 raise ModelError("Speculation by a draft model needs one: set draft_model.")
-            name = options.draft_model.name
+            folder = Path(options.draft_model)
             model, own_tokenizer = load_model(
-                LocalModel(name, name, "safetensors", options.draft_model),
+                LocalModel(folder.name, folder.name, "safetensors", folder),
                 options,
                 lambda fraction, note: report(fraction, f"draft model: {note}"),
                 scratch,

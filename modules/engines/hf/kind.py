@@ -1,6 +1,5 @@
 """The transformers engine's declaration; torch and transformers are imported only in the worker."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -52,7 +51,7 @@ class HfOptions(EngineOptions):
         description="Guess the next tokens and check several at once: lookup guesses from the text itself, draft asks "
         "a smaller model. The text stays the same.",
     )
-    draft_model: Path | None = Field(default=None, description="Folder of the smaller model that guesses.")
+    draft_model: str = Field(default="", max_length=500, description="The smaller model that guesses, by its name.")
     trust_remote_code: bool = Field(
         default=False,
         description="Run Python code from the model's folder; only a flag at the start can allow it.",

@@ -181,8 +181,8 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
 
 def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> None:
     """Irregular models may reach into their linear layers, so those stay as they are."""
-    is_spread = len(set(getattr(model, "hf_device_map", {}).values())) > 1
-    if device != "cpu" or is_spread or getattr(model, "is_quantized", False) or not is_regular(model):
+    is_elsewhere = any(str(place) != "cpu" for place in getattr(model, "hf_device_map", {}).values())
+    if device != "cpu" or is_elsewhere or getattr(model, "is_quantized", False) or not is_regular(model):
         return
     if options.weights == "int4":
         quantize_int4(model)
