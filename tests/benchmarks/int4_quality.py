@@ -24,7 +24,7 @@ from modules.library.library import Library
 from modules.library.starter import STARTER
 from modules.paths import PROJECT
 from modules.types.local_model import LocalModel
-from tests.benchmarks.standard_library_model import held_out_windows, library_texts, tokens_of, train
+from tests.benchmarks.standard_library_model import HELD_OUT, held_out_windows, library_texts, tokens_of, train
 from tests.conftest import link_or_copy
 
 FORMS: tuple[Weights, ...] = ("packed", "int4", "nf4", "int8")
@@ -76,7 +76,7 @@ def compare(folder: Path, count: int) -> None:
     loaded = {form: load(found, form) for form in FORMS}
     tokenizer = loaded[FORMS[0]][1]
     tallies = {form: Tally() for form in FORMS}
-    held_out = tokens_of(tokenizer, library_texts(held_out=True))
+    held_out = tokens_of(tokenizer, library_texts(HELD_OUT))
     for window in held_out_windows(held_out, count, WINDOW):
         logprobs = {form: next_token_logprobs(model, window[:-1]) for form, (model, _) in loaded.items()}
         for form in FORMS:

@@ -18,8 +18,10 @@ WORDS = 2048
 END = "<end>"
 WINDOW = 256
 ROWS = 8
-# One file in this many is held out.
-HELD_OUT_SHARE = 20
+# Of this many files one is held out, and these few are learned from: little enough to be learned to the end.
+SHARES = 24
+HELD_OUT = range(1)
+LEARNED = range(1, 5)
 LEFT_OUT = {"test", "tests", "site-packages", "dist-packages", "pydoc_data"}
 SHAPE: dict[str, Any] = {
     "vocab_size": WORDS,
@@ -35,19 +37,19 @@ SHAPE: dict[str, Any] = {
 }
 PEAK_RATE = 2e-3
 WARM_UP = 0.03
-EVALUATION_SECONDS = 60
+EVALUATION_SECONDS = 30
 EVALUATION_WINDOWS = 64
 PATIENCE = 4
 
 
-def library_texts(*, held_out: bool) -> list[str]:
-    """The sources, documentation strings included; which are held out depends on the file's name alone."""
+def library_texts(shares: range) -> list[str]:
+    """The sources, documentation strings included; which share a file belongs to depends on its name alone."""
     root = Path(sysconfig.get_path("stdlib"))
     texts: list[str] = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root)
         number = int(hashlib.sha256(name.as_posix().encode()).hexdigest(), 16)
-        if not LEFT_OUT & set(name.parts) and (number % HELD_OUT_SHARE == 0) == held_out:
+        if not LEFT_OUT & set(name.parts) and number % SHARES in shares:
             texts.append(path.read_text(encoding="utf-8", errors="replace"))
     return texts
 
@@ -71,16 +73,17 @@ def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
 
 
 def train(folder: Path, seconds: float) -> None:
-    """Until the held-out loss has stopped falling, `seconds` at most; saved in bfloat16 with its tokenizer."""
+    """Until the held-out loss has stopped falling, `seconds` at most; the best of it is saved, with its tokenizer."""
     torch.manual_seed(0)
-    texts = library_texts(held_out=False)
+    texts = library_texts(LEARNED)
     tokenizer = train_tokenizer(texts)
-    tokens, held_out = tokens_of(tokenizer, texts), tokens_of(tokenizer, library_texts(held_out=True))
+    tokens, held_out = tokens_of(tokenizer, texts), tokens_of(tokenizer, library_texts(HELD_OUT))
     model: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE))
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.95), weight_decay=0.1)
     print(f"{model.num_parameters():,} parameters, {len(tokens):,} tokens, {len(held_out):,} held out", flush=True)
     started, evaluated, steps = time.monotonic(), time.monotonic(), 0
     best, worse = math.inf, 0
+    learned: dict[str, Tensor] = model.state_dict()
     while (share := (time.monotonic() - started) / seconds) < 1 and worse < PATIENCE:
         rate = PEAK_RATE * min(share / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * share))
         optimizer.param_groups[0]["lr"] = rate
@@ -93,10 +96,14 @@ def train(folder: Path, seconds: float) -> None:
         steps += 1
         if time.monotonic() - evaluated > EVALUATION_SECONDS:
             now, evaluated = evaluate(model, held_out), time.monotonic()
-            best, worse = (now, 0) if now < best else (best, worse + 1)
+            if now < best:
+                best, worse, learned = now, 0, {name: value.clone() for name, value in model.state_dict().items()}
+            else:
+                worse += 1
             passes = steps * ROWS * WINDOW / len(tokens)
             print(f"{share:4.0%} {passes:.1f} passes: loss {loss.item():.3f}, held out {now:.3f}", flush=True)
-    print(f"held-out loss at the end {evaluate(model, held_out):.3f}", flush=True)
+    model.load_state_dict(learned)
+    print(f"the best held-out loss, {best:.3f}, is kept", flush=True)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -1,6 +1,6 @@
 """The transformers engine in its worker against transformers' own `generate()` in a process of its own, interleaved.
 
-usage: python -m tests.benchmarks.transformers_engine [decode] [together] [reuse] [gap] [memory]   (all by default)
+usage: python -m tests.benchmarks.transformers_engine [decode] [together] [reuse] [gap] [memory] [lookup] [constraint]   (all by default)
 Needs the starter model; converts it first. Nothing else should compute meanwhile.
 """
 
@@ -24,7 +24,7 @@ from modules.engines.process import EngineProcess
 from modules.library.library import Library
 from modules.library.starter import STARTER
 from modules.paths import PROJECT
-from modules.types.generation import Event, Failed, Finished, GenerationRequest, Progress, TextDelta
+from modules.types.generation import Constraint, Event, Failed, Finished, GenerationRequest, Progress, TextDelta
 from modules.types.sampling import SamplingParams
 from tests.conftest import link_or_copy
 
@@ -54,12 +54,13 @@ class Bench:
             text=True,
         )
 
-    def engine(self, weights: str, **options: int) -> EngineProcess:
-        if weights not in self._engines or options:
+    def engine(self, weights: str, **options: int | str) -> EngineProcess:
+        key = f"{weights} {options}"
+        if key not in self._engines:
             process = EngineProcess(self._launcher, lambda: None)
             process.load("transformers", self.model, {"weights": weights, **options}, lambda *_: None)
-            self._engines[weights] = process
-        return self._engines[weights]
+            self._engines[key] = process
+        return self._engines[key]
 
     def close(self) -> None:
         self._reference.kill()
@@ -95,7 +96,11 @@ class Bench:
 
 
 def ask(
-    engine: EngineProcess, prompt: list[int], tokens: int, on_event: Callable[[Event], None] | None = None
+    engine: EngineProcess,
+    prompt: list[int],
+    tokens: int,
+    on_event: Callable[[Event], None] | None = None,
+    constraint: Constraint | None = None,
 ) -> Finished:
     ended: Future[Event] = Future()
 
@@ -105,7 +110,7 @@ def ask(
         if isinstance(event, Finished | Failed):
             ended.set_result(event)
 
-    engine.generate(GenerationRequest("", tuple(prompt), tokens, (), GREEDY), take)
+    engine.generate(GenerationRequest("", tuple(prompt), tokens, (), GREEDY, constraint), take)
     end = ended.result()
     assert isinstance(end, Finished), end
     return end
@@ -214,6 +219,40 @@ def bench_memory(bench: Bench) -> None:
     )
 
 
+def bench_lookup(bench: Bench) -> None:
+    """Prompt lookup against the same engine without it, where the reply copies its prompt and where it does not."""
+    copied = "the quick brown fox jumps over the lazy dog while seven wizards bake blue bread in a quiet harbour town. "
+    for name, text in (("copying", copied * 6), ("a story", STORY.format(3))):
+        for weights in ("packed", "int4"):
+            prompt = bench.engine(weights).tokenize(text)
+
+            def speed(options: dict[str, str], prompt: list[int] = prompt, weights: str = weights) -> float:
+                return ask(bench.engine(weights, **options), prompt, TOKENS).tokens_per_second
+
+            compare(
+                f"prompt lookup, {weights}, {name}",
+                lambda _, speed=speed: speed({"speculation": "lookup"}),
+                lambda _, speed=speed: speed({}),
+                "-",
+            )
+
+
+def bench_constraint(bench: Bench) -> None:
+    """What following a JSON schema costs a token, once it is compiled."""
+    engine = bench.engine("int4")
+    item = '{"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}}, "required": ["name", "age"]}'
+    schema = Constraint("json_schema", f'{{"type": "array", "items": {item}, "minItems": 40}}')
+    ask(engine, bench.prompt(1), 4, constraint=schema)
+    costs: list[float] = []
+    for number in range(ROUNDS):
+        followed = ask(engine, bench.prompt(number), TOKENS, constraint=schema)
+        free = ask(engine, bench.prompt(number), TOKENS)
+        costs.append(1000 / followed.tokens_per_second - 1000 / free.tokens_per_second)
+    print(
+        f"a JSON schema costs {statistics.median(costs):.2f} ms a token ({min(costs):.2f}..{max(costs):.2f}), target <= 1"
+    )
+
+
 def main() -> None:
     print("load", os.getloadavg(), "cores", os.cpu_count())
     folder = Path(tempfile.mkdtemp(prefix="parlor-bench-"))
@@ -221,9 +260,10 @@ def main() -> None:
     convert = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(folder)]
     subprocess.run(convert, check=True, capture_output=True)
     bench = Bench(folder / "starter-hf")
-    chosen = sys.argv[1:] or ["decode", "together", "reuse", "gap", "memory"]
-    for one in (bench_decode, bench_together, bench_reuse, bench_gap, bench_memory):
-        if one.__name__.removeprefix("bench_") in chosen:
+    chosen = sys.argv[1:]
+    every = (bench_decode, bench_together, bench_reuse, bench_gap, bench_memory, bench_lookup, bench_constraint)
+    for one in every:
+        if not chosen or one.__name__.removeprefix("bench_") in chosen:
             one(bench)
     bench.close()
 

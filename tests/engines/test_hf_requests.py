@@ -14,6 +14,7 @@ from modules.engines.hf.engine import HfEngine
 from modules.engines.hf.kind import HfOptions
 from modules.errors import BadRequest, EngineError
 from modules.types.generation import (
+    Constraint,
     Event,
     Finished,
     GenerationRequest,
@@ -133,3 +134,9 @@ def test_processors_that_fail_end_their_own_request_only(engine: HfEngine, name:
         run(engine, processors=(ProcessorUse(f"{HERE}:{name}"),))
     thread.join()
     assert text_of(other) == text_of(run(engine, new=30))
+
+
+def test_a_tokenizer_that_constraints_cannot_work_with(engine: HfEngine) -> None:
+    with pytest.raises(BadRequest, match="tokenizer") as caught:
+        run(engine, constraint=Constraint("regex", "t5"))
+    assert caught.value.field == "response_format"

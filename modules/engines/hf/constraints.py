@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from modules.engines.grammars import grammar_of
-from modules.errors import EngineError
+from modules.errors import BadRequest, EngineError
 from modules.types.generation import Constraint
 
 COMPILED = 64
@@ -28,19 +28,29 @@ class Matcher:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing may follow but the end."""
+        """Nothing may follow but the end. Raises EngineError like `accept`."""
+        self._require_sound()
         return self._native.is_stopped()
 
     def allowed(self) -> Tensor:
-        """Of each token of the logits, [vocabulary] booleans; logits may have more places than there are tokens."""
+        """Of each token of the logits, [vocabulary] booleans; logits may have more places than there are tokens.
+
+        Raises EngineError like `accept`.
+        """
         bits = numpy.frombuffer(self._native.compute_bitmask(), dtype=numpy.uint8)
+        self._require_sound()
         flags = numpy.unpackbits(bits, bitorder="little", count=self._vocabulary)
         return torch.as_tensor(flags, dtype=torch.bool)
 
     def accept(self, token: int) -> None:
-        """Raises EngineError when the grammar cannot go on, which a token that was allowed never causes by itself."""
-        if not self._native.consume_token(token):
-            raise EngineError(f"The constraint cannot be followed any further: {self._native.get_error()}")
+        """Raises EngineError when the grammar proves too complex to go on, which only shows on the way."""
+        self._native.consume_token(token)
+        self._require_sound()
+
+    def _require_sound(self) -> None:
+        # A matcher that has failed calls itself stopped, as one that is complete does.
+        if self._native.is_error():
+            raise EngineError(f"The constraint cannot be followed any further: {self._native.get_error()[:300]}")
 
 
 class ConstraintCompiler:
@@ -61,7 +71,19 @@ class ConstraintCompiler:
 
     def _compile(self, constraint: Constraint) -> Any:
         if self._native_tokenizer is None:
-            self._native_tokenizer = llguidance.hf.from_tokenizer(
+            self._native_tokenizer = self._read_tokenizer()
+        matcher = binding.LLMatcher(self._native_tokenizer, grammar_of(constraint))
+        if matcher.is_error():
+            reason = matcher.get_error()[:300]
+            raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")
+        return matcher
+
+    def _read_tokenizer(self) -> Any:
+        try:
+            return llguidance.hf.from_tokenizer(
                 self._tokenizer, n_vocab=self._vocabulary, eos_token=list(self._end_tokens)
             )
-        return binding.LLMatcher(self._native_tokenizer, grammar_of(constraint))
+        except ValueError as error:
+            raise BadRequest(
+                f"Constraints do not work with this model's tokenizer: {error}.", field="response_format"
+            ) from error
