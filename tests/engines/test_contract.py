@@ -180,6 +180,18 @@ def test_broken_constraints_are_refused_and_never_ignored(subject: Subject, kind
     assert subject.finish(subject.request(max_tokens=2))[0]
 
 
+@pytest.mark.parametrize("source", ["(a{1000}){1000}", ".*" * 2000, "(a|b|c)*(a|b)*" * 500])
+def test_constraints_too_complex_to_follow_fail_and_are_never_ignored(subject: Subject, source: str) -> None:
+    """That shows only on the way, after a token or two."""
+    if subject.model is ECHO_MODEL:
+        return
+    generation = subject.start(subject.request(constraint=Constraint("regex", source)))
+    list(generation)
+    assert isinstance(generation.end, Failed), generation.text
+    assert "constraint" in generation.end.message
+    assert subject.finish(subject.request(constraint=Constraint("choice", '["red", "blue"]')))[0] in {"red", "blue"}
+
+
 @pytest.mark.parametrize("repetition", range(3))
 def test_cancel_while_decoding(subject: Subject, repetition: int) -> None:
     request = subject.request(LONG, 4000, sampling=SamplingParams(seed=repetition, ignore_eos=True))

@@ -13,9 +13,8 @@ from modules.engines.hf.engine import HfEngine
 from modules.engines.hf.kind import Dtype, HfOptions
 from modules.engines.llamacpp.engine import LlamaCppEngine
 from modules.engines.llamacpp.kind import LlamaCppOptions
-from modules.errors import BadRequest, EngineError
 from modules.library.library import Library
-from modules.types.generation import Constraint, Event, GenerationRequest, PromptLogprobs, TextDelta
+from modules.types.generation import Event, GenerationRequest, PromptLogprobs, TextDelta
 from modules.types.sampling import SamplingParams
 
 STORY = "<|im_start|>user\nTell me about a dragon who learns to paint.<|im_end|>\n<|im_start|>assistant\n"
@@ -83,22 +82,6 @@ def test_log_probabilities_of_the_references_tokens(
     found = torch.tensor([logprob for logprob in told if logprob is not None])
     assert len(found) == len(expected)
     assert float((found - expected).abs().quantile(0.99)) < limit
-
-
-@pytest.mark.parametrize("source", ["(a{1000}){1000}", ".*" * 2000, "(a|b|c)*(a|b)*" * 500])
-def test_constraints_too_complex_to_follow_fail_and_are_never_ignored(
-    engines: tuple[LlamaCppEngine, HfEngine], source: str
-) -> None:
-    _, engine = engines
-    prompt = tuple(engine.tokenize("Once"))
-    sampling = SamplingParams(temperature=0)
-    request = GenerationRequest("", prompt, 40, sampling=sampling, constraint=Constraint("regex", source))
-    with pytest.raises((BadRequest, EngineError), match="constraint"):
-        engine.generate(request, lambda _event: None, threading.Event())
-    events: list[Event] = []
-    request = GenerationRequest("", prompt, 40, sampling=sampling, constraint=Constraint("choice", '["red", "blue"]'))
-    engine.generate(request, events.append, threading.Event())
-    assert "".join(event.text for event in events if isinstance(event, TextDelta)) in {"red", "blue"}
 
 
 def likeliest(engine: LlamaCppEngine | HfEngine) -> dict[str, float]:

@@ -72,7 +72,7 @@ class ConstraintCompiler:
     def _compile(self, constraint: Constraint) -> Any:
         if self._native_tokenizer is None:
             self._native_tokenizer = self._read_tokenizer()
-        matcher = binding.LLMatcher(self._native_tokenizer, grammar_of(constraint))
+        matcher = binding.LLMatcher(self._native_tokenizer, grammar_of(constraint), log_level=0)
         if matcher.is_error():
             reason = matcher.get_error()[:300]
             raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")

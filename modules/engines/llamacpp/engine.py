@@ -7,6 +7,7 @@ from typing import Any, get_args
 import psutil
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
 
+from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.llamacpp.kind import LlamaCppOptions
 from modules.engines.llamacpp.plan import Plan, make_plan
 from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
@@ -49,8 +50,9 @@ class LlamaCppEngine:
         return self._socket.post("/tokenize", body)["tokens"]
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        stream = CompletionStream(emit, cancelled)
-        self._server.handle_completions(completion_body(request), stream.take)
+        grammar = grammar_of(request.constraint) if request.constraint else None
+        stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
+        self._server.handle_completions(completion_body(request, grammar), stream.take)
         stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
 
     def close(self) -> None:
@@ -77,9 +79,11 @@ class LlamaCppEngine:
 class CompletionStream:
     """Takes what the binding's callback delivers; answering True makes llama.cpp free the slot."""
 
-    def __init__(self, emit: Emit, cancelled: Flag) -> None:
+    def __init__(self, emit: Emit, cancelled: Flag, check: TextCheck | None = None) -> None:
+        """`check` follows a constrained text: llama.cpp goes on freely when a grammar proves too complex on the way."""
         self._emit = emit
         self._cancelled = cancelled
+        self._check = check
         self._started = time.monotonic()
         self._first: float | None = None
         self._tokens = 0
@@ -98,6 +102,9 @@ class CompletionStream:
             if self._first is None:
                 self._first = time.monotonic()
             if (text := text_event(chunk["choices"][0])) is not None:
+                if self._check is not None and not self._check.accepts(text.text):
+                    self._error = {"message": "the constraint is too complex to be followed any further"}
+                    return True
                 self._emit(text)
         return self._cancelled.is_set()
 

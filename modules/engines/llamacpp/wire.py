@@ -2,7 +2,6 @@
 
 from typing import Any, get_args
 
-from modules.engines.grammars import grammar_of
 from modules.types.generation import (
     GenerationRequest,
     Progress,
@@ -15,7 +14,7 @@ from modules.types.sampling import SamplerName, SamplingParams
 RANDOM_SEED = 2**32 - 1
 
 
-def completion_body(request: GenerationRequest) -> dict[str, Any]:
+def completion_body(request: GenerationRequest, grammar: str | None = None) -> dict[str, Any]:
     """`return_progress` is always on: the callback, our only chance to cancel, fires on events alone."""
     return {
         "prompt": list(request.prompt_tokens),
@@ -24,7 +23,7 @@ def completion_body(request: GenerationRequest) -> dict[str, Any]:
         "return_progress": True,
         "cache_prompt": True,
         **sampling_fields(request.sampling),
-        **({"grammar": grammar_of(request.constraint)} if request.constraint else {}),
+        **({"grammar": grammar} if grammar else {}),
     }
 
 
