@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from modules.engines.hf.adapters import NO_ADAPTERS, Adapters, Mix
+from modules.engines.hf.attention import NAME
 from modules.engines.hf.fixed import WIDTHS, FixedPass, FixedPasses
 from modules.engines.hf.rows import RowCache, States, Window
 from modules.engines.protocol import Report
@@ -19,6 +20,8 @@ PROBE = range(2, 34)
 PIECE = 16
 NEARLY = 0.004
 
+# Those that take the masks that we give.
+ATTENTION = frozenset({"sdpa", NAME})
 ROW_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
@@ -68,7 +71,7 @@ def is_regular(model: Any) -> bool:
     config = model.config.get_text_config()
     return (
         layer_kinds(config) <= ROW_LAYERS
-        and config._attn_implementation == "sdpa"
+        and config._attn_implementation in ATTENTION
         and not is_recurrent(model)
         and not getattr(config, "num_kv_shared_layers", 0)
     )

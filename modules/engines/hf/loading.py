@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_MAPPING_NAMES,
 )
 
+from modules.engines.hf.attention import group_heads
 from modules.engines.hf.batch import is_regular
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.linears import pack, packs_here, quantize_int4
@@ -182,7 +183,10 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
 def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> None:
     """Irregular models may reach into their linear layers, so those stay as they are."""
     is_elsewhere = any(str(place) != "cpu" for place in getattr(model, "hf_device_map", {}).values())
-    if device != "cpu" or is_elsewhere or getattr(model, "is_quantized", False) or not is_regular(model):
+    if device != "cpu" or is_elsewhere or not is_regular(model):
+        return
+    group_heads(model)
+    if getattr(model, "is_quantized", False):
         return
     if options.weights == "int4":
         quantize_int4(model)
