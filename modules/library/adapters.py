@@ -7,11 +7,8 @@ from modules.errors import BadRequest, ModelError, NotFound
 from modules.library.folders import MAX_JSON_BYTES, Values, count_parameters, read_json
 from modules.library.library import printable
 from modules.storage.files import resolve_name
-from modules.types.local_adapter import LocalAdapter
+from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_ADAPTER, LocalAdapter
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
-PICKLED = "adapter_model.bin"
 TEXT_CHARS = 200
 TARGETS = 64
 
@@ -49,14 +46,14 @@ class AdapterLibrary:
 
 def is_adapter_folder(path: Path) -> bool:
     """Whether it has a config of its own: a link may lead anywhere."""
-    return (path / CONFIG).is_file() and not (path / CONFIG).is_symlink()
+    return (path / ADAPTER_CONFIG).is_file() and not (path / ADAPTER_CONFIG).is_symlink()
 
 
 def describe(path: Path) -> LocalAdapter:
     values: Values = {}
     size_bytes, problem = 0, ""
     try:
-        values = read_json(path / CONFIG, MAX_JSON_BYTES)
+        values = read_json(path / ADAPTER_CONFIG, MAX_JSON_BYTES)
         problem = fault_of(values)
         count_parameters(weights_of(path))
         size_bytes = weights_of(path).stat().st_size
@@ -80,15 +77,15 @@ def describe(path: Path) -> LocalAdapter:
 
 def weights_of(path: Path) -> Path:
     """Raises ModelError when there are none that may be read."""
-    weights = path / WEIGHTS
+    weights = path / ADAPTER_WEIGHTS
     if weights.is_file() and not weights.is_symlink():
         return weights
-    if (path / PICKLED).is_file():
+    if (path / PICKLED_ADAPTER).is_file():
         raise ModelError(
             "Its weights are pickled, a format that may run any program when it is loaded. "
-            f"Save it again as {WEIGHTS}, which peft does by itself."
+            f"Save it again as {ADAPTER_WEIGHTS}, which peft does by itself."
         )
-    raise ModelError(f"{WEIGHTS} is missing. Copy or download the adapter again.")
+    raise ModelError(f"{ADAPTER_WEIGHTS} is missing. Copy or download the adapter again.")
 
 
 def fault_of(values: Values) -> str:

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# A folder as peft saves it; the last is what older versions wrote, a format that may run any program.
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PICKLED_ADAPTER = "adapter_model.bin"
+
 
 @dataclass(frozen=True)
 class LocalAdapter:

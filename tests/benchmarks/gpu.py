@@ -8,7 +8,6 @@ the program itself; its numbers mean nothing.
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from modules.children import Launcher
 from modules.engines.process import EngineProcess
 from modules.library.library import Library
-from tests.benchmarks.transformers_engine import ask
+from tests.benchmarks.transformers_engine import speed_together
 from tests.engines.tiny_models import save_tokenizer
 
 # hidden, intermediate, layers, heads, heads of keys, vocabulary: those of Llama 3.2 1B and Llama 3.1 8B.
@@ -68,14 +67,7 @@ def bandwidth() -> float:
 
 def together(engine: EngineProcess, count: int) -> float:
     """Tokens a second of all streams."""
-    prompts = [[10 + stream, *range(20, 60)] for stream in range(count)]
-    threads = [threading.Thread(target=ask, args=(engine, prompt, TOKENS)) for prompt in prompts]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return count * TOKENS / (time.perf_counter() - started)
+    return speed_together(engine, [[10 + stream, *range(20, 60)] for stream in range(count)], TOKENS)
 
 
 def main() -> None:

@@ -84,15 +84,7 @@ class Bench:
         return tokens / (time.perf_counter() - started)
 
     def together(self, weights: str, number: int) -> float:
-        engine = self.engine(weights)
-        prompts = [self.prompt(number * 100 + place) for place in range(8)]
-        threads = [threading.Thread(target=ask, args=(engine, prompt, TOKENS)) for prompt in prompts]
-        started = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return 8 * TOKENS / (time.perf_counter() - started)
+        return speed_together(self.engine(weights), [self.prompt(number * 100 + place) for place in range(8)], TOKENS)
 
 
 def ask(
@@ -114,6 +106,17 @@ def ask(
     end = ended.result()
     assert isinstance(end, Finished), end
     return end
+
+
+def speed_together(engine: EngineProcess, prompts: list[list[int]], tokens: int) -> float:
+    """Tokens a second of all these requests, asked at once."""
+    threads = [threading.Thread(target=ask, args=(engine, prompt, tokens)) for prompt in prompts]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(prompts) * tokens / (time.perf_counter() - started)
 
 
 def compare(name: str, ours: Callable[[int], float], reference: Callable[[int], float], target: str) -> None:
@@ -207,11 +210,7 @@ def bench_memory(bench: Bench) -> None:
     worker = psutil.Process(engine.pid)
     before = worker.memory_info().rss
     prompts = [engine.tokenize(f"{number} " + " ".join(WORDS * 260))[:2000] for number in range(4)]
-    threads = [threading.Thread(target=ask, args=(engine, prompt, 16)) for prompt in prompts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    speed_together(engine, prompts, 16)
     added = (worker.memory_info().rss - before) / 2**20
     states = 4 * 2016 * bench.model.shape.kv_bytes_per_token() / 2**20
     print(

@@ -18,10 +18,8 @@ from torch import Tensor
 
 from modules.engines.hf.deltas import AdapterWeights, LayerWeights
 from modules.errors import BadRequest
+from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_ADAPTER
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
-PICKLED = "adapter_model.bin"
 PREFIX = "base_model.model."
 TENSOR = re.compile(r"(?P<layer>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(\.weight)?")
 
@@ -50,20 +48,20 @@ def read_adapter(folder: Path) -> AdapterWeights:
     config = read_config(folder)
     parts = read_parts(folder)
     if not parts:
-        raise refusal(f"{WEIGHTS} holds no weights")
+        raise refusal(f"{ADAPTER_WEIGHTS} holds no weights")
     layers = {layer: layer_weights(layer, parts[layer], config) for layer in sorted(parts)}
     return AdapterWeights(str(config.base_model_name_or_path or "another model")[:200], layers)
 
 
 def read_config(folder: Path) -> Any:
     """A LoraConfig, which is typed only in parts."""
-    if not (folder / CONFIG).is_file():
-        raise refusal(f"{CONFIG} is missing")
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise refusal(f"{ADAPTER_CONFIG} is missing")
     reader: Any = PeftConfig
     try:
         config: Any = reader.from_pretrained(str(folder))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, ImportError) as error:
-        raise refusal(f"peft cannot read its {CONFIG} ({type(error).__name__}: {str(error)[:200]})") from error
+        raise refusal(f"peft cannot read its {ADAPTER_CONFIG} ({type(error).__name__}: {str(error)[:200]})") from error
     if config.peft_type != PeftType.LORA:
         kind = str(config.peft_type).removeprefix("PeftType.")
         raise refusal(f"it is of the kind {kind}")
@@ -93,16 +91,16 @@ def check_patterns(patterns: Any) -> None:
 
 def read_parts(folder: Path) -> dict[str, dict[str, Tensor]]:
     """Of each layer, its tensors by their names in peft."""
-    path = folder / WEIGHTS
+    path = folder / ADAPTER_WEIGHTS
     if not path.is_file():
-        if (folder / PICKLED).is_file():
+        if (folder / PICKLED_ADAPTER).is_file():
             raise refusal("its weights are pickled, a format that may run any program; save it as safetensors")
-        raise refusal(f"{WEIGHTS} is missing")
+        raise refusal(f"{ADAPTER_WEIGHTS} is missing")
     try:
         # Not mapped: a file that is replaced later must not change what is loaded.
         tensors = load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, LookupError) as error:
-        raise refusal(f"{WEIGHTS} is damaged ({str(error)[:200]}); copy or download it again") from error
+        raise refusal(f"{ADAPTER_WEIGHTS} is damaged ({str(error)[:200]}); copy or download it again") from error
     parts: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         match = TENSOR.fullmatch(key.removeprefix(PREFIX))

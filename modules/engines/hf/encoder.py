@@ -13,6 +13,7 @@ from modules.engines.hf.embedder import Embedder
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.pooling import read_pooling
+from modules.engines.hf.scheduler import explained
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.engines.protocol import Capabilities, Emit, Report
 from modules.errors import BadRequest
@@ -54,7 +55,10 @@ class EncoderEngine:
     def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
         for tokens in texts:
             self._vocabulary.check(tokens, "input")
-        return self._embedder.embed(texts)
+        try:
+            return self._embedder.embed(texts)
+        except Exception as error:
+            raise explained(error) from error
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         raise BadRequest("This model embeds texts and cannot write any.", field="model")
