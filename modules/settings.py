@@ -63,6 +63,19 @@ class Settings(BaseModel):
         description="run Python code from a model's folder; dangerous, and only this flag can allow it",
         json_schema_extra=FLAG_ONLY,
     )
+    memory_budget_mib: int = Field(
+        0, ge=0, le=16_777_216, description="main memory for all loaded models (0: chosen for the machine)"
+    )
+    idle_unload_minutes: int = Field(
+        0, ge=0, le=525_600, description="unload a model nobody has used for so long (0: never)"
+    )
+    api_models: str = Field(
+        "*", max_length=10_000, description="models that API requests may load, patterns separated by commas"
+    )
+    model_folders: str = Field(
+        "", max_length=10_000, description="further folders with models, separated by commas, left as they are"
+    )
+    hub_endpoint: str = Field("", max_length=500, description="model hub (default: HF_ENDPOINT, or huggingface.co)")
     host: str = Field(
         "127.0.0.1", description="address to listen on; other than this machine's needs --auth or --api-key"
     )

@@ -28,11 +28,13 @@ HEAVY = {
     "peft": ("engines/hf",),
     "gguf": ("engines/hf",),
     "llguidance": ("engines/grammars", "engines/hf"),
-    "huggingface_hub": (),
+    "huggingface_hub": ("library",),
 }
-# Whoever talks to another machine is named here. http.client: llama.cpp's own Unix socket.
+# Whoever talks to another machine is named here. outbound.py is the one fetcher; huggingface_hub, in `library` alone,
+# talks to the configured hub. http.client: llama.cpp's own Unix socket.
 OUTBOUND = {
     "httpx": (),
+    "httpcore": ("outbound.py",),
     "requests": (),
     "aiohttp": (),
     "urllib3": (),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from modules.engines.protocol import START_ONLY, Capabilities, Emit, EngineKind, EngineOptions, Report
 from modules.errors import EngineError, ModelError
+from modules.types.estimates import MemoryEstimate
 from modules.types.generation import (
     Finished,
     FinishReason,
@@ -25,6 +26,7 @@ from modules.types.generation import (
     Usage,
 )
 from modules.types.local_model import LocalModel
+from modules.types.machine import Machine
 
 # The prompt is the last user message, so repeating the prompt repeats the message.
 LAST_USER_MESSAGE = (
@@ -178,4 +180,8 @@ def load(_model: LocalModel, options: EchoOptions, _report: Report) -> EchoEngin
     return EchoEngine(options)
 
 
-ECHO = EngineKind("echo", ("echo",), EchoOptions, load)
+def estimate(_model: LocalModel, options: EchoOptions, _machine: Machine) -> MemoryEstimate:
+    return MemoryEstimate(0, context_length=options.context_length, slots=options.slots)
+
+
+ECHO = EngineKind("echo", ("echo",), EchoOptions, load, estimate)

@@ -7,14 +7,18 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from modules.types.estimates import MemoryEstimate
 from modules.types.generation import ConstraintKind, Event, GenerationRequest
 from modules.types.local_model import LocalModel
+from modules.types.machine import Machine
 
 Emit = Callable[[Event], None]
 Report = Callable[[float, str], None]
 
 # Marks an option that only a flag at the start may set; the word is JSON Schema's own, so that forms leave it alone.
 START_ONLY: dict[str, Any] = {"readOnly": True}
+# Marks an option that few people need; forms show it on request.
+ADVANCED: dict[str, Any] = {"advanced": True}
 
 
 class EngineOptions(BaseModel):
@@ -107,9 +111,13 @@ class Embeds(Protocol):
 
 
 class EngineKind(NamedTuple):
-    """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries."""
+    """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries.
+
+    `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes.
+    """
 
     name: str
     formats: tuple[str, ...]
     options: type[EngineOptions]
     load: Callable[[LocalModel, Any, Report], Engine]
+    estimate: Callable[[LocalModel, Any, Machine], MemoryEstimate]

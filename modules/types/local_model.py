@@ -7,7 +7,10 @@ from pydantic.dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What a header says that memory and speed depend on. Counts; 0 means the header does not say."""
+    """What a header says that memory and speed depend on. Counts; 0 means the header does not say.
+
+    `kv_heads` and lengths are of one layer; where layers differ, they are the largest.
+    """
 
     architecture: str = ""
     parameters: int = 0
@@ -16,6 +19,11 @@ class ModelShape:
     key_length: int = 0
     value_length: int = 0
     context_length: int = 0
+    heads: int = 0
+    embedding_length: int = 0
+    feed_forward_length: int = 0
+    vocabulary: int = 0
+    sliding_window: int = 0
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Key and value cache of one token over all layers, in bytes."""
@@ -26,7 +34,9 @@ class ModelShape:
 class LocalModel:
     """`id` is what people and /v1/models call it; `path` is None for an engine that needs no file.
 
-    `problem` says why a damaged file cannot be loaded; it is empty for a sound one.
+    `path` is a folder, a file, or the first of a split set; `files` are all its weights, `projector` reads images.
+    `folder` is the models' folder it lies in, empty for the program's own. `problem` says why a damaged file cannot be
+    loaded; it is empty for a sound one.
     """
 
     id: str
@@ -37,3 +47,9 @@ class LocalModel:
     created: float = 0.0
     shape: ModelShape = ModelShape()
     problem: str = ""
+    quantization: str = ""
+    licence: str = ""
+    has_chat_template: bool = False
+    files: tuple[Path, ...] = ()
+    projector: Path | None = None
+    folder: str = ""

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from modules.engines.protocol import START_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
+from modules.types.estimates import MemoryEstimate
 from modules.types.local_model import LocalModel
+from modules.types.machine import Machine
 
 if TYPE_CHECKING:
     from modules.engines.hf.encoder import EncoderEngine
@@ -71,4 +73,10 @@ def load(model: LocalModel, options: HfOptions, report: Report) -> "HfEngine | E
     return (EncoderEngine if only_embeds(model.path) else HfEngine)(model, options, report)
 
 
-HF = EngineKind("transformers", ("safetensors",), HfOptions, load)
+def estimate(model: LocalModel, options: HfOptions, _machine: Machine) -> MemoryEstimate:
+    context = options.context_length or model.shape.context_length
+    cache = context * model.shape.kv_bytes_per_token()
+    return MemoryEstimate(model.size_bytes, cache, context_length=context, slots=options.slots)
+
+
+HF = EngineKind("transformers", ("safetensors",), HfOptions, load, estimate)

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from modules.engines.protocol import EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
+from modules.types.estimates import MemoryEstimate
 from modules.types.local_model import LocalModel
+from modules.types.machine import Machine
 
 if TYPE_CHECKING:
     from modules.engines.llamacpp.engine import LlamaCppEngine
@@ -31,4 +33,15 @@ def load(model: LocalModel, options: LlamaCppOptions, report: Report) -> "LlamaC
     return LlamaCppEngine(model, options, report)
 
 
-LLAMACPP = EngineKind("llamacpp", ("gguf",), LlamaCppOptions, load)
+def estimate(model: LocalModel, options: LlamaCppOptions, machine: Machine) -> MemoryEstimate:
+    """Raises ModelError when not even the smallest context fits."""
+    from modules.engines.llamacpp.plan import make_plan
+
+    plan = make_plan(
+        model, options, available_bytes=machine.available_bytes, cores=machine.cores, on_gpu=bool(machine.gpus)
+    )
+    cache = plan.context_tokens * plan.slots * model.shape.kv_bytes_per_token()
+    return MemoryEstimate(model.size_bytes, cache, context_length=plan.context_tokens, slots=plan.slots)
+
+
+LLAMACPP = EngineKind("llamacpp", ("gguf",), LlamaCppOptions, load, estimate)

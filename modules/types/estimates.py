@@ -1,0 +1,50 @@
+"""What a model will need and give on this machine, told before it is loaded."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Fit = Literal["gpu", "partly", "cpu", "no"]
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that a worker takes beyond an empty one of its engine, by part.
+
+    `cache_bytes` are keys and values of all slots at their full context, `compute_bytes` the engine's buffers.
+    `gpu_bytes` is the share of the total that lies on graphics cards.
+    """
+
+    weights_bytes: int
+    cache_bytes: int = 0
+    compute_bytes: int = 0
+    gpu_bytes: int = 0
+    context_length: int = 0
+    slots: int = 0
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.cache_bytes + self.compute_bytes
+
+
+@dataclass(frozen=True)
+class Range:
+    """A figure with its error band: the truth is expected between `low` and `high`."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`memory` in bytes, `tokens_per_second` of one stream; None where nothing can be said.
+
+    `fit` is where the model would run. `note` is a sentence for people, empty when there is nothing to add.
+    """
+
+    parts: MemoryEstimate
+    memory: Range
+    tokens_per_second: Range | None
+    fit: Fit
+    free_bytes: int
+    note: str = ""

@@ -1,0 +1,90 @@
+"""What a model hub says of its models. All texts are strangers' words: never shown unless escaped or sanitised."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from modules.types.local_model import ModelShape
+
+HubFormat = Literal["gguf", "safetensors"]
+Sorting = Literal["downloads", "likes", "recent", "trending"]
+Gate = Literal["open", "automatic", "manual"]
+UNKNOWN = ModelShape()
+
+
+@dataclass(frozen=True)
+class HubQuery:
+    """An empty or None field does not narrow the search. Parameters are counts; `cursor` is a page's `next`."""
+
+    words: str = ""
+    task: str = ""
+    format: HubFormat | None = None
+    licence: str = ""
+    least_parameters: int = 0
+    most_parameters: int = 0
+    sorting: Sorting = "downloads"
+    cursor: str = ""
+
+
+@dataclass(frozen=True)
+class HubEntry:
+    """A model in a list of results. `updated` is Unix seconds, `parameters` 0 when the hub does not say."""
+
+    repository: str
+    task: str = ""
+    licence: str = ""
+    formats: tuple[HubFormat, ...] = ()
+    parameters: int = 0
+    downloads: int = 0
+    likes: int = 0
+    updated: float = 0.0
+    gate: Gate = "open"
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class HubResults:
+    """`next` is the cursor of the next page, empty after the last."""
+
+    entries: tuple[HubEntry, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """`path` is inside the repository, with `/`; `sha256` is known of large files only."""
+
+    path: str
+    size_bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class HubChoice:
+    """What one click downloads: a quantization with all its shards, or a whole model in safetensors.
+
+    `name` is the quantization (`Q4_K_M`) or the format; `files` are all that is needed to run it, `projector` what
+    reads images besides. `shape` is as far as the hub or the file's header says.
+    """
+
+    name: str
+    format: HubFormat
+    files: tuple[HubFile, ...]
+    projector: HubFile | None = None
+    shape: ModelShape = UNKNOWN
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model's own page. `commit` is what its branch stood for when it was asked; `card` is Markdown."""
+
+    entry: HubEntry
+    revision: str
+    commit: str
+    card: str
+    files: tuple[HubFile, ...]
+    choices: tuple[HubChoice, ...]
+    has_access: bool = True
