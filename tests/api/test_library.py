@@ -28,14 +28,14 @@ def program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Ite
     blobs.mkdir(parents=True)
     link_or_copy(starter_file, blobs / "sha256-abc")
     arguments = ("--no-ui", "--admin-key", "test-admin", "--model-folders", str(folder / "more"))
-    environment = {name: "" for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS")}
+    environment = dict.fromkeys(("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS"), "")
     with RunningProgram(folder, *arguments, environment={**environment, "HOME": str(folder / "home")}) as program:
         yield program
 
 
-def post(program: RunningProgram, path: str, **body: Any) -> Any:
+def post(program: RunningProgram, route: str, **body: Any) -> Any:
     with program.control() as client:
-        return client.post(f"{LIBRARY}/{path}", json=body)
+        return client.post(f"{LIBRARY}/{route}", json=body)
 
 
 def get(program: RunningProgram, path: str = "") -> Any:
@@ -133,7 +133,7 @@ def test_found_and_copied(program: RunningProgram) -> None:
         ("import", {"path": "x" * 4097, "name": "x"}, 400, "path"),
         ("import", {"path": "/x", "name": "x", "copy": "yes"}, 400, "copy"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_wrong_fields_are_named(
     program: RunningProgram, path: str, body: dict[str, Any], status: int, field: str
