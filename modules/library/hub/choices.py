@@ -37,6 +37,15 @@ def choices_of(files: Sequence[HubFile]) -> tuple[HubChoice, ...]:
     return tuple(sorted(choices, key=lambda choice: (bool(choice.problem), choice.size_bytes, choice.name)))
 
 
+def stem_of(choice: HubChoice) -> str:
+    """The model a choice is one form of: the same for all its quantizations, in whatever folder."""
+    if choice.format != "gguf":
+        return choice.name
+    path = PurePosixPath(choice.files[0].path)
+    shard = SHARD.fullmatch(path.stem)
+    return f"gguf {quantization_and_stem(shard[1] if shard else path.stem)[1]}"
+
+
 @dataclass(frozen=True)
 class GgufSet:
     """The files of one quantization: one, or all the shards that are there of `shards`."""
@@ -90,13 +99,20 @@ def gguf_sets(files: Sequence[HubFile]) -> list[GgufSet]:
 
 
 def gguf_set(folder: str, base: str, shards: int, files: tuple[HubFile, ...]) -> GgufSet:
-    found = list(QUANTIZATION.finditer(base))
-    if found:
-        last = found[-1]
-        stem = (base[: last.start()] + base[last.end() :]).strip("-._ ").lower()
-        return GgufSet(folder, base, last[1].upper(), stem, shards, files)
-    named_by_folder = QUANTIZATION.fullmatch(folder.rpartition("/")[2])
-    return GgufSet(folder, base, named_by_folder[1].upper() if named_by_folder else "", base.lower(), shards, files)
+    quantization, stem = quantization_and_stem(base)
+    if not quantization and QUANTIZATION.fullmatch(folder.rpartition("/")[2]):
+        quantization = folder.rpartition("/")[2].upper()
+    return GgufSet(folder, base, quantization, stem, shards, files)
+
+
+def quantization_and_stem(base: str) -> tuple[str, str]:
+    """`Some-Model-Q4_K_M` is (`Q4_K_M`, `some-model`); the last one counts where there are several."""
+    last = None
+    for last in QUANTIZATION.finditer(base):
+        pass
+    if last is None:
+        return "", base.lower()
+    return last[1].upper(), (base[: last.start()] + base[last.end() :]).strip("-._ ").lower()
 
 
 def is_projector(file: HubFile) -> bool:
@@ -125,9 +141,8 @@ def projector_for(one: GgufSet, projectors: Sequence[HubFile]) -> HubFile | None
     """The nearest in folders, then the one that names the model, then the best number format."""
 
     def distance(file: HubFile) -> tuple[int, bool, int]:
-        name = file.path.rpartition("/")[2]
-        found = [match[1].upper() for match in QUANTIZATION.finditer(name)]
-        form = found[-1] if found else ""
+        name = PurePosixPath(file.path).stem
+        form = quantization_and_stem(name)[0]
         rank = PROJECTOR_FORMATS.index(form) if form in PROJECTOR_FORMATS else len(PROJECTOR_FORMATS)
         return steps_between(one.folder, folder_of(file)), one.stem not in name.lower(), rank
 

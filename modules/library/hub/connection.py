@@ -69,6 +69,9 @@ class HubConnection:
     def host(self) -> str:
         return self.origin[1]
 
+    def has_token(self) -> bool:
+        return bool(self._token())
+
     def headers_for(self, address: str) -> dict[str, str]:
         """Who asks, and the token where the address is of the hub's own origin. Nothing else is told."""
         token = self._token() if self.is_own(address) else None
@@ -91,12 +94,14 @@ class HubConnection:
 
         Raises NotFound, HubAccessError, or HubError: unreachable, offline, too slow, too long, refused.
         """
+        from huggingface_hub.utils import hf_raise_for_status
+
         address, deadline = self.endpoint + path, time.monotonic() + ANSWER_SECONDS
         with self._told():
             for _ in range(MAX_REDIRECTS + 1):
                 with self._open(address, parameters, first_bytes) as response:
                     if not response.has_redirect_location:
-                        self._check(response)
+                        hf_raise_for_status(response)
                         link = response.links.get("next", {}).get("url", "")
                         return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
                     address, parameters = self._redirected(address, response.headers["location"]), None
@@ -108,7 +113,7 @@ class HubConnection:
 
         headers = self.headers_for(address)
         if first_bytes is not None:
-            headers["range"] = f"bytes=0-{first_bytes - 1}"
+            headers |= {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
         session = get_session()
         timeout = (CONNECT_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS)
         request = session.build_request("GET", address, params=parameters, headers=headers, timeout=timeout)
@@ -128,11 +133,6 @@ class HubConnection:
         if not scheme or (scheme == "http" and address.startswith("https:")):
             raise HubError(f"{self.host} sends to an address that is not safe to follow.")
         return target
-
-    def _check(self, response: Any) -> None:
-        from huggingface_hub.utils import hf_raise_for_status
-
-        hf_raise_for_status(response)
 
     @contextmanager
     def _told(self) -> Generator[None]:
@@ -171,7 +171,7 @@ class HubConnection:
 def refused(host: str, status: int) -> HubError | NotFound:
     """The error for an answer that is none, by its status."""
     if status == 401:
-        return HubAccessError(f"{host} does not accept the token. Give Parlor a new one, or forget it.")
+        return HubAccessError(f"{host} asks for a valid token. Give Parlor one of yours, or a new one.")
     if status in {403, 451}:
         return HubAccessError(f"{host} does not allow this: the token may not read it, or access is switched off.")
     if status == 404:
