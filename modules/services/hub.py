@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.errors import BadRequest, Conflict, HubAccessError, NotFound
+from modules.errors import BadRequest, Conflict, HubAccessError, NotFound, StartError
 from modules.library.hub.client import HubClient
 from modules.library.hub.connection import Origin, origin_of
 from modules.limits import LIMITS
@@ -50,11 +50,14 @@ class HubService:
     """Any thread. The hub is asked when a method that says so is called, and at no other time."""
 
     def __init__(self, endpoint: str, token_file: Path, environment: Mapping[str, str] = os.environ) -> None:
-        """An empty endpoint is the environment's, or the public hub. A wrong one is told when the hub is asked."""
+        """An empty endpoint is the environment's, or the public hub. Raises StartError when it is no web address."""
         self.endpoint = (endpoint or environment.get(ENDPOINT_VARIABLE, "") or DEFAULT_ENDPOINT).rstrip("/")
         self._token_file = token_file
         self._from_environment = environment.get(TOKEN_VARIABLE, "").strip()
-        self._client = HubClient(self.endpoint, self.token)
+        try:
+            self._client = HubClient(self.endpoint, self.token)
+        except BadRequest as error:
+            raise StartError(f"--hub-endpoint or {ENDPOINT_VARIABLE}: {error}") from error
 
     @property
     def client(self) -> HubClient:

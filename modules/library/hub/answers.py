@@ -74,7 +74,7 @@ class EntryAnswer(Answer):
     safetensors: SafetensorsAnswer | None = None
     downloads: Count = 0
     likes: Count = 0
-    lastModified: datetime | None = None
+    last_modified: datetime | None = Field(default=None, alias="lastModified")
     gated: bool | Literal["auto", "manual"] = False
     private: bool = False
 
@@ -101,7 +101,7 @@ class EntryAnswer(Answer):
             parameters=self.parameters,
             downloads=self.downloads,
             likes=self.likes,
-            updated=self.lastModified.timestamp() if self.lastModified else 0.0,
+            updated=self.last_modified.timestamp() if self.last_modified else 0.0,
             gate=GATES[self.gated],
             private=self.private,
         )
@@ -110,12 +110,12 @@ class EntryAnswer(Answer):
 class RepositoryAnswer(EntryAnswer):
     sha: Annotated[str, matching(COMMIT)]
     siblings: list[FileAnswer] = []
-    cardData: CardAnswer | None = None
+    card: CardAnswer | None = Field(default=None, alias="cardData")
 
     @property
     def licence(self) -> str:
         """The card names licences that the hub's own list only calls `other`."""
-        card = self.cardData or CardAnswer()
+        card = self.card or CardAnswer()
         given = ", ".join(card.license) if isinstance(card.license, list) else card.license or super().licence
         return (card.license_name or given) if given in {"", "other"} else given
 

@@ -107,11 +107,10 @@ def gguf_set(folder: str, base: str, shards: int, files: tuple[HubFile, ...]) ->
 
 def quantization_and_stem(base: str) -> tuple[str, str]:
     """`Some-Model-Q4_K_M` is (`Q4_K_M`, `some-model`); the last one counts where there are several."""
-    last = None
-    for last in QUANTIZATION.finditer(base):
-        pass
-    if last is None:
+    found = list(QUANTIZATION.finditer(base))
+    if not found:
         return "", base.lower()
+    last = found[-1]
     return last[1].upper(), (base[: last.start()] + base[last.end() :]).strip("-._ ").lower()
 
 

@@ -54,7 +54,7 @@ class HubClient:
         return HubResults(entries, cursor_of(answer.next))
 
     def model(self, repository: str, revision: str = "main") -> HubModel:
-        """Its own page: files, card, what can be downloaded. Raises NotFound, BadRequest, HubAccessError or HubError."""
+        """Files, card, what can be downloaded. Raises NotFound, BadRequest, HubAccessError or HubError."""
         answer = self._repository(repository, revision)
         entry, files = answer.entry(), answer.files()
         gguf = answer.gguf
