@@ -100,14 +100,13 @@ class HubConnection:
 
         Raises NotFound, HubAccessError, or HubError: unreachable, offline, too slow, too long, refused.
         """
-        from huggingface_hub.utils import hf_raise_for_status
-
         address, deadline = self.endpoint + path, time.monotonic() + ANSWER_SECONDS
         with self._told():
             for _ in range(MAX_REDIRECTS + 1):
                 with self._open(address, parameters, first_bytes) as response:
                     if not response.has_redirect_location:
-                        hf_raise_for_status(response)
+                        if not response.is_success:
+                            raise refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
                         link = response.links.get("next", {}).get("url", "")
                         return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
                     address, parameters = self.redirected(address, response.headers["location"]), None
@@ -148,30 +147,14 @@ class HubConnection:
 
     @contextmanager
     def _told(self) -> Generator[None]:
-        """Errors of the library and of the network as sentences; neither address nor token appears in them."""
+        """Errors of the network as sentences; neither address nor token appears in them."""
         import httpx2
-        from huggingface_hub import errors
+        from huggingface_hub.errors import OfflineModeIsEnabled
 
         try:
             yield
-        except errors.OfflineModeIsEnabled as error:
+        except OfflineModeIsEnabled as error:
             raise HubError("HF_HUB_OFFLINE is set, so the model hub is not asked. Unset it to go online.") from error
-        except errors.GatedRepoError as error:
-            raise HubAccessError(
-                "This repository is gated: accept its terms on its page on the hub, and give Parlor a token of yours "
-                "that may read it."
-            ) from error
-        except errors.RevisionNotFoundError as error:
-            raise NotFound("The repository has no branch, tag or commit of that name.", field="revision") from error
-        except errors.EntryNotFoundError as error:
-            raise NotFound("The repository has no file of that name.", field="file") from error
-        except errors.RepositoryNotFoundError as error:
-            raise NotFound(
-                f"{self.host} has no model of that name, or it is private and needs a token that may read it.",
-                field="repository",
-            ) from error
-        except errors.HfHubHTTPError as error:
-            raise refused(self.host, error.response.status_code) from error
         except httpx2.TimeoutException as error:
             raise HubError(f"{self.host} did not answer in time. Check the connection and try again.") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
@@ -181,8 +164,28 @@ class HubConnection:
         return HubError(f"{self.host} cannot be reached. Check the connection; local models work without it.")
 
 
-def refused(host: str, status: int) -> HubError | NotFound:
-    """The error for an answer that is none, by its status."""
+def refused(host: str, status: int, code: str) -> HubError | NotFound:
+    """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+    match code:
+        case "GatedRepo":
+            return HubAccessError(
+                "This repository is gated: accept its terms on its page on the hub, and give Parlor a token of yours "
+                "that may read it."
+            )
+        case "RevisionNotFound":
+            return NotFound("The repository has no branch, tag or commit of that name.", field="revision")
+        case "EntryNotFound":
+            return NotFound("The repository has no file of that name.", field="file")
+        case "RepoNotFound":
+            return NotFound(
+                f"{host} has no model of that name, or it is private and needs a token that may read it.",
+                field="repository",
+            )
+        case _:
+            return refused_by_status(host, status)
+
+
+def refused_by_status(host: str, status: int) -> HubError | NotFound:
     if status == 401:
         return HubAccessError(f"{host} asks for a valid token. Give Parlor one of yours, or a new one.")
     if status in {403, 451}:
