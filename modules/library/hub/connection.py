@@ -104,7 +104,7 @@ class HubConnection:
 
         headers = {} if first_bytes is None else {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
         deadline = time.monotonic() + ANSWER_SECONDS
-        with self.stream(path, headers, parameters) as response:
+        with self.stream(path, headers, ANSWER_SECONDS, parameters) as response:
             hf_raise_for_status(response)
             link = response.links.get("next", {}).get("url", "")
             return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
@@ -114,8 +114,8 @@ class HubConnection:
         self,
         path: str,
         headers: Mapping[str, str],
+        patience: float,
         parameters: Parameters | None = None,
-        patience: float = ANSWER_SECONDS,
     ) -> Generator[Any]:
         """The answer at the end of all redirects, whatever its status, with its body to be read.
 

@@ -70,7 +70,7 @@ class HubStream:
         from huggingface_hub.utils import hf_raise_for_status
 
         try:
-            with self._hub.stream(self._path, self._headers, patience=self._patience) as response:
+            with self._hub.stream(self._path, self._headers, self._patience) as response:
                 if response.status_code in FINAL and self._hub.is_own(str(response.url)):
                     hf_raise_for_status(response)
                 self._put(Head(response.status_code, dict(response.headers)))

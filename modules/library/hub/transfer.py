@@ -48,8 +48,11 @@ class Place:
 
 
 class Watcher(Protocol):
-    def moved(self, done_bytes: int) -> None:
+    def at(self, done_bytes: int) -> None:
         """So much of the file is here; less than before when it had to begin anew."""
+
+    def received(self, count: int) -> None:
+        """So many bytes came from the hub."""
 
     def noted(self, note: str) -> None:
         """What it waits for; empty when it goes on."""
@@ -114,7 +117,7 @@ class Transfer:
                     return
                 wrong_files += 1
                 part.clear()
-                self._watcher.moved(0)
+                self._watcher.at(0)
                 if wrong_files >= WRONG_FILES:
                     raise DownloadError(f"{name} arrived damaged: its hash is not the hub's. It was thrown away.")
                 raise Setback("the file arrived damaged, so it is fetched anew")
@@ -139,7 +142,7 @@ class Transfer:
             headers["range"] = f"bytes={part.size}-"
             if part.etag and not part.etag.startswith("W/"):
                 headers["if-range"] = part.etag
-        self._watcher.moved(part.size)
+        self._watcher.at(part.size)
         if part.is_complete and (part.size or part.is_right()):
             return
         path = file_path(place.repository, place.commit, place.file.path)
@@ -152,7 +155,8 @@ class Transfer:
                         part.clear()
                         raise Setback("the server sends more than the file has")
                     part.append(piece)
-                    self._watcher.moved(part.size)
+                    self._watcher.received(len(piece))
+                    self._watcher.at(part.size)
         except HubAccessError:
             raise
         except HubError as error:
