@@ -16,7 +16,7 @@ from modules.library.hub.client import HubClient
 from modules.library.hub.connection import HubConnection
 from modules.paths import PROJECT
 from modules.types.hub import HubChoice, HubEntry, HubFile, HubQuery
-from tests.library.hub.scripted_hub import COMMIT, Scripted, ScriptedHub
+from tests.hub.scripted_hub import COMMIT, Scripted, ScriptedHub
 
 TOKEN = "hf_canary0123456789"
 SEARCH = "/api/models"
