@@ -294,7 +294,7 @@ class TestFaults:
             (Scripted([]), HubError, "understood"),
             (Scripted({"id": "user/model", "sha": "short"}), HubError, "sha"),
             (Scripted({"id": "user/model", "sha": "../" * 13 + "x"}), HubError, "sha"),
-            (Scripted({"id": "../../x", "sha": COMMIT}), BadRequest, "repository"),
+            (Scripted({"id": "../../x", "sha": COMMIT}), HubError, "id"),
             (Scripted({"sha": COMMIT, "id": "u/m", "siblings": [{"rfilename": "a"}]}), HubError, "size"),
             (Scripted({"sha": COMMIT, "id": "u/m", "siblings": [{"rfilename": "a", "size": -1}]}), HubError, "size"),
             (
