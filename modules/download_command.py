@@ -14,6 +14,7 @@ from modules.types.downloads import Download
 
 PUBLISHED, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COMMAND = "python3 webui.py download"
+PLACES = ("--models", "--data", "--hub-endpoint")
 BAR_CELLS = 24
 TERMINAL_SECONDS, PLAIN_SECONDS = 0.25, 5.0
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -21,9 +22,10 @@ UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 def download(arguments: Sequence[str]) -> int:
     """Until the model is published and verified: 0. 1 when that fails, 2 for a wrong use, 130 after Ctrl+C."""
-    asked, rest = make_parser().parse_known_args(arguments)
+    asked = make_parser().parse_args(arguments)
+    places = [f"{flag}={vars(asked)[flag]}" for flag in PLACES if vars(asked)[flag] is not None]
     try:
-        settings, _ = load_settings(rest)
+        settings, _ = load_settings(places)
         hub = HubService(settings.hub_endpoint, settings.paths.hub_token)
         service = DownloadService(settings.paths.models, DownloadStore(settings.paths.downloads), hub)
         begun = service.start(asked.source, choice=asked.choice, pattern=asked.file, projector=asked.projector)
@@ -48,13 +50,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description="Download a model from the hub. What has come is kept when it is interrupted: run the same again.",
-        epilog="Beside these, --models, --data and --hub-endpoint say where things are. A token: HF_TOKEN.",
+        epilog="A token for gated and private models: HF_TOKEN, or the one given on the page.",
         allow_abbrev=False,
     )
     parser.add_argument("source", metavar="SOURCE", help="user/model, user/model:branch, or an address on the hub")
     parser.add_argument("--file", metavar="PATTERN", default="", help="what a file's name must match: '*Q4_K_M*'")
     parser.add_argument("--choice", metavar="NAME", default="", help="a quantization by its name: Q4_K_M")
     parser.add_argument("--projector", action="store_true", help="also the file that reads images")
+    for flag in PLACES:
+        parser.add_argument(flag, dest=flag, metavar=flag.strip("-").upper(), help="as at the start of the program")
     return parser
 
 
