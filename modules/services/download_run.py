@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -34,7 +34,7 @@ class DownloadRules:
     downloads: int = 2
     files: int = 4
     margin_bytes: int = 256 * 1024 * 1024
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def target_path(models: Path, plan: DownloadPlan) -> Path:
 def require_free_place(models: Path, plan: DownloadPlan) -> None:
     """Raises Conflict when something lies where the model would be put."""
     target = target_path(models, plan)
-    if is_from(target, plan):
+    if is_from(target, plan) or (plan.is_file and target.is_file() and target.stat().st_size == plan.size_bytes):
         raise Conflict(f"This model is there already, as {plan.target}.", field="source")
     if target.exists():
         raise taken(plan)

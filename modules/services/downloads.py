@@ -1,5 +1,6 @@
 """Downloads as people and programs handle them: start, pause, resume, cancel, and what became of each."""
 
+import math
 import threading
 import time
 from contextlib import ExitStack
@@ -7,18 +8,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from modules.errors import Busy, Cancelled, Conflict, NotFound, ParlorError
-from modules.library.hub.client import HubClient
+from modules.errors import Busy, Cancelled, Conflict, NotFound, ParlorError, StorageError
 from modules.library.hub.connection import HubConnection
 from modules.library.hub.planning import Wish, plan_download
 from modules.library.hub.sources import parse_source
 from modules.services.download_run import DownloadRules, DownloadRun, require_free_place, require_space
+from modules.services.hub import HubService
 from modules.storage.downloads import DownloadStore
 from modules.types.downloads import Download, DownloadRecord
 
 Ending = Literal["paused", "cancelled", "closed"]
 UNFINISHED = ("queued", "running")
 CLOSE_SECONDS = 3.0
+POLL_SECONDS = 0.1
+DEFAULT_RULES = DownloadRules()
 
 
 @dataclass
@@ -36,12 +39,14 @@ class DownloadService:
     """Any thread. The hub is asked by `start`, and by downloads at work."""
 
     def __init__(
-        self, models: Path, store: DownloadStore, client: HubClient, hub: HubConnection, rules: DownloadRules
+        self, models: Path, store: DownloadStore, hub: HubService, rules: DownloadRules = DEFAULT_RULES
     ) -> None:
-        self._models, self._store, self._client, self._hub, self._rules = models, store, client, hub, rules
+        self._models, self._store, self._client, self._rules = models, store, hub.client, rules
+        self._hub = HubConnection(hub.endpoint, hub.token)
         self._lock = threading.RLock()
         # In the order in which they were asked for.
         self._active: dict[str, Active] = {}
+        self._unsaved: dict[str, DownloadRecord] = {}
         self._is_closed = False
 
     def start(self, source: str, *, choice: str = "", pattern: str = "", projector: bool = False) -> Download:
@@ -63,7 +68,7 @@ class DownloadService:
 
     def downloads(self) -> list[Download]:
         """Newest first; those of other programs in this folder too."""
-        return [self._shown(record) for record in self._store.all()]
+        return [self._shown(self._unsaved.get(record.plan.id, record)) for record in self._store.all()]
 
     def get(self, download_id: str) -> Download:
         return self._shown(self._record(download_id))
@@ -108,12 +113,16 @@ class DownloadService:
         return shown
 
     def wait(self, download_id: str, seconds: float | None = None) -> Download:
-        """Until it has ended or `seconds` have passed."""
+        """Until it has ended or `seconds` have passed; also one that another program works on."""
         with self._lock:
             active = self._active.get(download_id)
         if active is not None:
             active.ended.wait(seconds)
-        return self.get(download_id)
+            return self.get(download_id)
+        deadline = time.monotonic() + (seconds if seconds is not None else math.inf)
+        while (shown := self.get(download_id)).state in UNFINISHED and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return shown
 
     def close(self) -> None:
         """Stop what runs; it can be resumed after the next start."""
@@ -154,7 +163,12 @@ class DownloadService:
 
     def _note(self, active: Active, record: DownloadRecord) -> None:
         active.record = record
-        self._store.save(record)
+        self._unsaved.pop(record.plan.id, None)
+        try:
+            self._store.save(record)
+        except StorageError:
+            # The disk is full, as a rule: what to say of it must not be lost.
+            self._unsaved[record.plan.id] = record
 
     def _leave(self, active: Active) -> None:
         del self._active[active.record.plan.id]
@@ -219,7 +233,7 @@ class DownloadService:
         return download_id in self._active or self._store.is_held(download_id)
 
     def _record(self, download_id: str) -> DownloadRecord:
-        record = self._store.get(download_id)
+        record = self._unsaved.get(download_id) or self._store.get(download_id)
         if record is None:
             raise NotFound(f"There is no download {download_id[:64]!r}.", field="id")
         return record

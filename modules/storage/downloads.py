@@ -31,7 +31,7 @@ class DownloadStore:
     def all(self) -> list[DownloadRecord]:
         """Newest first. A damaged record is passed over."""
         try:
-            names = [name for name in os.listdir(self._folder) if ID.fullmatch(name)]
+            names = [path.name for path in self._folder.iterdir() if ID.fullmatch(path.name)]
         except OSError:
             return []
         records = [record for name in names if (record := self.get(name)) is not None]

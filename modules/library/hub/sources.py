@@ -6,9 +6,9 @@ from urllib.parse import unquote, urlsplit
 from modules.errors import BadRequest
 from modules.library.hub.client import checked_repository, checked_revision
 from modules.library.hub.connection import origin_of
+from modules.limits import LIMITS
 
 MAIN = "main"
-MAX_CHARS = 2000
 PUBLIC_HUB, SHORT_HOST = "https://huggingface.co", "https://hf.co"
 # First parts of addresses that lead to something else than a model.
 OTHER_THINGS = frozenset({"datasets", "spaces", "buckets", "collections", "papers", "docs", "api", "blog", "kernels"})
@@ -26,8 +26,8 @@ class Source:
 def parse_source(text: str, endpoint: str) -> Source:
     """`endpoint` is the configured hub. Raises BadRequest that says what is supported."""
     text = text.strip()
-    if not text or len(text) > MAX_CHARS:
-        raise unsupported(endpoint, f"A source has 1 to {MAX_CHARS} characters.")
+    if not text or len(text) > LIMITS.hub_source_chars:
+        raise unsupported(endpoint, f"A source has 1 to {LIMITS.hub_source_chars} characters.")
     if "://" in text:
         return from_address(text, endpoint)
     repository, colon, revision = text.partition(":")
