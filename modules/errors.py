@@ -2,6 +2,7 @@
 
 ParlorError
 ├── BadRequest            the caller sent something wrong; names the field and the limit
+│   ├── SeveralChoices    a repository holds several models; one must be named
 │   ├── ContextOverflow   the prompt does not fit the model's context
 │   └── Conflict          someone else changed the thing first
 ├── NotFound              no model, conversation or job of that name
@@ -13,6 +14,8 @@ ParlorError
 │   └── WorkerDied        the engine's process ended unexpectedly
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
+├── HubError              the model hub did not answer, or not as it should
+│   └── HubAccessError    the repository is gated or private, and no token opens it
 └── DownloadError         a download failed; the reason says which step
 """
 
@@ -48,6 +51,16 @@ class ContextOverflow(BadRequest):
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+
+class SeveralChoices(BadRequest):
+    """What is asked for holds several; `choices` are their names and sizes in bytes."""
+
+    code = "several_choices"
+
+    def __init__(self, message: str, field: str, choices: tuple[tuple[str, int], ...]) -> None:
+        super().__init__(message, field)
+        self.choices = choices
 
 
 class Conflict(BadRequest):
@@ -122,6 +135,18 @@ class StartError(ParlorError):
     """The program cannot start like this; the command line exits with status 2."""
 
     code = "cannot_start"
+
+
+class HubError(ParlorError):
+    """The model hub cannot be reached, is busy, or answers what cannot be understood."""
+
+    code = "hub_failed"
+
+
+class HubAccessError(HubError):
+    """The hub wants a token that may read this repository: it is gated or private, or the token is wrong."""
+
+    code = "hub_access"
 
 
 class DownloadError(ParlorError):

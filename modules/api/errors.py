@@ -23,6 +23,9 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.ModelError: 503,
     errors.WorkerDied: 503,
     errors.StorageError: 503,
+    errors.HubError: 502,
+    errors.HubAccessError: 403,
+    errors.DownloadError: 503,
 }
 RETRY_SECONDS = 5
 

@@ -14,7 +14,9 @@ def build_api(app: App) -> Any:
 
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
+    from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
+    from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.openai.chat import chat_router
     from modules.api.openai.completions import completions_router
@@ -36,6 +38,8 @@ def build_api(app: App) -> Any:
         control_router,
         adapters_router,
         library_router,
+        hub_router,
+        downloads_router,
     )
     for router in routers:
         api.include_router(router(app))
