@@ -246,16 +246,15 @@ class DownloadService:
         active = self._active.get(shown.id)
         if active is not None:
             return with_progress(shown, active.run.progress())
-        if record.state in {"done", "cancelled"}:
+        if shown.state in UNFINISHED and self._store.is_held(shown.id):
+            shown = replace(shown, note="another Parlor works on it")
+        elif shown.state in UNFINISHED:
+            # Another program may have ended it since the record was read.
+            shown = shown_record(self._store.get(shown.id) or record)
+            if shown.state in UNFINISHED:
+                shown = replace(shown, state="paused", note="Parlor was stopped while it ran")
+        if shown.state in {"done", "cancelled"}:
             return shown
-        if record.state in UNFINISHED:
-            if self._store.is_held(shown.id):
-                shown = replace(shown, note="another Parlor works on it")
-            else:
-                # Another program may have ended it since the record was read.
-                shown = shown_record(self._store.get(shown.id) or record)
-                if shown.state in UNFINISHED:
-                    shown = replace(shown, state="paused", note="Parlor was stopped while it ran")
         finished = sum(self._store.is_finished(shown.id, planned) for planned in record.plan.files)
         return replace(shown, done_bytes=self._store.bytes_here(record), files_done=finished)
 
