@@ -12,7 +12,7 @@ from modules.errors import Busy, Cancelled, Conflict, NotFound, ParlorError, Sto
 from modules.library.hub.connection import HubConnection
 from modules.library.hub.planning import Wish, plan_download
 from modules.library.hub.sources import parse_source
-from modules.services.download_run import DownloadRules, DownloadRun, require_free_place, require_space
+from modules.services.download_run import DownloadRules, DownloadRun, Progress, require_free_place, require_space
 from modules.services.hub import HubService
 from modules.storage.downloads import DownloadStore
 from modules.types.downloads import Download, DownloadRecord
@@ -68,10 +68,12 @@ class DownloadService:
 
     def downloads(self) -> list[Download]:
         """Newest first; those of other programs in this folder too."""
-        return [self._shown(self._unsaved.get(record.plan.id, record)) for record in self._store.all()]
+        with self._lock:
+            return [self._shown(self._unsaved.get(record.plan.id, record)) for record in self._store.all()]
 
     def get(self, download_id: str) -> Download:
-        return self._shown(self._record(download_id))
+        with self._lock:
+            return self._shown(self._record(download_id))
 
     def pause(self, download_id: str) -> Download:
         """What has come is kept. Raises Conflict when it does not run."""
@@ -137,7 +139,7 @@ class DownloadService:
         for active in waiting:
             active.ended.wait(CLOSE_SECONDS)
 
-    # Under the lock
+    # Under the lock:
 
     def _enqueue(self, record: DownloadRecord) -> Download:
         plan = record.plan
@@ -239,42 +241,50 @@ class DownloadService:
         return record
 
     def _shown(self, record: DownloadRecord) -> Download:
-        plan = record.plan
-        shown = Download(
-            id=plan.id,
-            source=plan.source,
-            repository=plan.repository,
-            choice=plan.choice,
-            target=plan.target,
-            state=record.state,
-            size_bytes=plan.size_bytes,
-            done_bytes=plan.size_bytes if record.state == "done" else 0,
-            files=len(plan.files),
-            files_done=len(plan.files) if record.state == "done" else 0,
-            created=plan.created,
-            ended=record.ended,
-            note=record.note,
-            error=record.error,
-        )
-        with self._lock:
-            active = self._active.get(plan.id)
-        if active is not None and record.state in UNFINISHED:
-            progress = active.run.progress()
-            left = plan.size_bytes - progress.done_bytes
-            return replace(
-                shown,
-                done_bytes=progress.done_bytes,
-                files_done=progress.files_done,
-                bytes_per_second=progress.bytes_per_second,
-                seconds_left=left / progress.bytes_per_second if progress.bytes_per_second else 0.0,
-                note=progress.note,
-            )
-        if record.state in {"done", "cancelled"}:
+        """Under the lock, so that what the record says and who works on it belong together."""
+        shown = shown_record(record)
+        active = self._active.get(shown.id)
+        if active is not None:
+            return with_progress(shown, active.run.progress())
+        if shown.state in UNFINISHED and self._store.is_held(shown.id):
+            shown = replace(shown, note="another Parlor works on it")
+        elif shown.state in UNFINISHED:
+            # Another program may have ended it since the record was read.
+            shown = shown_record(self._store.get(shown.id) or record)
+            if shown.state in UNFINISHED:
+                shown = replace(shown, state="paused", note="Parlor was stopped while it ran")
+        if shown.state in {"done", "cancelled"}:
             return shown
-        finished = sum(self._store.is_finished(plan.id, planned) for planned in plan.files)
-        shown = replace(shown, done_bytes=self._store.bytes_here(record), files_done=finished)
-        if record.state not in UNFINISHED:
-            return shown
-        if self._store.is_held(plan.id):
-            return replace(shown, note="another Parlor works on it")
-        return replace(shown, state="paused", note="Parlor was stopped while it ran")
+        finished = sum(self._store.is_finished(shown.id, planned) for planned in record.plan.files)
+        return replace(shown, done_bytes=self._store.bytes_here(record), files_done=finished)
+
+
+def shown_record(record: DownloadRecord) -> Download:
+    plan, is_done = record.plan, record.state == "done"
+    return Download(
+        id=plan.id,
+        source=plan.source,
+        repository=plan.repository,
+        choice=plan.choice,
+        target=plan.target,
+        state=record.state,
+        size_bytes=plan.size_bytes,
+        done_bytes=plan.size_bytes if is_done else 0,
+        files=len(plan.files),
+        files_done=len(plan.files) if is_done else 0,
+        created=plan.created,
+        ended=record.ended,
+        error=record.error,
+    )
+
+
+def with_progress(shown: Download, progress: Progress) -> Download:
+    left = shown.size_bytes - progress.done_bytes
+    return replace(
+        shown,
+        done_bytes=progress.done_bytes,
+        files_done=progress.files_done,
+        bytes_per_second=progress.bytes_per_second,
+        seconds_left=left / progress.bytes_per_second if progress.bytes_per_second else 0.0,
+        note=progress.note,
+    )

@@ -47,7 +47,6 @@ class DownloadRecord:
     plan: DownloadPlan
     state: DownloadState = "queued"
     ended: float | None = None
-    note: str = ""
     error: str = ""
 
 
