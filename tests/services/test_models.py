@@ -246,7 +246,7 @@ def test_requests_load_what_the_setting_allows(folders: Path) -> None:
 
 
 def test_an_engine_that_does_not_fit_is_refused(app: App) -> None:
-    with pytest.raises(BadRequest, match="format safetensors. These can: transformers") as refused:
+    with pytest.raises(BadRequest, match=r"format safetensors\. These can: transformers") as refused:
         app.models.load("tiny", "llamacpp")
     assert refused.value.field == "engine"
     assert [kind.name for kind in app.models.engines_for("tiny")] == ["transformers"]
