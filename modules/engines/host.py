@@ -74,8 +74,12 @@ class EngineHost:
     Any thread may call; nothing here blocks but `unload` and `close`, which wait for a worker to leave.
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(
+        self, launcher: Launcher, for_worker: Callable[[LocalModel], LocalModel] = lambda model: model
+    ) -> None:
+        """`for_worker` adds to a model what only its worker may know, such as the key of its server."""
         self._launcher = launcher
+        self._for_worker = for_worker
         self._lock = threading.RLock()
         self._loaded: LoadedModel | None = None
         self._loading: Loading | None = None
@@ -167,7 +171,8 @@ class EngineHost:
             loading.process = process
             if loading.abandoned:
                 process.kill()
-            capabilities = process.load(loading.engine, loading.model, loading.options, loading.report)
+            model = self._for_worker(loading.model)
+            capabilities = process.load(loading.engine, model, loading.options, loading.report)
             if loading.chat_template:
                 capabilities = replace(capabilities, chat_template=loading.chat_template)
             loaded = LoadedModel(loading.model, loading.engine, process, capabilities, loading.options)

@@ -9,7 +9,7 @@ from modules.engines.protocol import Capabilities
 from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
 
-Method = Literal["tokenize", "embed", "load_adapter", "unload_adapter"]
+Method = Literal["tokenize", "tokenize_chat", "embed", "load_adapter", "unload_adapter"]
 
 
 @dataclass(frozen=True)

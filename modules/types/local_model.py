@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
+from modules.types.remote import Endpoint
+
 
 @dataclass(frozen=True)
 class ModelShape:
@@ -35,8 +37,8 @@ class LocalModel:
     """`id` is what people and /v1/models call it; `path` is None for an engine that needs no file.
 
     `path` is a folder, a file, or the first of a split set; `files` are all its weights, `projector` reads images.
-    `folder` is the models' folder it lies in, empty for the program's own. `problem` says why a damaged file cannot be
-    loaded; it is empty for a sound one.
+    `folder` is the models' folder it lies in, empty for the program's own. `endpoint` is known to the worker's copy of
+    a remote model alone: it holds a key. `problem` says why a damaged file cannot be loaded; it is empty for a sound one.
     """
 
     id: str
@@ -53,3 +55,4 @@ class LocalModel:
     files: tuple[Path, ...] = ()
     projector: Path | None = None
     folder: str = ""
+    endpoint: Endpoint | None = None
