@@ -38,7 +38,8 @@ class LocalModel:
 
     `path` is a folder, a file, or the first of a split set; `files` are all its weights, `projector` reads images.
     `folder` is the models' folder it lies in, empty for the program's own. `endpoint` is known to the worker's copy of
-    a remote model alone: it holds a key. `problem` says why a damaged file cannot be loaded; it is empty for a sound one.
+    a remote model alone: it holds a key. `problem` says why a damaged file cannot be loaded; it is empty for a
+    sound one.
     """
 
     id: str
