@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from modules.children import Launcher
+from modules.engines.budget import Budget, this_machine
 from modules.engines.host import EngineHost
+from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -15,12 +17,14 @@ from modules.services.embedding import EmbeddingService
 from modules.services.inference import Inference
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.job_records import JobRecords
 from modules.storage.model_options import ModelOptionsStore
+from modules.storage.remote_servers import RemoteServerStore
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class App:
     paths: Paths
     models: ModelService
     adapters: AdapterService
+    remote: RemoteService
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
@@ -41,6 +46,7 @@ class App:
     notices: tuple[str, ...]
     persistent: bool
     _host: EngineHost
+    _idle: IdleUnloader
     _renderer: TemplateRenderer
     _database: Database
     _launcher: Launcher
@@ -55,6 +61,7 @@ class App:
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
+        self._idle.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -67,17 +74,22 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
-    host = EngineHost(launcher)
+    servers = RemoteServerStore(database)
+    budget = Budget(settings.memory_budget_mib, this_machine)
+    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    remote = RemoteService(servers, host)
+    idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
     options = LoadOptions(settings, ModelOptionsStore(database), templates)
-    models = ModelService(settings, Library(paths.models), host, jobs, options)
+    models = ModelService(settings, Library(paths.models), host, jobs, options, remote=remote)
     inference = Inference(models, renderer)
     return App(
         settings=settings,
         paths=paths,
         models=models,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
+        remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
@@ -85,6 +97,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         notices=(*notices, *database.notices),
         persistent=database.persistent,
         _host=host,
+        _idle=idle,
         _renderer=renderer,
         _database=database,
         _launcher=launcher,

@@ -20,6 +20,7 @@ def build_api(app: App) -> Any:
     from modules.api.openai.embeddings import embeddings_router
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
+    from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
     from modules.ui.live_view import live_updates
@@ -34,6 +35,7 @@ def build_api(app: App) -> Any:
         models_router,
         control_router,
         adapters_router,
+        remote_router,
     )
     for router in routers:
         api.include_router(router(app))
