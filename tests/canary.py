@@ -35,6 +35,8 @@ class Canary:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Closing alone leaves a thread that accepts.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _listen(self) -> None:
