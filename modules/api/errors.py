@@ -23,6 +23,7 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.ModelError: 503,
     errors.WorkerDied: 503,
     errors.StorageError: 503,
+    errors.FetchError: 502,
 }
 RETRY_SECONDS = 5
 

@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
 from threading import Event as Flag
 from typing import Any
 
@@ -323,7 +322,6 @@ def test_what_a_server_says_of_itself() -> None:
 def test_a_model_that_cannot_be_loaded_says_why(listing: bytes, sentence: str) -> None:
     with Canary(answering(listing)) as server:
         model = LocalModel("far/m", "Far", "remote", endpoint=Endpoint(server.url, "org/model", KEY))
-        load: Callable[[], RemoteEngine] = lambda: RemoteEngine(model, RemoteOptions(), lambda _f, _n: None)  # noqa: E731
         with pytest.raises(ModelError, match=sentence) as failed:
-            load()
+            RemoteEngine(model, RemoteOptions(), lambda _fraction, _note: None)
         assert KEY not in str(failed.value) + repr(model)
