@@ -113,7 +113,7 @@ class Fetcher:
         limits: FetchLimits,
         *,
         allowed: Collection[str] = (),
-        resolve: "Resolve | None" = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self._limits = limits
         self._allowed = frozenset(target_of(url).origin for url in allowed)
