@@ -26,6 +26,7 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.HubError: 502,
     errors.HubAccessError: 403,
     errors.DownloadError: 503,
+    errors.FetchError: 502,
 }
 RETRY_SECONDS = 5
 

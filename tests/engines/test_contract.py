@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from modules.errors import ModelBusy, ModelError
 from modules.library.library import ECHO_MODEL, Library
 from modules.types.generation import Constraint, ConstraintKind, Failed, Finished, GenerationRequest, TextDelta
 from modules.types.local_model import LocalModel
+from modules.types.remote import Endpoint
 from modules.types.sampling import SamplingParams
 
 PROMPT = "Once upon a time, a small dragon wanted to learn how to paint. Every morning the dragon"
@@ -28,10 +30,11 @@ LONG = " ".join(f"word{number}" for number in range(400))
 class Subject:
     host: EngineHost
     model: LocalModel
+    options: dict[str, Any]
 
     @property
     def loaded(self) -> LoadedModel:
-        return self.host.ensure(self.model, {}).result.result(60)
+        return self.host.ensure(self.model, self.options).result.result(60)
 
     def request(self, prompt: str = PROMPT, max_tokens: int = 24, **fields: object) -> GenerationRequest:
         knobs = fields.pop("sampling", SamplingParams(seed=7))
@@ -55,13 +58,19 @@ def subject(request: pytest.FixtureRequest, launcher: Launcher) -> Iterator[Subj
     host = EngineHost(launcher)
     if request.param == "echo":
         model = ECHO_MODEL
+    elif request.param == "remote":
+        program = request.getfixturevalue("starter_program")
+        model = LocalModel("far/starter", "Starter (far)", "remote")
+        endpoint = Endpoint(program.url, "starter")
+        host = EngineHost(launcher, for_worker=lambda model: replace(model, endpoint=endpoint))
     elif request.param == "transformers":
         folder = request.getfixturevalue("starter_folder")
         model = Library(folder.parent).find(folder.name)
     else:
         starter = request.getfixturevalue("starter_file")
         model = Library(starter.parent).find("starter")
-    yield Subject(host, model)
+    # A server takes many requests, so many that a test would wait long for them all.
+    yield Subject(host, model, {"slots": 2} if request.param == "remote" else {})
     host.close()
 
 
@@ -73,7 +82,7 @@ def wait_until(claim: object, seconds: float = 5.0) -> None:
 
 
 def test_no_engine_is_left_out() -> None:
-    assert {kind.name for kind in ENGINES} >= {"llamacpp", "transformers", "echo"}
+    assert {kind.name for kind in ENGINES} >= {"llamacpp", "transformers", "remote", "echo"}
 
 
 def test_text_usage_and_end(subject: Subject) -> None:
