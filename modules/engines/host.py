@@ -26,7 +26,7 @@ FAILURES_KEPT = 20
 class EngineHost:
     """Keeps as many models loaded as the budget allows: idle ones make room, the least recently used first.
 
-    Busy ones never do. Models are loaded one after the other on a thread of its own, for two at once would fight for the same cores. Any
+    Busy ones never do. Models are loaded one after the other, for two at once would fight for the same cores. Any
     thread may call; nothing here blocks but `unload`, `unload_idle` and `close`, which wait for workers to leave.
     `clock` tells Unix time.
     """
@@ -186,7 +186,7 @@ class EngineHost:
                 return
             loading.begun = True
         try:
-            loading.report(0.0, "making room")
+            loading.note = "making room"
             self._make_room(loading)
             loaded = self._start(loading)
             for act in loading.before_result:
@@ -199,7 +199,7 @@ class EngineHost:
     def _start(self, loading: Loading) -> LoadedModel:
         """A worker with the model in it. Raises ModelError, also when the load was abandoned meanwhile."""
         wish = loading.wish
-        loading.report(0.0, "starting")
+        loading.note = "starting"
         process = EngineProcess(self._launcher, lambda: self._worker_ended(process))
         loading.process = process
         if loading.abandoned:
