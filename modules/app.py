@@ -9,6 +9,7 @@ from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
+from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
@@ -18,6 +19,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.oracle import Oracle
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
@@ -26,6 +28,7 @@ from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
+from modules.storage.model_runs import ModelRunStore
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class App:
     paths: Paths
     models: ModelService
     library: LibraryService
+    oracle: Oracle
     adapters: AdapterService
     inference: Inference
     embeddings: EmbeddingService
@@ -63,6 +67,7 @@ class App:
         self.inference.close()
         self.embeddings.close()
         self._idle.close()
+        self.oracle.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -83,8 +88,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    models = ModelService(settings, library, host, jobs, options)
-    inference = Inference(models, renderer)
+    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    models = ModelService(settings, library, host, jobs, options, oracle=oracle)
+    inference = Inference(models, renderer, oracle.record_run)
     return App(
         settings=settings,
         paths=paths,
@@ -98,6 +104,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             jobs=jobs,
             in_use=lambda name: host.current(name) is not None,
         ),
+        oracle=oracle,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
         embeddings=EmbeddingService(models),

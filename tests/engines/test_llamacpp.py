@@ -16,6 +16,7 @@ from modules.errors import EngineError, ModelError
 from modules.library.library import Library
 from modules.prompts.template import render
 from modules.types.local_model import LocalModel, ModelShape
+from modules.types.machine import Machine
 
 GIB = 2**30
 SHAPE = ModelShape("llama", 134_515_008, 30, 3, 64, 64, 8192)

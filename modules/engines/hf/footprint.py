@@ -1,6 +1,6 @@
 """What memory the transformers engine takes, term by term, from headers alone and without torch.
 
-Terms were measured as proportional set size with torch 2.13 and transformers on x86 (`python -m tests.benchmarks.oracle`).
+Terms were measured as proportional set size with torch 2.13 on x86 (`python -m tests.benchmarks.oracle`).
 """
 
 from dataclasses import dataclass
@@ -146,6 +146,7 @@ def estimate(model: LocalModel, options: HfOptions, machine: Machine) -> MemoryE
         context_length=context,
         slots=slots,
         later_bytes=budget - kept,
+        growing_bytes=cache,
     )
 
 
@@ -184,6 +185,7 @@ def token_cost(model: LocalModel, options: HfOptions) -> TokenCost:
     per_parameter = {"int4": INT4, **BITSANDBYTES}.get(footprint.kind, footprint.width)
     weights = model.size_bytes if footprint.is_quantized else int(linear * per_parameter)
     return TokenCost(
+        footprint.kind,
         int(weights * model.shape.active_share()) + footprint.kv_bytes(TYPICAL_TOKENS),
         EFFICIENCY[footprint.kind],
         model.shape.layers * LAYER_SECONDS,

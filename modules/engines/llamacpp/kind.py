@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from modules.engines.protocol import ADVANCED, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
@@ -29,7 +29,7 @@ class LlamaCppOptions(EngineOptions):
     )
     cache_type: CacheType = Field(
         default="f16",
-        description="Number format of keys and values: q8_0 takes half the memory of f16, q4_0 a quarter.",
+        description="Number format of keys and values: q8_0 takes half of f16's memory, q4_0 a quarter.",
     )
     flash_attention: FlashAttention = Field(
         default="auto",
@@ -50,11 +50,12 @@ class LlamaCppOptions(EngineOptions):
         json_schema_extra=ADVANCED,
     )
 
-    @model_validator(mode="after")
-    def _quantized_cache_needs_flash_attention(self) -> "LlamaCppOptions":
-        if self.flash_attention == "off" and self.cache_type.startswith("q"):
-            raise ValueError(f"cache_type {self.cache_type} needs flash_attention; set it to auto")
-        return self
+    @field_validator("flash_attention")
+    @classmethod
+    def _quantized_cache_needs_it(cls, value: FlashAttention, info: ValidationInfo) -> FlashAttention:
+        if value == "off" and str(info.data.get("cache_type", "")).startswith("q"):
+            raise ValueError("a quantized cache_type needs flash attention; choose auto, or the cache_type f16")
+        return value
 
 
 def load(model: LocalModel, options: LlamaCppOptions, report: Report) -> "LlamaCppEngine":

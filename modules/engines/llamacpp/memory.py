@@ -99,9 +99,11 @@ class Footprint:
 def token_cost(model: LocalModel, options: LlamaCppOptions) -> TokenCost:
     """The weights that are active for a token, and the keys and values of a text of ordinary length."""
     cache = int(TYPICAL_TOKENS * model.shape.kv_bytes_per_token(1) * CACHE_BYTES[options.cache_type])
-    efficiency = EFFICIENCY.get(model.quantization, OTHER_EFFICIENCY)
     return TokenCost(
-        int(model.size_bytes * model.shape.active_share()) + cache, efficiency, model.shape.layers * LAYER_SECONDS
+        model.quantization,
+        int(model.size_bytes * model.shape.active_share()) + cache,
+        EFFICIENCY.get(model.quantization, OTHER_EFFICIENCY),
+        model.shape.layers * LAYER_SECONDS,
     )
 
 

@@ -57,9 +57,9 @@ def make_plan(model: LocalModel, options: LlamaCppOptions, machine: Machine) -> 
     one = max(footprint.cache_bytes(context, 1, batch), 1)
     slots = options.slots or max(1, min(SLOTS, room // 4 // one))
     batch = max(batch, slots)
-    cache = (
-        options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(512, machine.available_bytes // MIB // 32)
-    )
+    cache = options.prompt_cache_mib
+    if cache < 0:
+        cache = min(512, machine.available_bytes // MIB // 32)
     cache_bytes = footprint.cache_bytes(context, slots, batch)
     fitting = footprint.layers_that_fit(cache_bytes, gpu_bytes)
     gpu_layers = fitting if options.gpu_layers < 0 else min(options.gpu_layers, shape.layers + 1)
