@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modules.children import Launcher
-from modules.engines.budget import Budget, this_machine
+from modules.engines.budget import Budget
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
@@ -80,7 +80,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
-    host = EngineHost(launcher, Budget(settings.memory_budget_mib, this_machine))
+    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    host = EngineHost(launcher, Budget(settings.memory_budget_mib, oracle.machine))
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
@@ -88,7 +89,6 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    oracle = Oracle(ModelRunStore(database, identity()), launcher)
     models = ModelService(settings, library, host, jobs, options, oracle=oracle)
     inference = Inference(models, renderer, oracle.record_run)
     return App(

@@ -10,9 +10,9 @@ Fit = Literal["gpu", "partly", "cpu", "no"]
 class MemoryEstimate:
     """Bytes that a worker takes at most, until one prompt has filled its context, beyond an empty one of its engine.
 
-    `cache_bytes` are keys and values, `compute_bytes` the engine's buffers. `later_bytes` are not in the total: prompts
-    of past conversations may take them in the course of time. `growing_bytes` of the total come only as a text grows. `gpu_bytes` is the share of the total that lies on
-    graphics cards.
+    `cache_bytes` are keys and values, `compute_bytes` the engine's buffers; `growing_bytes` of the total come only as
+    a text grows. `later_bytes` are not in the total: prompts of past conversations may take them in the course of time.
+    `gpu_bytes` is the share of the total that lies on graphics cards.
     """
 
     weights_bytes: int
