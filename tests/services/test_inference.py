@@ -7,7 +7,9 @@ from typing import cast
 import pytest
 
 from modules.children import Launcher
-from modules.engines.host import Loading
+from modules.engines.loading import Loading
+from modules.engines.uses import Uses
+from modules.engines.wish import Wish
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.inference import Inference, ReplyParams
 from modules.services.models import ModelService
@@ -22,7 +24,7 @@ class SlowModels:
     """A model whose loading never ends."""
 
     def __init__(self) -> None:
-        self.loading = Loading(MODEL, "llamacpp")
+        self.loading = Loading(Wish(MODEL, "llamacpp", {}), Uses(time.monotonic))
 
     def chosen(self, _name: str | None) -> LocalModel:
         return MODEL
