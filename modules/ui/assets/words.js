@@ -1,0 +1,45 @@
+// Counts, times and speeds as people read them.
+
+const STEPS = [
+  [1e12, "T"],
+  [1e9, "B"],
+  [1e6, "M"],
+  [1e3, "K"],
+];
+const AGES = [
+  [31_536_000, "year"],
+  [2_592_000, "month"],
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+];
+
+// 7_615_616_512 is 7.6B, 512 is 512.
+export function countText(count) {
+  const [step, letter] = STEPS.find(([least]) => count >= least) ?? [1, ""];
+  const value = count / step;
+  return `${letter && value < 100 ? Number(value.toFixed(1)) : Math.round(value)}${letter}`;
+}
+
+export function counted(count, word) {
+  return `${countText(count)} ${word}${count === 1 ? "" : "s"}`;
+}
+
+export function agoText(seconds) {
+  if (!seconds) return "";
+  const age = Date.now() / 1000 - seconds;
+  const [length, word] = AGES.find(([least]) => age >= least) ?? [0, ""];
+  if (!length) return "just now";
+  const number = Math.floor(age / length);
+  return `${number} ${word}${number === 1 ? "" : "s"} ago`;
+}
+
+export function durationText(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+export function contextText(tokens) {
+  return tokens >= 1024 ? `${Math.round(tokens / 1024)}k` : String(tokens);
+}
