@@ -36,6 +36,7 @@ CLASSES = {
     **{tag: {"align-left", "align-center", "align-right"} for tag in ("th", "td")},
 }
 CARD_ATTRIBUTES = {
+    "*": set[str](),
     **{tag: names - {"class", "title"} for tag, names in ATTRIBUTES.items()},
     **{tag: {"colspan", "rowspan"} for tag in ("th", "td")},
 }
@@ -43,6 +44,8 @@ SAFE_ADDRESS = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 # Bounded, so that many openings without an end take no longer than their number.
 IMAGE = re.compile(r"""<img\b((?:[^<>"']|"[^"<>]{0,2000}"|'[^'<>]{0,2000}'){0,2000})>""", re.IGNORECASE)
 ALTERNATIVE = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+# Tags within tags take the square of their number.
+MOST_TAGS = 10_000
 SPAN = re.compile(r"[0-9]{1,2}")
 
 
@@ -52,7 +55,7 @@ def render_card(text: str, page: str) -> str:
     Nothing in the result loads anything or leaves the card's own box: images are words, links open elsewhere.
     """
     text = without_surrogates(text)
-    if len(text) > LIMITS.render_chars or LONG_RUN.search(text):
+    if len(text) > LIMITS.render_chars or text.count("<") > MOST_TAGS or LONG_RUN.search(text):
         return plain(text)
     try:
         rendered = card_parser().render(text, {"deadline": time.monotonic() + RENDER_SECONDS})
