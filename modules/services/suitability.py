@@ -40,6 +40,8 @@ def judge(estimate: Estimating, model: HubModel, context_length: int) -> tuple[J
     """Every choice of the model, as it would be loaded with this many tokens of context."""
 
     def judged(choice: HubChoice) -> Judged:
+        if choice.problem:
+            return Judged(choice, None)
         try:
             kind = engine_for(choice.format)
             return Judged(
@@ -60,7 +62,7 @@ def recommend(judged: Sequence[Judged]) -> Recommendation | None:
     ]
     if len(judged) < 2 or not fitting:
         return None
-    quantized = [one for one in fitting if not judged[one[1]].choice.name.upper().endswith(UNQUANTIZED)] or fitting
+    quantized = [one for one in fitting if judged[one[1]].choice.quantization.upper() not in UNQUANTIZED] or fitting
     on_gpu = [one for one in quantized if one[2].fit == "gpu"]
     if on_gpu:
         return Recommendation(max(on_gpu)[1], "The largest that fits the graphics card's memory.")

@@ -7,9 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
 from modules.types.hub import HubFormat, HubQuery, Sorting
-from modules.ui.actions import action
+from modules.ui.actions import View, action
 from modules.ui.hub_views import (
-    View,
     account_view,
     download_view,
     found_view,
@@ -41,7 +40,7 @@ class SearchValues(Values):
     least_parameters: int = Field(default=0, ge=0, le=MOST_PARAMETERS)
     most_parameters: int = Field(default=0, ge=0, le=MOST_PARAMETERS)
     sorting: Sorting = "downloads"
-    cursor: Long = ""
+    cursor: Annotated[str, Field(max_length=4000)] = ""
 
 
 class ModelValues(Values):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from modules.services.hub import HubAccount
@@ -10,11 +9,10 @@ from modules.services.library import FoundModel
 from modules.services.remote import RemoteServer
 from modules.services.suitability import Estimating, Judged, judge, recommend
 from modules.types.downloads import Download
-from modules.types.estimates import Estimate, Range
+from modules.types.estimates import Estimate
 from modules.types.hub import HubModel, HubResults
+from modules.ui.actions import View
 from modules.ui.card_markup import render_card
-
-View = dict[str, Any]
 
 CONTEXTS = (4096, 8192, 16_384, 32_768)
 DEFAULT_CONTEXT = 8192
@@ -68,6 +66,7 @@ def choice_view(model: HubModel, place: int, judged: dict[int, tuple[Judged, ...
         "format": choice.format,
         "size_bytes": choice.size_bytes,
         "files": len(choice.files),
+        "problem": choice.problem,
         "projector_bytes": projector.size_bytes if projector else None,
         "estimates": {context: estimate_view(of_context[place].estimate) for context, of_context in judged.items()},
     }
@@ -84,14 +83,10 @@ def estimate_view(estimate: Estimate | None) -> View | None:
     speed = estimate.tokens_per_second
     return {
         "fit": estimate.fit,
-        "memory": range_view(estimate.memory),
-        "speed": range_view(speed) if speed else None,
+        "memory": asdict(estimate.memory),
+        "speed": asdict(speed) if speed else None,
         "note": estimate.note,
     }
-
-
-def range_view(figure: Range) -> View:
-    return asdict(figure)
 
 
 def download_view(download: Download) -> View:

@@ -49,7 +49,7 @@ const SORTINGS = [
 ];
 
 export class HubSearch {
-  constructor({ call, toasts, onDownload, onShowDownloads }) {
+  constructor({ call, toasts, onDownload }) {
     Object.assign(this, { call, toasts, onDownload });
     // Counts searches, so that an answer to an older one that comes late is not shown.
     this.asked = 0;
@@ -59,8 +59,7 @@ export class HubSearch {
       call,
       toasts,
       onDownload,
-      onShowDownloads,
-      onBack: () => this.showResults(),
+      onBack: () => (history.state?.hubModel ? history.back() : this.showResults()),
       onToken: () => this.account.open(),
     });
     this.words = element("input", { type: "search", class: "form-field", placeholder: "Search models", "aria-label": "Words", maxLength: SEARCH_CHARS, dir: "auto" });
@@ -218,14 +217,28 @@ export class HubSearch {
     }
   }
 
+  // The browser's own way back leads to the results.
   async openModel(repository, revision, cameFrom) {
     this.cameFrom = cameFrom;
-    this.list.hidden = true;
+    this.opened = `${repository}:${revision}`;
+    history.pushState({ hubModel: this.opened }, "", location.href);
+    this.showPage();
     await this.page.open(repository, revision);
   }
 
+  // After a step through the browser's history. A model's page is shown again, but never asked for by itself.
+  follow(state) {
+    if (state?.hubModel && state.hubModel === this.opened) this.showPage();
+    else if (!this.page.node.hidden) this.showResults();
+  }
+
+  showPage() {
+    this.list.hidden = true;
+    this.page.node.hidden = false;
+  }
+
   showResults() {
-    this.page.close();
+    this.page.node.hidden = true;
     this.list.hidden = false;
     this.cameFrom?.focus();
   }

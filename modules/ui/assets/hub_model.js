@@ -9,8 +9,8 @@ const FITS = { gpu: "Fits on GPU", partly: "Partly on GPU", cpu: "CPU only", no:
 const CARD_PX = 360;
 
 export class HubModelPage {
-  constructor({ call, toasts, onDownload, onShowDownloads, onBack, onToken }) {
-    Object.assign(this, { call, toasts, onDownload, onShowDownloads, onToken });
+  constructor({ call, toasts, onDownload, onBack, onToken }) {
+    Object.assign(this, { call, toasts, onDownload, onToken });
     this.visit = 0;
     this.back = element("button", { type: "button", class: "back", onclick: onBack }, icon("left"), "Results");
     this.body = element("div", { class: "hub-model" });
@@ -20,7 +20,6 @@ export class HubModelPage {
 
   async open(repository, revision) {
     const visit = ++this.visit;
-    this.node.hidden = false;
     this.body.replaceChildren(element("p", { class: "hub-status", role: "status", text: `Asking for ${repository} …` }));
     this.back.focus();
     try {
@@ -29,12 +28,6 @@ export class HubModelPage {
     } catch (error) {
       if (visit === this.visit) this.showError(error);
     }
-  }
-
-  close() {
-    this.visit += 1;
-    this.node.hidden = true;
-    this.body.replaceChildren();
   }
 
   showError(error) {
@@ -108,6 +101,7 @@ export class HubModelPage {
   }
 
   choiceRow(choice) {
+    if (choice.problem) return { choice, node: damagedRow(choice) };
     const best = element("span", { class: "mark best", text: "Recommended", hidden: true });
     const fit = element("span", { class: "fit" });
     const memory = element("span", { class: "choice-memory" });
@@ -135,6 +129,7 @@ export class HubModelPage {
   showEstimates(context) {
     const recommended = this.model.recommended[context];
     for (const [place, row] of this.rows.entries()) {
+      if (row.choice.problem) continue;
       const estimate = row.choice.estimates[context];
       const isBest = recommended?.place === place;
       row.best.hidden = !isBest;
@@ -190,6 +185,16 @@ export class HubModelPage {
     this.cardBox.tabIndex = -1;
     this.cardBox.focus({ preventScroll: true });
   }
+}
+
+function damagedRow({ name, size_bytes: size, problem }) {
+  return element(
+    "li",
+    { class: "choice" },
+    element("span", { class: "choice-name", text: name }),
+    element("span", { class: "choice-size", text: sizeText(size) }),
+    element("span", { class: "choice-problem", text: problem }),
+  );
 }
 
 function outside(address, text, kind = "") {

@@ -59,7 +59,11 @@ export class ServerList {
 
   hide() {}
 
+  // What is as it was stays, with a question that waits for an answer.
   fill(servers) {
+    const shown = JSON.stringify(servers);
+    if (shown === this.shown) return;
+    this.shown = shown;
     this.status.textContent = servers.length ? "" : "No servers yet.";
     this.list.replaceChildren(...servers.map((server) => this.row(server)));
   }
