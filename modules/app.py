@@ -12,6 +12,7 @@ from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
 from modules.services.embedding import EmbeddingService
+from modules.services.hub import HubService
 from modules.services.inference import Inference
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
@@ -37,6 +38,7 @@ class App:
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
+    hub: HubService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -81,6 +83,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
+        hub=HubService(settings.hub_endpoint, paths.hub_token),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

@@ -13,6 +13,8 @@ ParlorError
 │   └── WorkerDied        the engine's process ended unexpectedly
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
+├── HubError              the model hub did not answer, or not as it should
+│   └── HubAccessError    the repository is gated or private, and no token opens it
 └── DownloadError         a download failed; the reason says which step
 """
 
@@ -122,6 +124,18 @@ class StartError(ParlorError):
     """The program cannot start like this; the command line exits with status 2."""
 
     code = "cannot_start"
+
+
+class HubError(ParlorError):
+    """The model hub cannot be reached, is busy, or answers what cannot be understood."""
+
+    code = "hub_failed"
+
+
+class HubAccessError(HubError):
+    """The hub wants a token that may read this repository: it is gated or private, or the token is wrong."""
+
+    code = "hub_access"
 
 
 class DownloadError(ParlorError):

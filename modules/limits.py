@@ -25,6 +25,11 @@ class Limits:
     adapter_weight: float = 4.0
     constraint_chars: int = 100_000
     choices: int = 1000
+    hub_words_chars: int = 200
+    hub_name_chars: int = 250
+    hub_cursor_chars: int = 4000
+    hub_token_chars: int = 500
+    hub_parameters: int = 10**15
     queued_requests: int = 64
     context_tokens: int = 4_194_304
     template_chars: int = 200_000

@@ -30,6 +30,10 @@ class Paths:
         return self.data / "session-secret"
 
     @property
+    def hub_token(self) -> Path:
+        return self.data / "hub-token"
+
+    @property
     def settings_file(self) -> Path:
         return self.data / "settings.yaml"
 

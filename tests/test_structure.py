@@ -34,6 +34,7 @@ HEAVY = {
 # talks to the configured hub. http.client: llama.cpp's own Unix socket.
 OUTBOUND = {
     "httpx": (),
+    "httpx2": ("library/hub/connection.py",),
     "httpcore": ("outbound.py",),
     "requests": (),
     "aiohttp": (),

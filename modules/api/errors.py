@@ -23,6 +23,8 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.ModelError: 503,
     errors.WorkerDied: 503,
     errors.StorageError: 503,
+    errors.HubError: 502,
+    errors.HubAccessError: 403,
 }
 RETRY_SECONDS = 5
 

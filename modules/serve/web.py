@@ -15,6 +15,7 @@ def build_api(app: App) -> Any:
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
     from modules.api.errors import install_error_shapes
+    from modules.api.hub import hub_router
     from modules.api.openai.chat import chat_router
     from modules.api.openai.completions import completions_router
     from modules.api.openai.embeddings import embeddings_router
@@ -34,6 +35,7 @@ def build_api(app: App) -> Any:
         models_router,
         control_router,
         adapters_router,
+        hub_router,
     )
     for router in routers:
         api.include_router(router(app))

@@ -60,10 +60,11 @@ class HubFile:
 
 @dataclass(frozen=True)
 class HubChoice:
-    """What one click downloads: a quantization with all its shards, or a whole model in safetensors.
+    """What one click downloads: a quantization with all its shards, a whole model in safetensors, or an adapter.
 
-    `name` is the quantization (`Q4_K_M`) or the format; `files` are all that is needed to run it, `projector` what
-    reads images besides. `shape` is as far as the hub or the file's header says.
+    `name` is one of a kind in its repository: the quantization (`Q4_K_M`), with the model's own name where there are
+    several, or `safetensors`, or `adapter`. `files` are all that is needed to run it, `projector` what reads images
+    besides. `shape` is as far as the hub or the file's header says. `problem` says why it cannot be used; else empty.
     """
 
     name: str
@@ -71,6 +72,8 @@ class HubChoice:
     files: tuple[HubFile, ...]
     projector: HubFile | None = None
     shape: ModelShape = UNKNOWN
+    quantization: str = ""
+    problem: str = ""
 
     @property
     def size_bytes(self) -> int:

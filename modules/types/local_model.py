@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 class ModelShape:
     """What a header says that memory and speed depend on. Counts; 0 means the header does not say.
 
-    `kv_heads` and lengths are of one layer; where layers differ, they are the largest.
+    `kv_heads` and lengths are of one layer; where layers differ, they are the largest, and `kv_values` counts the
+    keys' and values' numbers of one token over all layers.
     """
 
     architecture: str = ""
@@ -24,10 +25,12 @@ class ModelShape:
     feed_forward_length: int = 0
     vocabulary: int = 0
     sliding_window: int = 0
+    kv_values: int = 0
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Key and value cache of one token over all layers, in bytes."""
-        return self.layers * self.kv_heads * (self.key_length + self.value_length) * bytes_per_value
+        alike = self.layers * self.kv_heads * (self.key_length + self.value_length)
+        return (self.kv_values or alike) * bytes_per_value
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ TYPED = MappingProxyType(
         "note": "note",
         "source": "source",
         "address": "address",
-        "key": "key",
+        "api_key": "key",
+        "name": "name",
+        "words": "search",
         "token": "token",
         "path": "path",
     }

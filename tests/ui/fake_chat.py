@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from modules.ui.asset_files import ASSETS
 from modules.ui.page import build_page, page_options
+from tests.ui.fake_hub_page import FakeHubPage
 from tests.ui.fake_models import FakeModels
 
 View = dict[str, Any]
@@ -30,6 +31,7 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
+ACTIONS = ("chat_", "models_", "hub_", "download_", "remote_", "import_")
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 
@@ -46,6 +48,7 @@ class FakeChat:
 
     def __init__(self) -> None:
         self.library = FakeModels()
+        self.hub = FakeHubPage()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
         self.persistent = True
@@ -66,9 +69,8 @@ class FakeChat:
         self._count = 0
 
     def actions(self) -> dict[str, Callable[[Any], View]]:
-        return {
-            name: self._recorded(name, act) for name, act in {**actions_of(self), **actions_of(self.library)}.items()
-        }
+        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub)}
+        return {name: self._recorded(name, act) for name, act in acts.items()}
 
     def refuse(self, name: str, message: str, code: str = "storage_failed") -> None:
         """The next call of that name fails."""
@@ -293,8 +295,8 @@ def running_page() -> Iterator[PageServer]:
         thread.join(10)
 
 
-def actions_of(fake: FakeChat | FakeModels) -> dict[str, Callable[[View], View]]:
-    names = [name for name in dir(fake) if name.startswith(("chat_", "models_"))]
+def actions_of(fake: FakeChat | FakeModels | FakeHubPage) -> dict[str, Callable[[View], View]]:
+    names = [name for name in dir(fake) if name.startswith(ACTIONS)]
     return {name: getattr(fake, name) for name in names}
 
 

@@ -11,14 +11,16 @@ const SECTIONS = { local: "On this machine", hub: "Hub", downloads: "Downloads",
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
 export class ModelsView {
-  constructor({ call, toasts, onChange, onTalk }) {
+  constructor({ call, toasts, onChange, onTalk, onOpen }) {
     const shared = { call, toasts, onChange };
+    this.onOpen = onOpen;
     this.importer = new ImportDialog(shared);
+    this.downloads = new DownloadList({ ...shared, onOpen: () => this.openDownloads(), onLoad: onTalk });
     this.sections = {
       local: new LibraryList({ ...shared, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
-      hub: new HubSearch(shared),
-      downloads: new DownloadList(shared),
-      servers: new ServerList(shared),
+      hub: new HubSearch({ ...shared, onDownload: (download) => this.downloads.begun(download) }),
+      downloads: this.downloads,
+      servers: new ServerList({ ...shared, onSelect: onTalk }),
     };
     this.section = "local";
     this.tabs = element("div", { class: "tabs", role: "tablist", "aria-label": "Models" }, ...Object.keys(SECTIONS).map((name) => this.tab(name)));
@@ -63,6 +65,13 @@ export class ModelsView {
   async openAddress(parameters) {
     const name = parameters.get("section") ?? "local";
     this.choose(name in SECTIONS ? name : "local");
+    this.sections.hub.follow(history.state);
+  }
+
+  // From anywhere on the page.
+  openDownloads() {
+    this.choose("downloads");
+    this.onOpen();
   }
 
   async onReturn() {

@@ -33,7 +33,7 @@ class Page {
     });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
     this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
-    this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id) });
+    this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models") });
     this.views = { chat: this.chat, models: this.models };
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
@@ -51,6 +51,7 @@ class Page {
           iconButton("menu", "Conversations", () => this.sidebar.showDrawer(true), "drawer-open"),
           this.picker.node,
           element("span", { class: "spacer" }),
+          this.models.downloads.sign,
           this.themeButton,
         ),
         this.banner,
@@ -70,7 +71,7 @@ class Page {
     window.addEventListener("focus", () => this.onReturn());
     window.addEventListener("popstate", () => this.followAddress());
     this.chat.startNew({ keepAddress: true });
-    await Promise.all([this.look(), this.sidebar.refresh(), this.followAddress()]);
+    await Promise.all([this.look(), this.sidebar.refresh(), this.followAddress(), this.models.downloads.look()]);
     this.chat.focus();
   }
 

@@ -1,0 +1,197 @@
+"""Questions to the configured hub: bounded answers, an end to patience, the token for its origin only.
+
+All of it goes through huggingface_hub's own session, so that its offline switch, proxies and certificates hold.
+"""
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from modules.errors import BadRequest, HubAccessError, HubError, NotFound
+
+AGENT = "parlor"
+CONNECT_SECONDS = 4.0
+ANSWER_SECONDS = 10.0
+MAX_REDIRECTS = 5
+MAX_JSON_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+Parameters = Mapping[str, str | list[str]]
+
+
+@dataclass(frozen=True)
+class HubAnswer:
+    """`next` is the address of the next page as the hub links it, empty after the last."""
+
+    content: bytes
+    next: str = ""
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise HubError("The hub's answer could not be understood: it is not valid JSON.") from error
+
+
+def origin_of(address: str) -> Origin:
+    """Scheme, host and port; raises BadRequest for what is no http or https address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        raise BadRequest(
+            "The hub's address must be like https://huggingface.co, without a name or password.", field="hub_endpoint"
+        )
+    return parts.scheme, parts.hostname.lower(), port or DEFAULT_PORTS[parts.scheme]
+
+
+class HubConnection:
+    """Any thread. `token` is asked for each time, so that it may change."""
+
+    def __init__(self, endpoint: str, token: Callable[[], str | None]) -> None:
+        """Raises BadRequest when the endpoint is no http or https address."""
+        self.endpoint = endpoint.rstrip("/")
+        self.origin = origin_of(self.endpoint)
+        self._token = token
+
+    def __repr__(self) -> str:
+        return f"HubConnection({self.endpoint!r})"
+
+    @property
+    def host(self) -> str:
+        return self.origin[1]
+
+    def has_token(self) -> bool:
+        return bool(self._token())
+
+    def headers_for(self, address: str) -> dict[str, str]:
+        """Who asks, and the token where the address is of the hub's own origin. Nothing else is told."""
+        token = self._token() if self.is_own(address) else None
+        return {"user-agent": AGENT, **({"authorization": f"Bearer {token}"} if token else {})}
+
+    def is_own(self, address: str) -> bool:
+        try:
+            return origin_of(address) == self.origin
+        except BadRequest:
+            return False
+
+    def get(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        limit_bytes: int = MAX_JSON_BYTES,
+        first_bytes: int | None = None,
+    ) -> HubAnswer:
+        """What the hub says at a path; with `first_bytes` only the beginning of a file is asked for, and returned.
+
+        Raises NotFound, HubAccessError, or HubError: unreachable, offline, too slow, too long, refused.
+        """
+        from huggingface_hub.utils import hf_raise_for_status
+
+        address, deadline = self.endpoint + path, time.monotonic() + ANSWER_SECONDS
+        with self._told():
+            for _ in range(MAX_REDIRECTS + 1):
+                with self._open(address, parameters, first_bytes) as response:
+                    if not response.has_redirect_location:
+                        hf_raise_for_status(response)
+                        link = response.links.get("next", {}).get("url", "")
+                        return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
+                    address, parameters = self._redirected(address, response.headers["location"]), None
+        raise HubError(f"{self.host} sends from one address to the next without an end.")
+
+    @contextmanager
+    def _open(self, address: str, parameters: Parameters | None, first_bytes: int | None) -> Generator[Any]:
+        from huggingface_hub.utils import get_session
+
+        headers = self.headers_for(address)
+        if first_bytes is not None:
+            headers |= {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
+        session = get_session()
+        timeout = (CONNECT_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS)
+        request = session.build_request("GET", address, params=parameters, headers=headers, timeout=timeout)
+        response = session.send(request, stream=True, follow_redirects=False)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _redirected(self, address: str, location: str) -> str:
+        """Where a redirect leads. Elsewhere is fine, as files lie on other hosts, but the token stays behind."""
+        target = urljoin(address, location)
+        try:
+            scheme = origin_of(target)[0]
+        except BadRequest:
+            scheme = ""
+        if not scheme or (scheme == "http" and address.startswith("https:")):
+            raise HubError(f"{self.host} sends to an address that is not safe to follow.")
+        return target
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Errors of the library and of the network as sentences; neither address nor token appears in them."""
+        import httpx2
+        from huggingface_hub import errors
+
+        try:
+            yield
+        except errors.OfflineModeIsEnabled as error:
+            raise HubError("HF_HUB_OFFLINE is set, so the model hub is not asked. Unset it to go online.") from error
+        except errors.GatedRepoError as error:
+            raise HubAccessError(
+                "This repository is gated: accept its terms on its page on the hub, and give Parlor a token of yours "
+                "that may read it."
+            ) from error
+        except errors.RevisionNotFoundError as error:
+            raise NotFound("The repository has no branch, tag or commit of that name.", field="revision") from error
+        except errors.EntryNotFoundError as error:
+            raise NotFound("The repository has no file of that name.", field="file") from error
+        except errors.RepositoryNotFoundError as error:
+            raise NotFound(
+                f"{self.host} has no model of that name, or it is private and needs a token that may read it.",
+                field="repository",
+            ) from error
+        except errors.HfHubHTTPError as error:
+            raise refused(self.host, error.response.status_code) from error
+        except httpx2.TimeoutException as error:
+            raise HubError(f"{self.host} did not answer in time. Check the connection and try again.") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise HubError(
+                f"{self.host} cannot be reached. Check the connection; local models work without it."
+            ) from error
+
+
+def refused(host: str, status: int) -> HubError | NotFound:
+    """The error for an answer that is none, by its status."""
+    if status == 401:
+        return HubAccessError(f"{host} asks for a valid token. Give Parlor one of yours, or a new one.")
+    if status in {403, 451}:
+        return HubAccessError(f"{host} does not allow this: the token may not read it, or access is switched off.")
+    if status == 404:
+        return NotFound(f"{host} has nothing of that name.", field="repository")
+    if status == 429:
+        return HubError(f"{host} asks to wait: too many requests. Try again in a few minutes.")
+    if status >= 500:
+        return HubError(f"{host} has trouble of its own (status {status}). Try again later.")
+    return HubError(f"{host} refused the request (status {status}).")
+
+
+def read_within(response: Any, limit_bytes: int, deadline: float, first_bytes: int | None) -> bytes:
+    """The body, decoded; only its beginning when `first_bytes` is given, also from a server that ignores ranges."""
+    content = bytearray()
+    for chunk in response.iter_bytes(CHUNK_BYTES):
+        content += chunk
+        if first_bytes is not None and len(content) >= first_bytes:
+            return bytes(content[:first_bytes])
+        if len(content) > limit_bytes:
+            raise HubError(f"The hub's answer is longer than {limit_bytes // 2**20} MiB, which is the limit.")
+        if time.monotonic() > deadline:
+            raise HubError("The hub's answer takes too long. Try again later.")
+    return bytes(content)
