@@ -67,10 +67,14 @@ export class LibraryRow {
     this.head.replaceChildren(
       this.star,
       element("div", { class: "row-name" }, this.opener, problem),
-      fact("parameters", model.parameters ? countText(model.parameters) : "", " parameters"),
-      fact("context", model.context_length ? numberText(model.context_length) : "", " context"),
-      fact("size", sizeText(model.size_bytes)),
-      fact("used", agoText(model.last_used) || "never", "", "used "),
+      element(
+        "div",
+        { class: "row-facts" },
+        fact("parameters", model.parameters ? countText(model.parameters) : "", " parameters"),
+        fact("context", model.context_length ? numberText(model.context_length) : "", " context"),
+        fact("size", sizeText(model.size_bytes)),
+        fact("used", agoText(model.last_used) || "never", "", "used "),
+      ),
       this.state,
       this.buttons,
     );
