@@ -19,11 +19,17 @@ export class HubModelPage {
   }
 
   async open(repository, revision) {
-    const visit = ++this.visit;
+    this.asked = { repository, revision };
     this.body.replaceChildren(element("p", { class: "hub-status", role: "status", text: `Asking for ${repository} …` }));
     this.back.focus();
+    await this.ask();
+  }
+
+  // Again when a token may have opened it.
+  async ask() {
+    const visit = ++this.visit;
     try {
-      const model = await this.call("hub_model", { repository, revision });
+      const model = await this.call("hub_model", this.asked);
       if (visit === this.visit) this.show(model);
     } catch (error) {
       if (visit === this.visit) this.showError(error);
@@ -42,7 +48,8 @@ export class HubModelPage {
     const heading = element("h2", { class: "hub-title", tabIndex: -1 }, ...titleOf(model));
     const parts = [heading, this.facts(), this.gate(), this.choices(), this.files(), ...this.card()];
     this.body.replaceChildren(...parts.filter(Boolean));
-    heading.focus();
+    // Not while the token is being entered above it.
+    if (!document.querySelector("dialog[open]")) heading.focus();
     this.measureCard();
   }
 
@@ -112,6 +119,7 @@ export class HubModelPage {
       : null;
     const download = button("Download", () => this.download(choice, reader.checked, download), "quiet-button", {
       "aria-label": `Download ${choice.name}, ${sizeText(choice.size_bytes)}`,
+      disabled: !this.model.has_access,
     });
     const node = element(
       "li",

@@ -83,7 +83,7 @@ export class ImportDialog {
       { class: "found" },
       element("span", { class: "found-title", dir: "auto", text: title, title: path }),
       element("span", { class: "found-facts", text: problem || [program, sizeText(size)].filter(Boolean).join(" · ") }),
-      problem ? null : button("Use there", () => this.add(path, name, false), "quiet-button", { "aria-label": `Use ${title} where it is` }),
+      problem ? null : button("Use", () => this.add(path, name, false), "quiet-button", { "aria-label": `Use ${title} where it is` }),
       problem ? null : button("Copy", () => this.add(path, name, true), "quiet-button", { "aria-label": `Copy ${title}` }),
     );
   }
