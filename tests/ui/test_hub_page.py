@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import Watched, chromium
 from tests.ui.fake_chat import FakeChat, PageServer, running_page
 from tests.ui.fake_hub_page import FakeHubPage, choice, download, entry, hub_model, job, server
+from tests.ui.test_chat_page import wait_until
 from tests.ui.test_markup import ATTACKS
 
 pytestmark = pytest.mark.browser
@@ -89,7 +90,7 @@ def test_nothing_is_asked_before_the_person_asks(window: Watched, chat: FakeChat
         }
     ]
     page.get_by_label("Size").select_option("4B to 9B")
-    expect.poll(lambda: len(asked(chat, "hub_search"))).to_equal(2) if hasattr(expect, "poll") else time.sleep(0.5)
+    wait_until(lambda: len(asked(chat, "hub_search")) == 2)
     assert asked(chat, "hub_search")[1]["least_parameters"] == 4e9
     assert asked(chat, "hub_search")[1]["most_parameters"] == 9e9
 
@@ -104,8 +105,8 @@ def test_results_tell_what_matters_and_go_on(window: Watched, hub: FakeHubPage) 
     rows = page.locator(".hub-row")
     expect(rows.nth(0)).to_contain_text("a/one")
     expect(rows.nth(0)).to_contain_text("Gated")
-    expect(rows.nth(0)).to_contain_text("1.2M downloads · 345 likes")
-    expect(rows.nth(0)).to_contain_text("7.6B parameters · GGUF · apache-2.0 · updated 3 days ago")
+    expect(rows.nth(0)).to_contain_text("1,234,567 downloads · 345 likes")
+    expect(rows.nth(0)).to_contain_text("7.6 B parameters · GGUF · apache-2.0 · updated 3 days ago")
     expect(rows.nth(1)).to_contain_text("Private")
     expect(rows.nth(1)).to_contain_text("1 like")
     expect(rows.nth(1)).not_to_contain_text("parameters")
@@ -133,12 +134,12 @@ def test_choices_are_judged_for_the_chosen_context(window: Watched) -> None:
     expect(rows.nth(0)).to_contain_text("3.0 GB")
     expect(rows.nth(0)).to_contain_text("needs 3.8 GB")
     expect(rows.nth(0)).to_contain_text("about 20 tok/s (14–26)")
-    expect(rows.locator(".fit")).to_have_text(["CPU only", "CPU only", "Partly on GPU", "Does not fit"])
+    expect(rows.locator(".fit")).to_have_text(["Runs on the CPU", "Runs on the CPU", "Fits partly on the GPU", "Does not fit"])
     best = page.locator(".mark.best:visible")
     expect(best).to_have_count(1)
     expect(best).to_have_attribute("title", "The largest that fits.")
     expect(rows.nth(1).locator(".mark.best")).to_be_visible()
-    page.get_by_label("judged for a context of").select_option("32k tokens (its longest)")
+    page.get_by_label("judged for a context of").select_option("32,768 tokens")
     expect(rows.nth(0)).to_contain_text("needs 6.3 GB")
 
 

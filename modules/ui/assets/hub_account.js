@@ -13,7 +13,7 @@ export class AccountDialog {
     this.who = element("p", { class: "dialog-text", role: "status" });
     this.token = element("input", { type: "password", class: "form-field", autocomplete: "off", maxLength: TOKEN_CHARS, spellcheck: false });
     this.error = new FormError({ token: this.token });
-    this.where = element("p", { class: "help" });
+    this.where = element("p", { class: "fine" });
     this.forget = button("Forget the token", () => this.act("hub_forget", {}), "quiet-button", { hidden: true });
     const onSubmit = (event) => {
       event.preventDefault();

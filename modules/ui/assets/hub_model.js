@@ -3,9 +3,9 @@
 import { copyText, element, icon, sizeText } from "./dom.js";
 import { button } from "./forms.js";
 import { titleOf } from "./hub_title.js";
-import { agoText, contextText, counted, countText } from "./words.js";
+import { FITS } from "./load_estimate.js";
+import { agoText, countText, numberText, plural } from "./words.js";
 
-const FITS = { gpu: "Fits on GPU", partly: "Partly on GPU", cpu: "CPU only", no: "Does not fit" };
 const CARD_PX = 360;
 
 export class HubModelPage {
@@ -58,8 +58,8 @@ export class HubModelPage {
     const words = [
       model.parameters ? `${countText(model.parameters)} parameters` : "",
       model.licence ? `licence ${model.licence}` : "no licence stated",
-      `${counted(model.downloads, "download")}`,
-      `${counted(model.likes, "like")}`,
+      plural(model.downloads, "download"),
+      plural(model.likes, "like"),
       model.updated ? `updated ${agoText(model.updated)}` : "",
       model.revision === "main" ? "" : `branch ${model.revision}`,
     ];
@@ -90,7 +90,7 @@ export class HubModelPage {
       return box;
     }
     const context = element("select", { class: "form-field", onchange: () => this.showEstimates(Number(context.value)) });
-    context.append(...model.contexts.map((length) => element("option", { value: length, text: contextLabel(model, length) })));
+    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${numberText(length)} tokens` })));
     context.value = String(model.context);
     this.rows = model.choices.map((choice) => this.choiceRow(choice));
     box.append(
@@ -101,7 +101,7 @@ export class HubModelPage {
         element("label", { class: "context-choice" }, element("span", { text: "judged for a context of" }), context),
       ),
       element("ul", { class: "choice-list" }, ...this.rows.map((row) => row.node)),
-      element("p", { class: "help", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
+      element("p", { class: "fine", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
     );
     this.showEstimates(model.context);
     return box;
@@ -207,11 +207,6 @@ function damagedRow({ name, size_bytes: size, problem }) {
 
 function outside(address, text, kind = "") {
   return element("a", { href: address, class: kind, target: "_blank", rel: "noopener noreferrer", text });
-}
-
-function contextLabel({ contexts, choices }, length) {
-  const isLongest = length === contexts.at(-1) && choices.length;
-  return `${contextText(length)} tokens${isLongest && contexts.length !== 4 ? " (its longest)" : ""}`;
 }
 
 function speedText(estimate) {

@@ -124,7 +124,7 @@ export class ImportDialog {
 }
 
 function wayLabel(input, words, help) {
-  return element("label", { class: "way" }, input, element("span", {}, words, element("span", { class: "help", text: help })));
+  return element("label", { class: "way" }, input, element("span", {}, words, element("span", { class: "fine", text: help })));
 }
 
 // The last part of a path, without what is no name.

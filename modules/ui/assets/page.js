@@ -167,6 +167,8 @@ class Page {
   // --- keys and theme ---
 
   onKey(event) {
+    // An open dialog has the keys to itself.
+    if (document.querySelector("dialog[open]")) return;
     const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     // Escape means the innermost thing: what an open panel or editor took is not meant for the reply.
     if (event.key === "Escape" && this.shown === this.chat && !event.defaultPrevented) this.chat.stop();

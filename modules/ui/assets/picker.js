@@ -1,6 +1,7 @@
 // Which model answers. What is selected is this browser's choice for the next message; several models may be loaded.
 
 import { element, icon, iconButton, sizeText } from "./dom.js";
+import { failure, stateWords } from "./model_state.js";
 
 const STARTER = { id: "starter", title: "SmolLM2 135M Instruct", isOffer: true, state: "none" };
 const KEPT_UNDER = "model";
@@ -182,18 +183,4 @@ function ordered(models) {
     const [x, y] = [rank(a), rank(b)];
     return x[0] - y[0] || x[1].localeCompare(y[1]) || x[2] - y[2];
   });
-}
-
-export function stateWords(model) {
-  if (!model) return "";
-  if (model.state === "loading") return model.fraction ? `loading ${Math.round(model.fraction * 100)} %` : "loading";
-  return { ready: "loaded", failed: "failed to load" }[model.state] ?? "not loaded";
-}
-
-export function failure(model) {
-  const box = element("div", { class: "failure", role: "alert" }, element("p", { text: model.error }));
-  if (model.details) {
-    box.append(element("details", {}, element("summary", { text: "What the engine said" }), element("pre", { text: model.details })));
-  }
-  return box;
 }

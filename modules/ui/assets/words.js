@@ -1,4 +1,6 @@
-// Counts, times and speeds as people read them.
+// Counts, sizes, times and speeds as people read them.
+
+import { sizeText } from "./dom.js";
 
 const STEPS = [
   [1e12, "T"],
@@ -42,4 +44,24 @@ export function durationText(seconds) {
 
 export function contextText(tokens) {
   return tokens >= 1024 ? `${Math.round(tokens / 1024)}k` : String(tokens);
+}
+
+export function numberText(number) {
+  return number.toLocaleString("en");
+}
+
+export function bytesText(bytes) {
+  return sizeText(bytes) || "0 MB";
+}
+
+// "about 240 MB (220 MB to 270 MB)" of a figure with its error band.
+export function bandText({ value, low, high }, write) {
+  const [least, most] = [write(low), write(high)];
+  return least === most ? `about ${write(value)}` : `about ${write(value)} (${least} to ${most})`;
+}
+
+export function durationText(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
