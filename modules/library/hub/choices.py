@@ -30,6 +30,17 @@ OTHER_TEXTS = re.compile(
 MODULES = "modules.json"
 MODULE_FOLDER = re.compile(r"\d+_[A-Za-z]+")
 
+Parts = tuple[HubFile, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """`model-00002-of-00003` is the second of three of `model`; what is whole is the first of one."""
+
+    base: str
+    number: int
+    count: int
+
 
 def choices_of(files: Sequence[HubFile]) -> tuple[HubChoice, ...]:
     """By size, those that cannot be used last. Empty when the repository holds nothing that can be run safely."""
@@ -41,9 +52,7 @@ def stem_of(choice: HubChoice) -> str:
     """The model a choice is one form of: the same for all its quantizations, in whatever folder."""
     if choice.format != "gguf":
         return choice.name
-    path = PurePosixPath(choice.files[0].path)
-    shard = SHARD.fullmatch(path.stem)
-    return f"gguf {quantization_and_stem(shard[1] if shard else path.stem)[1]}"
+    return f"gguf {quantization_and_stem(part_of(choice.files[0]).base)[1]}"
 
 
 @dataclass(frozen=True)
@@ -55,13 +64,11 @@ class GgufSet:
     quantization: str
     stem: str
     shards: int
-    files: tuple[HubFile, ...]
+    files: Parts
 
     @property
     def problem(self) -> str:
-        if len(self.files) >= self.shards:
-            return ""
-        return f"Incomplete: the repository holds {len(self.files)} of its {self.shards} parts."
+        return incomplete(len(self.files), self.shards)
 
 
 def gguf_choices(files: Sequence[HubFile]) -> list[HubChoice]:
@@ -82,23 +89,12 @@ def gguf_choices(files: Sequence[HubFile]) -> list[HubChoice]:
 
 def gguf_sets(files: Sequence[HubFile]) -> list[GgufSet]:
     """Files of one name but for their shard's number belong together."""
-    groups: dict[tuple[str, str, int], dict[int, HubFile]] = {}
-    for file in files:
-        path = PurePosixPath(file.path)
-        if path.suffix.lower() != ".gguf" or is_projector(file):
-            continue
-        shard = SHARD.fullmatch(path.stem)
-        base, number, count = (shard[1], int(shard[2]), int(shard[3])) if shard else (path.stem, 1, 1)
-        if 1 <= number <= count:
-            groups.setdefault((folder_of(file), base, count), {})[number] = file
-    sets = [
-        gguf_set(folder, base, count, tuple(parts[number] for number in sorted(parts)))
-        for (folder, base, count), parts in groups.items()
-    ]
+    found = [file for file in files if file.path.lower().endswith(".gguf") and not is_projector(file)]
+    sets = [gguf_set(folder, base, count, parts) for (folder, base, count), parts in sets_of_parts(found).items()]
     return [one for one in sets if not is_no_model(one)]
 
 
-def gguf_set(folder: str, base: str, shards: int, files: tuple[HubFile, ...]) -> GgufSet:
+def gguf_set(folder: str, base: str, shards: int, files: Parts) -> GgufSet:
     quantization, stem = quantization_and_stem(base)
     if not quantization and QUANTIZATION.fullmatch(folder.rpartition("/")[2]):
         quantization = folder.rpartition("/")[2].upper()
@@ -126,7 +122,7 @@ def is_no_model(one: GgufSet) -> bool:
 
 def names_of(sets: Sequence[GgufSet]) -> list[str]:
     """The shortest kind of name under which no two are the same."""
-    kinds: list[Callable[[GgufSet], str]] = [lambda one: one.base, lambda one: f"{one.folder}/{one.base}"]
+    kinds: list[Callable[[GgufSet], str]] = [lambda one: one.base, lambda one: f"{one.folder}/{one.base}".strip("/")]
     if len({one.stem for one in sets}) == 1:
         kinds = [lambda one: one.quantization, lambda one: f"{one.folder}/{one.quantization}".strip("/"), *kinds]
     for kind in kinds:
@@ -170,23 +166,16 @@ def safetensors_choices(files: Sequence[HubFile]) -> list[HubChoice]:
     return [HubChoice(SAFETENSORS, "safetensors", chosen, problem=problem)]
 
 
-def main_weights(found: Sequence[HubFile]) -> tuple[list[HubFile], str]:
+def main_weights(found: Sequence[HubFile]) -> tuple[Parts, str]:
     """(the model's own weights without second copies of them, what is wrong with them or nothing)."""
     own = [file for file in found if not file.path.lower().startswith(("consolidated", "adapter_"))]
-    sets: dict[tuple[str, int], dict[int, HubFile]] = {}
-    for file in own:
-        shard = SHARD.fullmatch(file.path[: -len(".safetensors")])
-        base, number, count = (shard[1], int(shard[2]), int(shard[3])) if shard else (file.path[:-12], 1, 1)
-        sets.setdefault((base, count), {})[number] = file
-    if not sets:
-        return [], ""
-    # `model` is what everyone loads; other names (`model.fp16`) are variants of it, if it is there at all.
-    (base, count), parts = min(sets.items(), key=lambda item: (item[0][0] != "model", -len(item[1]), item[0]))
-    missing = count - len(parts)
-    if count == 1 and base != "model" and len(sets) > 1:
-        return own, ""
-    problem = f"Incomplete: the repository holds {len(parts)} of its {count} parts." if missing > 0 else ""
-    return [parts[number] for number in sorted(parts)], problem
+    sets = {(base, count): parts for (_, base, count), parts in sets_of_parts(own).items()}
+    # `model` is what everyone loads; beside it, other names (`model.fp16`) are variants.
+    named = {key: parts for key, parts in sets.items() if key[0] == "model"}
+    if not named and all(count == 1 for _, count in sets):
+        return tuple(own), ""
+    (_, count), parts = max((named or sets).items(), key=lambda item: (len(item[1]), item[0]))
+    return parts, incomplete(len(parts), count)
 
 
 def adapter_choices(files: Sequence[HubFile]) -> list[HubChoice]:
@@ -212,3 +201,23 @@ def is_layer(file: HubFile) -> bool:
 def folder_of(file: HubFile) -> str:
     """Empty at the top."""
     return file.path.rpartition("/")[0]
+
+
+def part_of(file: HubFile) -> Part:
+    stem = PurePosixPath(file.path).stem
+    shard = SHARD.fullmatch(stem)
+    return Part(shard[1], int(shard[2]), int(shard[3])) if shard else Part(stem, 1, 1)
+
+
+def sets_of_parts(files: Sequence[HubFile]) -> dict[tuple[str, str, int], Parts]:
+    """(folder, name, how many parts make it up) -> the parts that are there, in order."""
+    sets: dict[tuple[str, str, int], dict[int, HubFile]] = {}
+    for file in files:
+        part = part_of(file)
+        if 1 <= part.number <= part.count:
+            sets.setdefault((folder_of(file), part.base, part.count), {})[part.number] = file
+    return {key: tuple(parts[number] for number in sorted(parts)) for key, parts in sets.items()}
+
+
+def incomplete(found: int, count: int) -> str:
+    return "" if found >= count else f"Incomplete: the repository holds {found} of its {count} parts."

@@ -5,7 +5,7 @@ import { button, choiceOf, labelled } from "./forms.js";
 import { AccountDialog } from "./hub_account.js";
 import { HubModelPage } from "./hub_model.js";
 import { titleOf } from "./hub_title.js";
-import { agoText, counted, countText } from "./words.js";
+import { agoText, countText, plural } from "./words.js";
 
 const SEARCH_CHARS = 200;
 const ADDRESS_CHARS = 2000;
@@ -54,7 +54,7 @@ export class HubSearch {
     // Counts searches, so that an answer to an older one that comes late is not shown.
     this.asked = 0;
     this.hub = "the hub";
-    this.account = new AccountDialog({ call, toasts });
+    this.account = new AccountDialog({ call, onToken: () => !this.page.node.hidden && this.page.ask() });
     this.page = new HubModelPage({
       call,
       toasts,
@@ -82,6 +82,8 @@ export class HubSearch {
     this.results = element("ul", { class: "hub-results", "aria-label": "Results" });
     this.more = button("More", () => this.showMore(), "quiet-button more-results", { hidden: true });
     this.list = element("div", { class: "hub-list" }, this.forms(), this.status, this.results, this.more);
+    // What had the focus before the dialog may have been made anew.
+    this.account.node.addEventListener("close", () => document.activeElement === document.body && this.page.back.focus());
     this.node = element("div", { class: "hub" }, this.list, this.page.node, this.account.node);
   }
 
@@ -115,7 +117,7 @@ export class HubSearch {
         { class: "form-line", "aria-label": "Open by name", onsubmit: onAddress },
         this.address,
         element("button", { type: "submit", class: "quiet-button", text: "Open" }),
-        button("Account", () => this.account.open()),
+        button("Hub account", () => this.account.open()),
       ),
     );
   }
@@ -191,7 +193,7 @@ export class HubSearch {
       "button",
       { type: "button", class: "hub-row", onclick: () => this.openModel(entry.repository, "main", open) },
       element("span", { class: "hub-name" }, ...titleOf(entry)),
-      element("span", { class: "hub-counts", text: `${counted(entry.downloads, "download")} · ${counted(entry.likes, "like")}` }),
+      element("span", { class: "hub-counts", text: `${plural(entry.downloads, "download")} · ${plural(entry.likes, "like")}` }),
       element("span", { class: "hub-facts", text: facts.filter(Boolean).join(" · ") }),
     );
     return element("li", {}, open);

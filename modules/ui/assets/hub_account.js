@@ -6,13 +6,14 @@ import { button, Dialog, FormError, labelled } from "./forms.js";
 const TOKEN_CHARS = 500;
 
 export class AccountDialog {
-  constructor({ call, toasts }) {
-    Object.assign(this, { call, toasts });
+  // `onToken` when another token, or none, is what the hub is sent from now on.
+  constructor({ call, onToken }) {
+    Object.assign(this, { call, onToken });
     this.hub = { name: "the hub", address: "" };
     this.who = element("p", { class: "dialog-text", role: "status" });
     this.token = element("input", { type: "password", class: "form-field", autocomplete: "off", maxLength: TOKEN_CHARS, spellcheck: false });
     this.error = new FormError({ token: this.token });
-    this.where = element("p", { class: "help" });
+    this.where = element("p", { class: "fine" });
     this.forget = button("Forget the token", () => this.act("hub_forget", {}), "quiet-button", { hidden: true });
     const onSubmit = (event) => {
       event.preventDefault();
@@ -61,6 +62,7 @@ export class AccountDialog {
       this.token.value = "";
       this.who.textContent = name === "hub_forget" ? "There is no token here any more." : wordsOf(account, this.hub.name);
       this.forget.hidden = name === "hub_forget" || !account.has_token || account.from_environment;
+      if (name !== "hub_account") this.onToken();
     } catch (error) {
       this.who.textContent = "";
       this.error.show(error);

@@ -3,9 +3,9 @@
 import { copyText, element, icon, sizeText } from "./dom.js";
 import { button } from "./forms.js";
 import { titleOf } from "./hub_title.js";
-import { agoText, contextText, counted, countText } from "./words.js";
+import { FITS } from "./load_estimate.js";
+import { agoText, countText, numberText, plural } from "./words.js";
 
-const FITS = { gpu: "Fits on GPU", partly: "Partly on GPU", cpu: "CPU only", no: "Does not fit" };
 const CARD_PX = 360;
 
 export class HubModelPage {
@@ -19,11 +19,17 @@ export class HubModelPage {
   }
 
   async open(repository, revision) {
-    const visit = ++this.visit;
+    this.asked = { repository, revision };
     this.body.replaceChildren(element("p", { class: "hub-status", role: "status", text: `Asking for ${repository} …` }));
     this.back.focus();
+    await this.ask();
+  }
+
+  // Again when a token may have opened it.
+  async ask() {
+    const visit = ++this.visit;
     try {
-      const model = await this.call("hub_model", { repository, revision });
+      const model = await this.call("hub_model", this.asked);
       if (visit === this.visit) this.show(model);
     } catch (error) {
       if (visit === this.visit) this.showError(error);
@@ -42,7 +48,8 @@ export class HubModelPage {
     const heading = element("h2", { class: "hub-title", tabIndex: -1 }, ...titleOf(model));
     const parts = [heading, this.facts(), this.gate(), this.choices(), this.files(), ...this.card()];
     this.body.replaceChildren(...parts.filter(Boolean));
-    heading.focus();
+    // Not while the token is being entered above it.
+    if (!document.querySelector("dialog[open]")) heading.focus();
     this.measureCard();
   }
 
@@ -51,8 +58,8 @@ export class HubModelPage {
     const words = [
       model.parameters ? `${countText(model.parameters)} parameters` : "",
       model.licence ? `licence ${model.licence}` : "no licence stated",
-      `${counted(model.downloads, "download")}`,
-      `${counted(model.likes, "like")}`,
+      plural(model.downloads, "download"),
+      plural(model.likes, "like"),
       model.updated ? `updated ${agoText(model.updated)}` : "",
       model.revision === "main" ? "" : `branch ${model.revision}`,
     ];
@@ -83,7 +90,7 @@ export class HubModelPage {
       return box;
     }
     const context = element("select", { class: "form-field", onchange: () => this.showEstimates(Number(context.value)) });
-    context.append(...model.contexts.map((length) => element("option", { value: length, text: contextLabel(model, length) })));
+    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${numberText(length)} tokens` })));
     context.value = String(model.context);
     this.rows = model.choices.map((choice) => this.choiceRow(choice));
     box.append(
@@ -94,7 +101,7 @@ export class HubModelPage {
         element("label", { class: "context-choice" }, element("span", { text: "judged for a context of" }), context),
       ),
       element("ul", { class: "choice-list" }, ...this.rows.map((row) => row.node)),
-      element("p", { class: "help", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
+      element("p", { class: "fine", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
     );
     this.showEstimates(model.context);
     return box;
@@ -112,6 +119,7 @@ export class HubModelPage {
       : null;
     const download = button("Download", () => this.download(choice, reader.checked, download), "quiet-button", {
       "aria-label": `Download ${choice.name}, ${sizeText(choice.size_bytes)}`,
+      disabled: !this.model.has_access,
     });
     const node = element(
       "li",
@@ -199,11 +207,6 @@ function damagedRow({ name, size_bytes: size, problem }) {
 
 function outside(address, text, kind = "") {
   return element("a", { href: address, class: kind, target: "_blank", rel: "noopener noreferrer", text });
-}
-
-function contextLabel({ contexts, choices }, length) {
-  const isLongest = length === contexts.at(-1) && choices.length;
-  return `${contextText(length)} tokens${isLongest && contexts.length !== 4 ? " (its longest)" : ""}`;
 }
 
 function speedText(estimate) {

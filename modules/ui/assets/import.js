@@ -83,7 +83,7 @@ export class ImportDialog {
       { class: "found" },
       element("span", { class: "found-title", dir: "auto", text: title, title: path }),
       element("span", { class: "found-facts", text: problem || [program, sizeText(size)].filter(Boolean).join(" · ") }),
-      problem ? null : button("Use there", () => this.add(path, name, false), "quiet-button", { "aria-label": `Use ${title} where it is` }),
+      problem ? null : button("Use", () => this.add(path, name, false), "quiet-button", { "aria-label": `Use ${title} where it is` }),
       problem ? null : button("Copy", () => this.add(path, name, true), "quiet-button", { "aria-label": `Copy ${title}` }),
     );
   }
@@ -124,7 +124,7 @@ export class ImportDialog {
 }
 
 function wayLabel(input, words, help) {
-  return element("label", { class: "way" }, input, element("span", {}, words, element("span", { class: "help", text: help })));
+  return element("label", { class: "way" }, input, element("span", {}, words, element("span", { class: "fine", text: help })));
 }
 
 // The last part of a path, without what is no name.

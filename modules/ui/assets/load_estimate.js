@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { bandText, bytesText, counted, numberText } from "./words.js";
 
-const FITS = { gpu: "Fits on the GPU", partly: "Fits partly on the GPU", cpu: "Runs on the CPU", no: "Does not fit" };
+export const FITS = { gpu: "Fits on the GPU", partly: "Fits partly on the GPU", cpu: "Runs on the CPU", no: "Does not fit" };
 const PARTS = { weights: "Weights", cache: "Context", compute: "Buffers" };
 
 export class EstimateView {
