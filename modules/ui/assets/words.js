@@ -59,9 +59,3 @@ export function bandText({ value, low, high }, write) {
   const [least, most] = [write(low), write(high)];
   return least === most ? `about ${write(value)}` : `about ${write(value)} (${least} to ${most})`;
 }
-
-export function durationText(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-}
