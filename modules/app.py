@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from modules.children import Launcher
+from modules.engines.budget import Budget, this_machine
 from modules.engines.host import EngineHost
+from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -43,6 +45,7 @@ class App:
     notices: tuple[str, ...]
     persistent: bool
     _host: EngineHost
+    _idle: IdleUnloader
     _renderer: TemplateRenderer
     _database: Database
     _launcher: Launcher
@@ -57,6 +60,7 @@ class App:
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
+        self._idle.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -69,7 +73,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
-    host = EngineHost(launcher)
+    host = EngineHost(launcher, Budget(settings.memory_budget_mib, this_machine))
+    idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
     options = LoadOptions(settings, ModelOptionsStore(database), templates)
@@ -88,6 +93,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         notices=(*notices, *database.notices),
         persistent=database.persistent,
         _host=host,
+        _idle=idle,
         _renderer=renderer,
         _database=database,
         _launcher=launcher,

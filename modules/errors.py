@@ -6,7 +6,7 @@ ParlorError
 │   └── Conflict          someone else changed the thing first
 ├── NotFound              no model, conversation or job of that name
 ├── Busy                  too many requests wait; try again later
-│   └── ModelBusy         another model is answering or being loaded
+│   └── ModelBusy         models at work leave no room for another
 ├── Cancelled             whoever asked does not wait any more
 ├── ModelError            a model cannot be loaded
 ├── EngineError           an engine failed while it worked
@@ -17,6 +17,23 @@ ParlorError
 │   └── HubAccessError    the repository is gated or private, and no token opens it
 └── DownloadError         a download failed; the reason says which step
 """
+
+from typing import Literal
+
+ModelCause = Literal[
+    "out_of_memory",
+    "unsupported_architecture",
+    "damaged_file",
+    "missing_file",
+    "bad_option",
+    "missing_package",
+    "gpu",
+    "killed",
+    "crashed",
+    "timeout",
+    "cancelled",
+    "unknown",
+]
 
 
 class ParlorError(Exception):
@@ -81,7 +98,7 @@ class Busy(ParlorError):
 
 
 class ModelBusy(Busy):
-    """The one place for a loaded model is taken by another that is at work."""
+    """Models that answer or are being loaded leave no room."""
 
     code = "model_busy"
 
@@ -97,9 +114,10 @@ class ModelError(ParlorError):
 
     code = "model_not_loaded"
 
-    def __init__(self, message: str, details: str = "") -> None:
+    def __init__(self, message: str, details: str = "", cause: ModelCause = "unknown") -> None:
         super().__init__(message)
         self.details = details
+        self.cause: ModelCause = cause
 
 
 class EngineError(ParlorError):

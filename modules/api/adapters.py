@@ -1,4 +1,4 @@
-"""/control/adapters: the adapters of the loaded model."""
+"""/control/adapters: the adapters of a loaded model."""
 
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from modules.services.adapters import AdapterStatus
 from modules.types.generation import AdapterUse
 
 AdapterName = Annotated[Text, Field(min_length=1, max_length=LIMITS.adapter_name_chars)]
+ModelName = Annotated[Text, Field(min_length=1, max_length=500)]
 Weight = Annotated[float, Field(ge=-LIMITS.adapter_weight, le=LIMITS.adapter_weight, allow_inf_nan=False)]
 
 
@@ -28,33 +29,35 @@ AdapterChoices = Annotated[list[AdapterChoice], Field(max_length=LIMITS.adapters
 
 class NameRequest(WireModel):
     name: AdapterName
+    model: ModelName | None = None
 
 
 class SetRequest(WireModel):
     adapters: AdapterChoices
+    model: ModelName | None = None
 
 
 def adapters_router(app: App) -> APIRouter:
     router = APIRouter(prefix="/control/adapters", route_class=StrictRoute)
 
     @router.get("")
-    def adapters() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return {"adapters": [adapter_shape(status) for status in app.adapters.adapters()]}
+    def adapters(model: ModelName | None = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return {"adapters": [adapter_shape(status) for status in app.adapters.adapters(model)]}
 
     @router.post("/load")
     def load(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Answers when it is loaded; requests may name it from then on."""
-        return {"adapter": adapter_shape(app.adapters.load(body.name))}
+        return {"adapter": adapter_shape(app.adapters.load(body.name, body.model))}
 
     @router.post("/unload")
     def unload(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        app.adapters.unload(body.name)
+        app.adapters.unload(body.name, body.model)
         return {"status": "ok"}
 
     @router.post("/set")
     def switch_on(body: SetRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What requests get that name no adapters: these, and no others."""
-        app.adapters.switch_on([choice.use() for choice in body.adapters])
+        app.adapters.switch_on([choice.use() for choice in body.adapters], body.model)
         return {"status": "ok"}
 
     return router

@@ -17,6 +17,7 @@ class LoadRequest(WireModel):
     model: ModelName
     engine: Annotated[Text, Field(max_length=50)] | None = None
     options: dict[Text, Any] | None = None
+    wait: bool = True
 
 
 class UnloadRequest(WireModel):
@@ -28,12 +29,16 @@ def control_router(app: App) -> APIRouter:
 
     @router.get("/status")
     def status() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        now = app.models.status()
-        return {"status": "ok", "engines": [asdict(now)] if now else []}
+        """Every model that is loaded, being loaded or failed last, most recently used first."""
+        return {
+            "status": "ok",
+            "engines": [asdict(status) for status in app.models.statuses()],
+            "memory": asdict(app.models.memory()),
+        }
 
     @router.get("/models")
     def models() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        now = app.models.status()
+        states = {status.id: status.state for status in app.models.statuses()}
         return {
             "models": [
                 {
@@ -43,7 +48,7 @@ def control_router(app: App) -> APIRouter:
                     "size_bytes": model.size_bytes,
                     "problem": model.problem,
                     "shape": asdict(model.shape),
-                    "state": now.state if now and now.id == model.id else "unloaded",
+                    "state": states.get(model.id, "unloaded"),
                     "options": app.models.remembered(model),
                 }
                 for model in app.models.models()
@@ -61,9 +66,14 @@ def control_router(app: App) -> APIRouter:
 
     @router.post("/models/load")
     def load(body: LoadRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Answers when the model is loaded, or with the reason why it is not. `options` are remembered for it."""
-        app.models.load(body.model, body.engine, body.options).result.result()
-        now = app.models.status()
+        """Answers when the model is loaded, or with the reason why it is not; at once when it shall not `wait`.
+
+        `options` are remembered for it.
+        """
+        loading = app.models.load(body.model, body.engine, body.options)
+        if body.wait:
+            loading.result.result()
+        now = next((status for status in app.models.statuses() if status.id == body.model), None)
         return {"engine": asdict(now) if now else None}
 
     @router.post("/models/unload")

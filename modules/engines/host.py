@@ -1,105 +1,73 @@
-"""Which model is loaded, being loaded or has failed: the owner of every worker process."""
+"""Which models are loaded, being loaded or have failed: the owner of every worker process."""
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 from modules.children import Launcher
+from modules.engines.budget import Budget, Memory, leaving, this_machine
+from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
+from modules.engines.loading import Loading
 from modules.engines.process import EngineProcess
 from modules.engines.registry import engine_for, engine_named
-from modules.errors import ModelBusy, ModelError, NotFound, ParlorError
+from modules.engines.status import ModelStatus, loading_status, ready_status
+from modules.engines.uses import Uses
+from modules.engines.wish import NOTHING, Wish
+from modules.errors import ModelBusy, ModelError, NotFound
 from modules.types.local_model import LocalModel
 
-ModelState = Literal["loading", "ready", "failed"]
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """One model's state for people and programs; `fraction` is 0..1 of loading."""
-
-    id: str
-    engine: str
-    state: ModelState
-    fraction: float = 0.0
-    note: str = ""
-    error: str = ""
-    details: str = ""
-    slots: int = 0
-    context_length: int = 0
-    generates: bool = False
-    embeds: bool = False
-    running: int = 0
-    queued: int = 0
-    tokens_evaluated: int = 0
-    worker_pid: int = 0
-
-
-class Loading:
-    """A load under way; `result` gives the loaded model or raises ModelError.
-
-    `chat_template` replaces the model's own. What is in `before_result` is called once the model is loaded, before
-    anyone who waits for it goes on.
-    """
-
-    def __init__(
-        self, model: LocalModel, engine: str, options: dict[str, Any] | None = None, chat_template: str = ""
-    ) -> None:
-        self.model = model
-        self.engine = engine
-        self.options = options or {}
-        self.chat_template = chat_template
-        self.before_result: list[Callable[[], None]] = []
-        self.fraction = 0.0
-        self.note = ""
-        self.process: EngineProcess | None = None
-        self.abandoned = False
-        self.result: Future[LoadedModel] = Future()
-
-    @classmethod
-    def done(cls, loaded: LoadedModel) -> "Loading":
-        loading = cls(loaded.model, loaded.engine, loaded.options)
-        loading.result.set_result(loaded)
-        return loading
-
-    def report(self, fraction: float, note: str) -> None:
-        self.fraction, self.note = fraction, note
+FAILURES_KEPT = 20
 
 
 class EngineHost:
-    """Keeps one model loaded at a time; an idle one makes room for the next, a busy one does not.
+    """Keeps as many models loaded as the budget allows: idle ones make room, the least recently used first.
 
-    Any thread may call; nothing here blocks but `unload` and `close`, which wait for a worker to leave.
+    Busy ones never do. Models are loaded one after the other on a thread of its own, for two at once would fight for the same cores. Any
+    thread may call; nothing here blocks but `unload`, `unload_idle` and `close`, which wait for workers to leave.
+    `clock` tells Unix time.
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(
+        self, launcher: Launcher, budget: Budget | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._launcher = launcher
-        self._lock = threading.RLock()
-        self._loaded: LoadedModel | None = None
-        self._loading: Loading | None = None
-        self._failure: ModelStatus | None = None
+        self._budget = budget or Budget(0, this_machine)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="model load")
+        self._loads: dict[str, Loading] = {}
+        self._loaded: dict[str, LoadedModel] = {}
+        self._failures: dict[str, ModelStatus] = {}
+        self._closed = False
 
     @property
-    def loaded(self) -> LoadedModel | None:
-        return self._loaded
+    def budget_bytes(self) -> int:
+        return self._budget.main_bytes
 
-    def status(self) -> ModelStatus | None:
-        """Of the model that is loaded, being loaded or failed last; None when there was none."""
+    def loaded(self) -> list[LoadedModel]:
+        """Most recently used first."""
         with self._lock:
-            if self._loading is not None:
-                now = self._loading
-                return ModelStatus(now.model.id, now.engine, "loading", now.fraction, now.note)
-            if self._loaded is not None:
-                return ready_status(self._loaded)
-            return self._failure
+            return sorted(self._loaded.values(), key=lambda one: one.uses.last, reverse=True)
+
+    def statuses(self) -> list[ModelStatus]:
+        """Of every model that is loaded, being loaded or failed last, most recently used first."""
+        with self._lock:
+            loads, failures = list(self._loads.values()), list(self._failures.values())
+            loaded = [one for name, one in self._loaded.items() if name not in self._loads]
+        found = [*map(loading_status, loads), *map(ready_status, loaded), *failures]
+        return sorted(found, key=lambda status: status.last_used, reverse=True)
 
     def current(self, model_id: str, engine: str | None = None) -> Loading | None:
-        """The load of this model that is under way or done, with whatever options; None when there is none."""
+        """The load of this model that waits, is under way or done, with whatever options; None when there is none."""
         with self._lock:
-            loading = Loading.done(self._loaded) if self._loaded is not None else self._loading
-        fits = loading is not None and loading.model.id == model_id and engine in {None, loading.engine}
+            loading, loaded = self._loads.get(model_id), self._loaded.get(model_id)
+        if loading is None and loaded is not None:
+            loading = Loading.done(loaded)
+        fits = loading is not None and engine in {None, loading.wish.engine}
         return loading if fits else None
 
     def ensure(
@@ -109,135 +77,221 @@ class EngineHost:
         engine: str | None = None,
         *,
         chat_template: str = "",
+        needed: Memory = NOTHING,
         before_result: Callable[[], None] = lambda: None,
     ) -> Loading:
         """Begin to load `model` unless it is loaded, or being loaded, like this; wait on the answer's `result`.
 
-        A loaded model is loaded anew with other options. Raises ModelBusy while a model answers or is being loaded,
-        ModelError for a model no engine takes.
+        `needed` is the memory it is expected to take. A loaded model is loaded anew with other options. Raises
+        ModelBusy while the model itself or those that would have to make room are at work, ModelError for a model that
+        no engine takes.
         """
         kind = engine_named(engine) if engine else engine_for(model.format)
-        wanted = Loading(model, kind.name, options, chat_template)
-        wanted.before_result.append(before_result)
+        wish = Wish(model, kind.name, options, chat_template, needed)
         with self._lock:
-            if self._loading is not None:
-                if same_load(self._loading, wanted):
-                    self._loading.before_result.append(before_result)
-                    return self._loading
-                raise ModelBusy(f"{self._loading.model.id} is being loaded; wait for it or unload it first.")
-            previous = self._loaded
-            if previous is None or not is_loaded_like(previous, wanted):
-                refuse_load(model, previous)
-                self._loaded, self._failure, self._loading = None, None, wanted
-                load = threading.Thread(target=self._load, args=(wanted, previous), name="model load", daemon=True)
-                load.start()
-                return wanted
+            loading, loaded = self._loads.get(model.id), self._loaded.get(model.id)
+        if loading is None and not (loaded is not None and is_met(wish, loaded)):
+            self._refuse_early(wish)
+        with self._lock:
+            loading, loaded = self._loads.get(model.id), self._loaded.get(model.id)
+            if loading is not None:
+                if not loading.wish.is_same(wish):
+                    raise ModelBusy(f"{model.id} is being loaded with other options; wait for it or unload it first.")
+                loading.before_result.append(before_result)
+                return loading
+            if loaded is None or not is_met(wish, loaded):
+                return self._begin(wish, before_result)
         before_result()
-        return Loading.done(previous)
+        return Loading.done(loaded)
 
     def unload(self, model_id: str) -> None:
-        """Free the model's memory, also in the middle of loading; its running requests end with an error."""
+        """Free the model's memory, or end its load whether it waits or is under way, or forget that it failed.
+
+        Its requests end with an error. Raises NotFound when there is none of this.
+        """
         with self._lock:
-            loading, loaded = self._loading, self._loaded
-            if loading is not None and loading.model.id == model_id:
+            loading = self._loads.pop(model_id, None)
+            loaded = self._loaded.pop(model_id, None)
+            failure = self._failures.pop(model_id, None)
+            if loading is not None:
                 loading.abandoned = True
-                if loading.process is not None:
-                    loading.process.kill()
-                return
-            if loaded is None or loaded.model.id != model_id:
-                raise NotFound(f"{model_id} is not loaded.", field="model")
-            self._loaded = None
-        loaded.process.end()
+        if loading is None and loaded is None and failure is None:
+            raise NotFound(f"{model_id} is not loaded.", field="model")
+        if loading is not None:
+            self._abandon(loading)
+        if loaded is not None:
+            loaded.uses.close()
+            loaded.process.end()
+
+    def unload_idle(self, seconds: float) -> None:
+        """Those that nobody needs and nobody has needed for so long."""
+        for one in self.loaded():
+            if self._clock() - one.uses.last >= seconds and self._retire(one):
+                one.process.end()
 
     def cancel_all(self) -> None:
         """End every request that waits or runs; their readers see it as any cancel."""
-        if self._loaded is not None:
-            self._loaded.cancel_all()
+        for one in self.loaded():
+            one.cancel_all()
 
     def close(self) -> None:
-        status = self.status()
-        if status is not None and status.state != "failed":
-            self.unload(status.id)
+        """Everything ends, and nothing can be loaded any more."""
+        with self._lock:
+            self._closed = True
+            names = [*self._loads, *self._loaded]
+        with ThreadPoolExecutor(max(len(names), 1)) as enders:
+            list(enders.map(self._unload_quietly, names))
+        self._loader.shutdown()
 
-    def _load(self, loading: Loading, previous: LoadedModel | None) -> None:
+    def _unload_quietly(self, name: str) -> None:
+        """It may have gone by itself meanwhile."""
         try:
-            if previous is not None:
-                previous.process.end()
-            process = EngineProcess(self._launcher, lambda: self._worker_ended(process))
-            loading.process = process
+            self.unload(name)
+        except NotFound:
+            return
+
+    def _refuse_early(self, wish: Wish) -> None:
+        """Raise at once what would forbid the load when its turn comes."""
+        if wish.model.problem:
+            raise ModelError(f"{wish.model.title} cannot be loaded: {wish.model.problem}", cause="damaged_file")
+        others = self.loaded()
+        for one in others:
+            if one.model.id == wish.model.id:
+                require_free(one)
+        self._leaving([one for one in others if one.model.id != wish.model.id], wish)
+
+    def _begin(self, wish: Wish, before_result: Callable[[], None]) -> Loading:
+        """Put the load in line; call with the lock held."""
+        if self._closed:
+            raise ModelError("Parlor is about to end, so no model is loaded any more.", cause="cancelled")
+        loading = Loading(wish, Uses(self._clock))
+        loading.before_result.append(before_result)
+        self._failures.pop(wish.model.id, None)
+        self._loads[wish.model.id] = loading
+        self._loader.submit(self._load, loading)
+        return loading
+
+    def _abandon(self, loading: Loading) -> None:
+        """One under way ends on the loader's thread; one that waits ends here, and is passed over at its turn."""
+        if loading.begun:
+            if loading.process is not None:
+                loading.process.kill()
+        else:
+            loading.result.set_exception(cancelled())
+
+    def _load(self, loading: Loading) -> None:
+        """On the loader's thread."""
+        with self._lock:
             if loading.abandoned:
-                process.kill()
-            capabilities = process.load(loading.engine, loading.model, loading.options, loading.report)
-            if loading.chat_template:
-                capabilities = replace(capabilities, chat_template=loading.chat_template)
-            loaded = LoadedModel(loading.model, loading.engine, process, capabilities, loading.options)
-            with self._lock:
-                self._loaded, self._loading = loaded, None
+                return
+            loading.begun = True
+        try:
+            loading.report(0.0, "making room")
+            self._make_room(loading)
+            loaded = self._start(loading)
             for act in loading.before_result:
                 act()
+        except Exception as error:  # noqa: BLE001 - whoever waits must get an end, whatever went wrong
+            self._failed(loading, error)
+        else:
             loading.result.set_result(loaded)
-        except ParlorError as error:
-            details = error.details if isinstance(error, ModelError) else ""
-            message = "Loading was cancelled." if loading.abandoned else str(error)
-            with self._lock:
-                self._loading = None
-                if not loading.abandoned:
-                    self._failure = ModelStatus(
-                        loading.model.id, loading.engine, "failed", error=message, details=details
-                    )
-            loading.result.set_exception(ModelError(message, details))
+
+    def _start(self, loading: Loading) -> LoadedModel:
+        """A worker with the model in it. Raises ModelError, also when the load was abandoned meanwhile."""
+        wish = loading.wish
+        loading.report(0.0, "starting")
+        process = EngineProcess(self._launcher, lambda: self._worker_ended(process))
+        loading.process = process
+        if loading.abandoned:
+            process.kill()
+        capabilities = process.load(wish.engine, wish.model, wish.options, loading.report)
+        if wish.chat_template:
+            capabilities = replace(capabilities, chat_template=wish.chat_template)
+        loaded = LoadedModel(wish, process, capabilities, loading.uses)
+        with self._lock:
+            if not loading.abandoned:
+                del self._loads[wish.model.id]
+                self._loaded[wish.model.id] = loaded
+        if loading.abandoned:
+            process.end()
+            raise cancelled()
+        if process.gone:
+            self._worker_ended(process)
+        return loaded
+
+    def _make_room(self, loading: Loading) -> None:
+        """Unload what has to make room, one after the other. Raises ModelBusy."""
+        own = self._loaded.get(loading.model.id)
+        if own is not None:
+            if not self._retire(own):
+                require_free(own)
+            own.process.end()
+        while not loading.abandoned and (chosen := self._leaving(self.loaded(), loading.wish)):
+            if self._retire(chosen[0]):
+                chosen[0].process.end()
+
+    def _leaving(self, loaded: list[LoadedModel], wish: Wish) -> list[LoadedModel]:
+        taken = sum((one.memory for one in loaded), NOTHING)
+        return leaving(loaded, wish.needed, self._budget.room(taken))
+
+    def _retire(self, loaded: LoadedModel) -> bool:
+        """Take the model out if nobody needs it; the caller ends its worker."""
+        with self._lock:
+            if self._loaded.get(loaded.model.id) is not loaded or not loaded.uses.close_if_free():
+                return False
+            del self._loaded[loaded.model.id]
+            return True
+
+    def _failed(self, loading: Loading, error: Exception) -> None:
+        wish = loading.wish
+        if loading.abandoned:
+            error = cancelled()
+        elif not isinstance(error, ModelBusy):
+            error = fault_of(error, wish.model.title)
+        with self._lock:
+            if self._loads.get(wish.model.id) is loading:
+                del self._loads[wish.model.id]
+            if isinstance(error, ModelError) and error.cause != "cancelled":
+                self._keep_failure(wish, error)
+        loading.result.set_exception(error)
 
     def _worker_ended(self, process: EngineProcess) -> None:
+        """On the process's reader thread: a worker that nobody asked to leave concerns its own model alone."""
         with self._lock:
-            loaded = self._loaded
-            if loaded is None or loaded.process is not process:
+            loaded = next((one for one in self._loaded.values() if one.process is process), None)
+            if loaded is None:
                 return
-            self._loaded = None
-            self._failure = ModelStatus(
-                loaded.model.id,
-                loaded.engine,
-                "failed",
-                error="The engine's process ended unexpectedly. The next message loads the model again.",
-            )
+            del self._loaded[loaded.model.id]
+            loaded.uses.close()
+            error = death(loaded.model.title, process.exit_status, process.last_words)
+            self._keep_failure(loaded.wish, error)
+
+    def _keep_failure(self, wish: Wish, error: ModelError) -> None:
+        """Until the next try, or until it is dismissed; call with the lock held."""
+        name = wish.model.id
+        self._failures.pop(name, None)
+        self._failures[name] = ModelStatus(
+            name,
+            wish.engine,
+            "failed",
+            error=str(error),
+            details=error.details,
+            cause=error.cause,
+            last_used=self._clock(),
+            options=wish.options,
+        )
+        while len(self._failures) > FAILURES_KEPT:
+            del self._failures[next(iter(self._failures))]
 
 
-def refuse_load(model: LocalModel, previous: LoadedModel | None) -> None:
-    """Raise what forbids to load `model` in the place of `previous`."""
-    if previous is not None and previous.workload.running + previous.workload.queued > 0:
-        raise ModelBusy(f"{previous.model.id} is answering; wait for it, or stop it, before loading {model.id}.")
-    if model.problem:
-        raise ModelError(f"{model.title} cannot be loaded: {model.problem}")
+def is_met(wish: Wish, loaded: LoadedModel) -> bool:
+    return wish.is_met_by(loaded.wish, loaded.capabilities.chat_template)
 
 
-def same_load(one: Loading, other: Loading) -> bool:
-    return (one.model.id, one.engine, one.options, one.chat_template) == (
-        other.model.id,
-        other.engine,
-        other.options,
-        other.chat_template,
-    )
+def require_free(loaded: LoadedModel) -> None:
+    if loaded.uses.count:
+        raise ModelBusy(f"{loaded.model.id} is answering; wait for it, or stop it, before loading it anew.")
 
 
-def is_loaded_like(loaded: LoadedModel, wanted: Loading) -> bool:
-    """The text of a chosen template counts too: its file may have been edited since."""
-    same = (loaded.model.id, loaded.engine, loaded.options) == (wanted.model.id, wanted.engine, wanted.options)
-    return same and wanted.chat_template in {"", loaded.capabilities.chat_template}
-
-
-def ready_status(loaded: LoadedModel) -> ModelStatus:
-    load = loaded.workload
-    return ModelStatus(
-        loaded.model.id,
-        loaded.engine,
-        "ready",
-        fraction=1.0,
-        note="; ".join(loaded.capabilities.notes),
-        slots=loaded.capabilities.slots,
-        context_length=loaded.capabilities.context_length,
-        generates=loaded.capabilities.generates,
-        embeds=loaded.capabilities.embeds,
-        running=load.running,
-        queued=load.queued,
-        tokens_evaluated=load.tokens_evaluated,
-        worker_pid=loaded.process.pid,
-    )
+def cancelled() -> ModelError:
+    return ModelError("Loading was cancelled.", cause="cancelled")

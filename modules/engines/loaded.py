@@ -6,13 +6,16 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from modules.engines.adapters import LoadedAdapters
+from modules.engines.budget import Memory
 from modules.engines.generation import Generation
 from modules.engines.process import EngineProcess
 from modules.engines.protocol import Capabilities
-from modules.errors import Busy
+from modules.engines.uses import Uses
+from modules.engines.wish import Wish
+from modules.engines.worker_memory import WorkerMemory
+from modules.errors import Busy, WorkerDied
 from modules.limits import LIMITS
 from modules.replies.pipeline import ReplyPipeline
 from modules.types.generation import (
@@ -38,22 +41,18 @@ class Workload:
 
 
 class LoadedModel:
-    """Hands the engine at most as many requests as it has slots, in the order they came. Any thread may call."""
+    """Hands the engine at most as many requests as it has slots, in the order they came. Any thread may call.
 
-    def __init__(
-        self,
-        model: LocalModel,
-        engine: str,
-        process: EngineProcess,
-        capabilities: Capabilities,
-        options: dict[str, Any],
-    ) -> None:
-        self.model = model
-        self.engine = engine
-        self.options = options
+    `uses` are shared with those who waited for it to be loaded.
+    """
+
+    def __init__(self, wish: Wish, process: EngineProcess, capabilities: Capabilities, uses: Uses) -> None:
+        self.wish = wish
         self.process = process
         self.capabilities = capabilities
-        self.adapters = LoadedAdapters(process, engine, supported=capabilities.adapters)
+        self.uses = uses
+        self.measured = WorkerMemory(process.pid)
+        self.adapters = LoadedAdapters(process, wish.engine, supported=capabilities.adapters)
         self._lock = threading.RLock()
         self._queue: deque[Run] = deque()
         self._running: set[Run] = set()
@@ -61,16 +60,30 @@ class LoadedModel:
         self._tokens_evaluated = 0
 
     @property
+    def model(self) -> LocalModel:
+        return self.wish.model
+
+    @property
+    def engine(self) -> str:
+        return self.wish.engine
+
+    @property
     def workload(self) -> Workload:
         with self._lock:
             return Workload(len(self._running) + self._embedding, len(self._queue), self._tokens_evaluated)
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept for it: what it was expected to need, or takes already."""
+        needed = self.wish.needed
+        return Memory(max(needed.main_bytes, self.measured.now()), needed.gpu_bytes)
 
     def tokenize(self, text: str) -> list[int]:
         return self.process.tokenize(text)
 
     @contextmanager
     def embedding(self) -> Generator[None]:
-        """Within it the model counts as busy, so that nobody throws it out between two calls of `embed`."""
+        """Within it the model counts as at work."""
         with self._lock:
             self._embedding += 1
         try:
@@ -87,11 +100,17 @@ class LoadedModel:
         return vectors
 
     def submit(self, request: GenerationRequest, generation: Generation, dropped_messages: int = 0) -> None:
-        """Start the request or put it in line; its events go to `generation`. Raises Busy when the line is full."""
+        """Start the request or put it in line; its events go to `generation`.
+
+        Raises Busy when the line is full, WorkerDied when the model was unloaded.
+        """
         run = Run(request, generation, dropped_messages)
         with self._lock:
             if len(self._queue) >= LIMITS.queued_requests:
                 raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
+            if not self.uses.take():
+                raise WorkerDied(f"{self.model.title} was unloaded. The next message loads it again.")
+            generation.on_end(self.uses.release)
             self._queue.append(run)
             self._advance()
         generation.on_cancel(lambda: self._cancel(run))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from modules.children import Child, Launcher
+from modules.engines.faults import ENDED, death, explained
 from modules.engines.protocol import Capabilities
 from modules.engines.wire import (
     ANSWER,
@@ -33,8 +34,11 @@ from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
 
 CALL_SECONDS = {"tokenize": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
+LAST_WORDS_SECONDS = 2.0
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
+
+UNLOADED = "The model was unloaded. The next message loads it again."
 
 Sink = Callable[[Event], None]
 
@@ -54,24 +58,44 @@ class EngineProcess:
         self._on_end = on_end
         self._lock = threading.Lock()
         self._heard = time.monotonic()
-        self._gone = False
+        self._gone = threading.Event()
+        self._exit_status = 0
+        self._asked_to_leave = False
         self._child = Child(launcher, "modules.engines.worker", self._take, self._ended)
 
     @property
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def gone(self) -> bool:
+        return self._gone.is_set()
+
+    @property
+    def exit_status(self) -> int:
+        """Of a process that has gone; negative is the signal that ended it."""
+        return self._exit_status
+
+    @property
+    def last_words(self) -> str:
+        """The newest lines the engine wrote to its standard error."""
+        return self._child.last_words
+
     def load(
         self, engine: str, model: LocalModel, options: dict[str, Any], report: Callable[[float, str], None]
     ) -> Capabilities:
-        """Blocks until the model is loaded; raises ModelError with the engine's last words when it cannot be."""
+        """Blocks until the model is loaded; raises ModelError with its cause and the engine's last words otherwise."""
         self._report = report
         try:
             self._send(Load(engine, model, options))
             capabilities = self._ready.result()
-        except (ModelError, WorkerDied) as error:
+        except ModelError as error:
             self._child.end(1.0)
-            raise ModelError(str(error), self._child.last_words) from error
+            # Only then its last words are complete.
+            self._gone.wait(LAST_WORDS_SECONDS)
+            raise explained(error, model.title, self.last_words) from error
+        except WorkerDied as error:
+            raise death(model.title, self.exit_status, self.last_words) from error
         threading.Thread(target=self._watch, name="worker watch", daemon=True).start()
         return capabilities
 
@@ -101,6 +125,7 @@ class EngineProcess:
 
     def end(self) -> None:
         """Let the worker leave by itself, or kill it; its memory is free when this returns."""
+        self._asked_to_leave = True
         self._child.end()
 
     def kill(self) -> None:
@@ -122,7 +147,7 @@ class EngineProcess:
         """A worker that has gone is reported by `_ended`, to everyone who waits."""
         with suppress(BrokenPipeError, ValueError):
             self._child.send(ORDER.dump_json(order))
-        if self._gone:
+        if self.gone:
             self._fail_everyone()
 
     def _take(self, line: bytes) -> None:
@@ -145,13 +170,14 @@ class EngineProcess:
                 self._report(fraction, note)
             case Ready(capabilities=capabilities):
                 self._ready.set_result(capabilities)
-            case LoadFailed(message=message):
-                self._ready.set_exception(ModelError(message))
+            case LoadFailed(message=message, cause=cause):
+                self._ready.set_exception(ModelError(message, cause=cause))
             case Pong():
                 pass
 
-    def _ended(self, _status: int) -> None:
-        self._gone = True
+    def _ended(self, status: int) -> None:
+        self._exit_status = status
+        self._gone.set()
         self._on_end()
         self._fail_everyone()
 
@@ -159,7 +185,7 @@ class EngineProcess:
         with self._lock:
             sinks, self._sinks = self._sinks, {}
             futures, self._calls = self._calls, {}
-        error = WorkerDied("The engine's process ended unexpectedly. The next message loads the model again.")
+        error = WorkerDied(UNLOADED if self._asked_to_leave else f"{ENDED}. The next message loads the model again.")
         for sink in sinks.values():
             sink(Failed(str(error), "WorkerDied", self._child.last_words))
         for future in futures.values():
@@ -169,7 +195,7 @@ class EngineProcess:
 
     def _watch(self) -> None:
         """A worker that is alive but silent (stopped, or stuck in native code) is as good as dead."""
-        while not self._gone:
+        while not self.gone:
             self._send(Ping())
             time.sleep(PING_SECONDS)
             if time.monotonic() - self._heard > SILENCE_SECONDS:

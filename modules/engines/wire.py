@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from modules.engines.protocol import Capabilities
+from modules.errors import ModelCause
 from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
 
@@ -64,6 +65,7 @@ class Ready:
 @dataclass(frozen=True)
 class LoadFailed:
     message: str
+    cause: ModelCause = "unknown"
     op: Literal["load_failed"] = "load_failed"
 
 

@@ -24,7 +24,7 @@ from modules.engines.wire import (
     Ready,
     Returned,
 )
-from modules.errors import ParlorError
+from modules.errors import ModelError, ParlorError
 from modules.replies.stops import StopMatcher
 from modules.types.generation import Event, Failed, Finished, GenerationRequest, TextDelta
 
@@ -64,6 +64,8 @@ class Worker:
             kind = engine_named(order.engine)
             options = kind.options.model_validate(order.options)
             self._engine = kind.load(order.model, options, self._report)
+        except ModelError as error:
+            self._send(LoadFailed(str(error), error.cause))
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
             self._send(LoadFailed(str(error) if isinstance(error, ParlorError) else repr(error)))
         else:

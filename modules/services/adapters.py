@@ -1,10 +1,11 @@
 """Adapters as people and programs handle them: list, load, switch on, unload."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from modules.engines.adapters import LoadedAdapters
 from modules.engines.host import EngineHost
+from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
 from modules.types.generation import AdapterUse
@@ -22,44 +23,66 @@ class AdapterStatus:
 
 
 class AdapterService:
-    """All of it concerns the loaded model and is gone with it."""
+    """All of it concerns one loaded model and is gone with it.
+
+    `model` names it; None is the one used last among those that take adapters.
+    """
 
     def __init__(self, library: AdapterLibrary, host: EngineHost) -> None:
         self._library = library
         self._host = host
 
-    def adapters(self) -> list[AdapterStatus]:
-        """Those in the folder, by name."""
-        model = self._host.loaded
-        loaded = model.adapters.size_bytes if model else {}
-        weights = {use.name: use.weight for use in model.adapters.switched_on} if model else {}
+    def adapters(self, model: str | None = None) -> list[AdapterStatus]:
+        """Those in the folder, by name. Raises NotFound for a named model that is not loaded."""
+        chosen = self._chosen(model)
+        loaded = chosen.adapters.size_bytes if chosen else {}
+        weights = {use.name: use.weight for use in chosen.adapters.switched_on} if chosen else {}
         return [
             AdapterStatus(adapter, adapter.name in loaded, loaded.get(adapter.name, 0), weights.get(adapter.name))
             for adapter in self._library.adapters()
         ]
 
-    def load(self, name: str) -> AdapterStatus:
+    def load(self, name: str, model: str | None = None) -> AdapterStatus:
         """Onto the loaded model; it is not switched on. One that is loaded already is read anew.
 
         Raises NotFound without a model or an adapter of that name, BadRequest when it cannot be used, Busy while a
         request uses it.
         """
-        loaded = self._loaded()
-        adapter = self._library.find(name)
-        if adapter.problem:
-            raise BadRequest(f"The adapter {adapter.name} cannot be used: {adapter.problem}", field="name")
-        loaded.load(adapter.name, str(adapter.path.absolute()))
-        return next(status for status in self.adapters() if status.adapter.name == adapter.name)
+        with self._in_use(model) as loaded:
+            adapter = self._library.find(name)
+            if adapter.problem:
+                raise BadRequest(f"The adapter {adapter.name} cannot be used: {adapter.problem}", field="name")
+            loaded.adapters.load(adapter.name, str(adapter.path.absolute()))
+            statuses = self.adapters(loaded.model.id)
+        return next(status for status in statuses if status.adapter.name == adapter.name)
 
-    def unload(self, name: str) -> None:
+    def unload(self, name: str, model: str | None = None) -> None:
         """Raises NotFound without a model, BadRequest for one that is not loaded, Busy while a request uses it."""
-        self._loaded().unload(name)
+        with self._in_use(model) as loaded:
+            loaded.adapters.unload(name)
 
-    def switch_on(self, uses: Sequence[AdapterUse]) -> None:
+    def switch_on(self, uses: Sequence[AdapterUse], model: str | None = None) -> None:
         """Requests that name no adapters get these, and no others. Raises NotFound without a model, or BadRequest."""
-        self._loaded().switch_on(uses)
+        with self._in_use(model) as loaded:
+            loaded.adapters.switch_on(uses)
 
-    def _loaded(self) -> LoadedAdapters:
-        if self._host.loaded is None:
+    @contextmanager
+    def _in_use(self, model: str | None) -> Generator[LoadedModel]:
+        """Within it nobody throws the model out."""
+        loaded = self._chosen(model)
+        if loaded is None or not loaded.uses.take():
             raise NotFound("No model is loaded. Load one first: adapters belong to a loaded model.", field="model")
-        return self._host.loaded.adapters
+        try:
+            yield loaded
+        finally:
+            loaded.uses.release()
+
+    def _chosen(self, model: str | None) -> LoadedModel | None:
+        """None without a loaded model; raises NotFound for a named one that is not loaded."""
+        loaded = self._host.loaded()
+        if model is None:
+            return next((one for one in loaded if one.capabilities.adapters), next(iter(loaded), None))
+        for one in loaded:
+            if one.model.id == model:
+                return one
+        raise NotFound(f"{model} is not loaded. Load it first: adapters belong to a loaded model.", field="model")

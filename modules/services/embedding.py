@@ -42,21 +42,25 @@ class EmbeddingService:
     def _embed(self, inputs: Sequence[str | Sequence[int]], model: str, cancelled: Flag) -> Embeddings:
         if cancelled.is_set():
             raise Cancelled("Nobody waits for these embeddings any more.")
-        loaded = self._models.load(model).result.result()
-        if not loaded.capabilities.embeds:
-            raise BadRequest(
-                f"The {loaded.engine} engine does not embed; choose a model in Hugging Face format.", field="model"
-            )
-        with loaded.embedding():
-            texts = [checked(loaded, place, one) for place, one in enumerate(inputs)]
-            vectors = [""] * len(texts)
-            for places in pieces([len(tokens) for tokens in texts]):
-                if cancelled.is_set():
-                    raise Cancelled("Nobody waits for these embeddings any more.")
-                found = loaded.embed([texts[place] for place in places])
-                for place, vector in zip(places, found, strict=True):
-                    vectors[place] = vector
-        return Embeddings(tuple(vectors), sum(len(tokens) for tokens in texts))
+        with self._models.in_use(model) as loading:
+            return vectors_of(loading.result.result(), inputs, cancelled)
+
+
+def vectors_of(loaded: LoadedModel, inputs: Sequence[str | Sequence[int]], cancelled: Flag) -> Embeddings:
+    if not loaded.capabilities.embeds:
+        raise BadRequest(
+            f"The {loaded.engine} engine does not embed; choose a model in Hugging Face format.", field="model"
+        )
+    with loaded.embedding():
+        texts = [checked(loaded, place, one) for place, one in enumerate(inputs)]
+        vectors = [""] * len(texts)
+        for places in pieces([len(tokens) for tokens in texts]):
+            if cancelled.is_set():
+                raise Cancelled("Nobody waits for these embeddings any more.")
+            found = loaded.embed([texts[place] for place in places])
+            for place, vector in zip(places, found, strict=True):
+                vectors[place] = vector
+    return Embeddings(tuple(vectors), sum(len(tokens) for tokens in texts))
 
 
 def embedding_tokens(loaded: LoadedModel, text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from modules.engines.generation import Generation
 from modules.engines.loaded import LoadedModel
+from modules.engines.loading import Loading
 from modules.errors import BadRequest, Busy, ContextOverflow
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
@@ -97,41 +98,43 @@ class Inference:
             raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
 
     def _count(self, prompt: str | Sequence[Message], model: LocalModel) -> TokenCount:
-        loaded = self._models.load(model.id).result.result()
-        if not isinstance(prompt, str):
-            check_writes(loaded)
-            tokens = ChatPrompt(tuple(prompt), self._renderer).tokens(loaded)
-        elif loaded.capabilities.generates:
-            tokens = tokens_of(loaded, prompt)
-        else:
-            tokens = embedding_tokens(loaded, prompt)
-        return TokenCount(tokens, loaded.capabilities.context_length)
+        with self._models.in_use(model.id) as loading:
+            loaded = loading.result.result()
+            if not isinstance(prompt, str):
+                check_writes(loaded)
+                tokens = ChatPrompt(tuple(prompt), self._renderer).tokens(loaded)
+            elif loaded.capabilities.generates:
+                tokens = tokens_of(loaded, prompt)
+            else:
+                tokens = embedding_tokens(loaded, prompt)
+            return TokenCount(tokens, loaded.capabilities.context_length)
 
     def _prepare(
         self, generation: Generation, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: LocalModel
     ) -> None:
         try:
-            loaded = self._loaded(generation, model)
-            if loaded is None:
-                generation.put(Finished("cancelled"))
-                return
-            check_writes(loaded)
-            request, dropped = prompt.request(loaded, params)
-            loaded.submit(request, generation, dropped)
+            with self._models.in_use(model.id) as loading:
+                loaded = wait_for(loading, generation)
+                if loaded is None:
+                    generation.put(Finished("cancelled"))
+                    return
+                check_writes(loaded)
+                request, dropped = prompt.request(loaded, params)
+                loaded.submit(request, generation, dropped)
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
             generation.put(Failed.of(error))
         finally:
             self._places.release()
 
-    def _loaded(self, generation: Generation, model: LocalModel) -> LoadedModel | None:
-        """Load the model if need be, telling the reader how far it is; None when the reader cancels meanwhile."""
-        loading = self._models.load(model.id)
-        while not generation.cancelled:
-            try:
-                return loading.result.result(0 if loading.result.done() else LOADING_REPORT_SECONDS)
-            except FutureTimeout:
-                generation.put(Progress("loading", loading.fraction, note=loading.note))
-        return None
+
+def wait_for(loading: Loading, generation: Generation) -> LoadedModel | None:
+    """The loaded model, telling the reader meanwhile how far it is; None when the reader cancels."""
+    while not generation.cancelled:
+        try:
+            return loading.result.result(0 if loading.result.done() else LOADING_REPORT_SECONDS)
+        except FutureTimeout:
+            generation.put(Progress("loading", loading.fraction, note=loading.note))
+    return None
 
 
 @dataclass(frozen=True)

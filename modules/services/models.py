@@ -1,13 +1,19 @@
 """Models as people and programs handle them: list, load, unload, fetch the starter."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from modules.engines.host import EngineHost, Loading, ModelStatus
+from modules.engines.budget import Memory, this_machine
+from modules.engines.host import EngineHost
+from modules.engines.loading import Loading
 from modules.engines.protocol import EngineKind
-from modules.engines.registry import engine_for, engine_named
-from modules.errors import BadRequest, NotFound
+from modules.engines.registry import ENGINES, engine_for, engine_named
+from modules.engines.status import ModelStatus
+from modules.errors import BadRequest, ModelError, NotFound
 from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
@@ -15,6 +21,7 @@ from modules.services.load_options import LoadOptions, check_options
 from modules.settings import Settings
 from modules.types.jobs import Job
 from modules.types.local_model import LocalModel
+from modules.types.machine import Machine
 
 STARTER_JOB = "starter model"
 
@@ -28,9 +35,26 @@ class StarterOffer:
     job: Job | None
 
 
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes of main memory: what all loaded models may take together, and what their workers take."""
+
+    budget_bytes: int
+    used_bytes: int
+
+
 class ModelService:
+    """Several models may be loaded at once. The page loads any, a request of the API those that `api_models` allows."""
+
     def __init__(
-        self, settings: Settings, library: Library, host: EngineHost, jobs: JobRunner, options: LoadOptions
+        self,
+        settings: Settings,
+        library: Library,
+        host: EngineHost,
+        jobs: JobRunner,
+        options: LoadOptions,
+        *,
+        machine: Callable[[], Machine] = this_machine,
     ) -> None:
         self._settings = settings
         self._models_folder = settings.paths.models
@@ -38,12 +62,12 @@ class ModelService:
         self._host = host
         self._jobs = jobs
         self._options = options
+        self._machine = machine
 
     def models(self) -> list[LocalModel]:
-        """The loaded one first."""
-        status = self._host.status()
-        current = status.id if status else None
-        return sorted(self._library.models(), key=lambda model: model.id != current)
+        """Those that are loaded, being loaded or failed first, the most recently used of them foremost."""
+        places = {status.id: place for place, status in enumerate(self._host.statuses())}
+        return sorted(self._library.models(), key=lambda model: places.get(model.id, len(places)))
 
     def find(self, name: str) -> LocalModel:
         """Raises NotFound with the names there are; for the starter model it says how to get it."""
@@ -65,26 +89,39 @@ class ModelService:
     def chosen(self, name: str | None) -> LocalModel:
         """The named model, or the one in use; raises NotFound when there is neither."""
         if name:
+            current = self._host.current(name)
+            return current.model if current is not None else self.find(name)
+        if loaded := self._host.loaded():
+            return loaded[0].model
+        statuses = sorted(self._host.statuses(), key=lambda status: status.state == "failed")
+        if name := next((status.id for status in statuses if status.state == "loading"), self._settings.model):
             return self.find(name)
-        status = self._host.status()
-        name = status.id if status else self._settings.model
-        if name is None:
-            raise NotFound("No model is loaded. Choose one first.", field="model", code="model_not_found")
-        return self.find(name)
+        if statuses:
+            return self.find(statuses[0].id)
+        raise NotFound("No model is loaded. Choose one first.", field="model", code="model_not_found")
 
     def status(self) -> ModelStatus | None:
-        return self._host.status()
+        """Of the model being loaded, or else the one that was used or failed last."""
+        statuses = self._host.statuses()
+        return next((status for status in statuses if status.state == "loading"), next(iter(statuses), None))
+
+    def statuses(self) -> list[ModelStatus]:
+        """Of every model that is loaded, being loaded or failed last, most recently used first."""
+        return self._host.statuses()
+
+    def memory(self) -> MemoryUse:
+        return MemoryUse(self._host.budget_bytes, sum(status.memory_bytes for status in self._host.statuses()))
 
     def load(self, name: str, engine: str | None = None, options: dict[str, Any] | None = None) -> Loading:
         """Begin to load unless it is loaded already; wait on the answer's `result`.
 
         `options` are remembered for this model once it is loaded with them, and replace what was; None takes what is
-        remembered. Raises BadRequest for an option that is wrong. A loaded model stays when this one cannot be
-        loaded at all.
+        remembered. Raises BadRequest for an option that is wrong or an engine that does not fit, ModelBusy when models
+        at work leave no room. What is loaded stays when this one cannot be loaded at all.
         """
-        model = self.find(name)
-        if options is None and (current := self._host.current(model.id, engine)) is not None:
+        if options is None and (current := self._host.current(name, engine)) is not None:
             return current
+        model = self.find(name)
         kind = self._kind(model, engine)
         asked = None if options is None else check_options(kind, options)
         chosen = self._options.choose(model.id, kind, asked)
@@ -100,8 +137,43 @@ class ModelService:
             chosen,
             kind.name,
             chat_template=self._options.chat_template(chosen),
+            needed=self._needed(model, kind, chosen),
             before_result=remember,
         )
+
+    def load_for_request(self, name: str | None) -> Loading:
+        """As `load`, for a request of the API; None is the model in use.
+
+        Raises NotFound for a model that is not loaded and that the setting `api_models` does not let requests load.
+        """
+        model = self.chosen(name)
+        if (current := self._host.current(model.id)) is not None:
+            return current
+        if not allows(self._settings.api_models, model.id):
+            raise NotFound(
+                f"{model.id} is not loaded, and the setting api_models does not let requests load it. Load it in the "
+                "page, or add its name to api_models.",
+                field="model",
+                code="model_not_allowed",
+            )
+        return self.load(model.id)
+
+    @contextmanager
+    def in_use(self, name: str) -> Generator[Loading]:
+        """Load the model if need be; within it nobody throws the model out, from before it is loaded."""
+        loading = self.load(name)
+        while not loading.uses.take():
+            loading = self.load(name)
+        try:
+            yield loading
+        finally:
+            loading.uses.release()
+
+    def engines_for(self, name: str) -> list[EngineKind]:
+        """Those that can load it, the one that would be taken first."""
+        model = self.find(name)
+        default = self._kind(model)
+        return [default, *(kind for kind in ENGINES if model.format in kind.formats and kind is not default)]
 
     def remembered(self, model: LocalModel) -> dict[str, Any]:
         """The options it will be loaded with when none are given, beside the flags of the start."""
@@ -112,10 +184,11 @@ class ModelService:
         return self._options.chat_templates()
 
     def unload(self, name: str | None = None) -> None:
-        status = self._host.status()
-        if status is None:
+        """Free its memory, or end its load; None is the model that `status` tells of. Raises NotFound without any."""
+        status = self.status()
+        if name is None and status is None:
             raise NotFound("No model is loaded.", field="model")
-        self._host.unload(name or status.id)
+        self._host.unload(name or (status.id if status else ""))
 
     def starter(self) -> StarterOffer:
         return StarterOffer(has_starter(self._models_folder), STARTER.size_bytes, self._jobs.latest(STARTER_JOB))
@@ -140,5 +213,32 @@ class ModelService:
         return model.path
 
     def _kind(self, model: LocalModel, engine: str | None = None) -> EngineKind:
+        """Raises BadRequest for an engine that cannot load it."""
         chosen = engine or (self._settings.engine if model.id == self._settings.model else None)
-        return engine_named(chosen) if chosen else engine_for(model.format)
+        if not chosen:
+            return engine_for(model.format)
+        kind = engine_named(chosen)
+        if model.format not in kind.formats:
+            able = ", ".join(one.name for one in ENGINES if model.format in one.formats)
+            raise BadRequest(
+                f"The engine {kind.name} cannot load {model.title}, which is in the format {model.format}. These can: "
+                f"{able or 'none'}.",
+                field="engine",
+            )
+        return kind
+
+    def _needed(self, model: LocalModel, kind: EngineKind, options: dict[str, Any]) -> Memory:
+        """As estimated with all that loaded models take made free; an engine refuses by itself what does not fit."""
+        machine = self._machine()
+        freed = machine.available_bytes + self.memory().used_bytes
+        try:
+            estimate = kind.estimate(
+                model, kind.options.model_validate(options), replace(machine, available_bytes=freed)
+            )
+        except ModelError:
+            return Memory(model.size_bytes)
+        return Memory(estimate.total_bytes - estimate.gpu_bytes, estimate.gpu_bytes)
+
+
+def allows(patterns: str, model_id: str) -> bool:
+    return any(fnmatchcase(model_id, pattern.strip()) for pattern in patterns.split(","))

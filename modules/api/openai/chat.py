@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -19,9 +20,9 @@ def chat_router(app: App) -> APIRouter:
 
     @router.post("/v1/chat/completions")
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        model = app.models.chosen(body.model)
-        messages = [message.message() for message in body.messages]
-        generation = app.inference.chat(messages, body.reply_params(), model.id)
+        messages, params = [message.message() for message in body.messages], body.reply_params()
+        model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
+        generation = app.inference.chat(messages, params, model.id)
         wire = ChatWire(generation.id, model.id, body.top_logprobs)
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage

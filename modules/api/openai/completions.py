@@ -1,5 +1,6 @@
 """POST /v1/completions: raw text or token ids, no chat template."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -19,8 +20,9 @@ def completions_router(app: App) -> APIRouter:
 
     @router.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        model = app.models.chosen(body.model)
-        generation = app.inference.complete(body.single_prompt(), body.reply_params(), model.id)
+        prompt, params = body.single_prompt(), body.reply_params()
+        model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
+        generation = app.inference.complete(prompt, params, model.id)
         wire = CompletionWire(generation.id, model.id, body.logprobs or 0, body.echoed())
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage

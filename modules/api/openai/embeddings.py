@@ -63,7 +63,7 @@ def embeddings_router(app: App) -> APIRouter:
 
     @router.post("/v1/embeddings")
     async def embeddings(body: EmbeddingRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        model = app.models.chosen(body.model)
+        model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
         gone = Flag()
         watch = DisconnectWatch(request, gone.set)
         try:

@@ -34,7 +34,9 @@ def tokenize_router(app: App) -> APIRouter:
 
     @router.post("/v1/tokenize")
     async def tokenize(body: TokenizeRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        found = await asyncio.wrap_future(app.inference.count_tokens(body.counted(), body.model))
+        counted = body.counted()
+        model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
+        found = await asyncio.wrap_future(app.inference.count_tokens(counted, model.id))
         return {"count": len(found.tokens), "max_model_len": found.context_length, "tokens": found.tokens}
 
     return router

@@ -101,7 +101,7 @@ def load_model(
         report(0.8, "laying out the weights")
         lay_out(loaded, options, device, dtype)
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(out_of_memory(model.title)) from error
+        raise out_of_memory(model.title) from error
     except (
         OSError,
         ValueError,
@@ -112,7 +112,7 @@ def load_model(
         ImportError,
         SafetensorError,
     ) as error:
-        raise ModelError(explained(error, model.title, folder)) from error
+        raise explained(error, model.title, folder) from error
     return loaded, tokenizer
 
 
@@ -123,7 +123,7 @@ def thread_count(options: HfOptions) -> int:
 def choose_device(options: HfOptions) -> str:
     has_gpu = torch.cuda.is_available()
     if options.device == "cuda" and not has_gpu:
-        raise ModelError("There is no GPU that PyTorch can use; choose the device auto or cpu.")
+        raise ModelError("There is no GPU that PyTorch can use; choose the device auto or cpu.", cause="gpu")
     return "cuda" if has_gpu and options.device != "cpu" else "cpu"
 
 
@@ -157,18 +157,22 @@ def stored_dtype(config: Any) -> torch.dtype:
 
 def check_weights(options: HfOptions, device: str, dtype: torch.dtype) -> None:
     if options.weights in {"packed", "int4"} and device != "cpu":
-        raise ModelError(f"The weights option {options.weights} is for CPUs; on a GPU choose nf4 or int8.")
+        raise ModelError(
+            f"The weights option {options.weights} is for CPUs; on a GPU choose nf4 or int8.", cause="bad_option"
+        )
     if options.weights == "packed" and not packs_here(dtype):
-        raise ModelError("Packed weights need float32 or bfloat16 and a PyTorch with oneDNN.")
+        raise ModelError("Packed weights need float32 or bfloat16 and a PyTorch with oneDNN.", cause="bad_option")
     if options.weights == "int4" and dtype != torch.bfloat16:
-        raise ModelError("The weights option int4 computes in bfloat16; set the dtype to bfloat16.")
+        raise ModelError("The weights option int4 computes in bfloat16; set the dtype to bfloat16.", cause="bad_option")
 
 
 def check_complete(found: dict[str, Any]) -> None:
     """transformers itself fills what is missing with random numbers."""
     missing = sorted(key for key in found["missing_keys"] if not key.startswith(UNUSED))
     if missing:
-        raise ModelError(f"Weights are missing, {missing[0]} among {len(missing)}. Download the model again.")
+        raise ModelError(
+            f"Weights are missing, {missing[0]} among {len(missing)}. Download the model again.", cause="damaged_file"
+        )
 
 
 def check_vocabulary(model: Any, tokenizer: Any) -> None:
@@ -176,7 +180,8 @@ def check_vocabulary(model: Any, tokenizer: Any) -> None:
     if len(tokenizer) > rows:
         raise ModelError(
             f"The tokenizer knows {len(tokenizer):,} tokens, but the model has embeddings for {rows:,} only. "
-            "They do not belong together; download the folder again."
+            "They do not belong together; download the folder again.",
+            cause="damaged_file",
         )
 
 
@@ -194,34 +199,45 @@ def lay_out(model: Any, options: HfOptions, device: str, dtype: torch.dtype) -> 
         pack(model)
 
 
-def out_of_memory(title: str) -> str:
-    return (
+def out_of_memory(title: str) -> ModelError:
+    return ModelError(
         f"There is not enough memory to load {title}. Close other programs, choose a smaller model, or set the option "
-        "weights to nf4."
+        "weights to nf4.",
+        cause="out_of_memory",
     )
 
 
-def explained(error: Exception, title: str, folder: Path) -> str:
-    """What to do about it, for the reasons that are known."""
+def explained(error: Exception, title: str, folder: Path) -> ModelError:
+    """What to do about it, for the reasons that only this engine has; the others are told by its last words."""
     said = str(error).replace(str(folder), title)
     if "trust_remote_code" in said or "custom code" in said:
-        return f"{title} needs Python code from its own folder, which Parlor does not run."
+        return ModelError(
+            f"{title} needs Python code from its own folder, which Parlor does not run.",
+            cause="unsupported_architecture",
+        )
     if isinstance(error, SafetensorError) or ("safetensors" in said and "header" in said.lower()):
-        return f"A weights file of {title} is damaged ({said[:200]}). Download it again."
+        return ModelError(
+            f"A weights file of {title} is damaged ({said[:200]}). Download it again.", cause="damaged_file"
+        )
     if "does not recognize this architecture" in said or "Unrecognized" in said:
-        return f"{title} has an architecture that the installed transformers does not know: {said[:300]}"
+        return ModelError(
+            f"{title} has an architecture that the installed transformers does not know: {said[:300]}",
+            cause="unsupported_architecture",
+        )
     if "can't allocate memory" in said:
         return out_of_memory(title)
     if "FlashAttention" in said:
-        return (
+        return ModelError(
             "The attention kernels flash_attention_2 need the package flash-attn and an NVIDIA GPU, and one of them is "
-            "not here. Set the option attention to auto."
+            "not here. Set the option attention to auto.",
+            cause="bad_option",
         )
     if "dispatched on the CPU or the disk" in said:
-        return (
+        return ModelError(
             f"Not all of {title} fits into the memory that was allowed, and bitsandbytes' weights cannot stay on disk. "
-            "Raise the limits, or set the option weights to plain."
+            "Raise the limits, or set the option weights to plain.",
+            cause="bad_option",
         )
     if isinstance(error, ImportError):
-        return f"{title} needs a package that is not installed: {said[:300]}"
-    return f"{title} could not be loaded: {said[:500]}"
+        return ModelError(f"{title} needs a package that is not installed: {said[:300]}", cause="missing_package")
+    return ModelError(f"{title} could not be loaded: {said[:500]}")

@@ -27,7 +27,8 @@ def check_memory(
         f"There is not enough memory to load {model.title}: its weights take about {needed // MIB:,} MiB, "
         f"and {free // MIB:,} MiB are free."
     )
-    raise ModelError(f"{said} What helps: {'; '.join(remedies(options, dtype, is_quantized=is_quantized))}.")
+    helps = "; ".join(remedies(options, dtype, is_quantized=is_quantized))
+    raise ModelError(f"{said} What helps: {helps}.", cause="out_of_memory")
 
 
 def needed_bytes(model: LocalModel, options: HfOptions, dtype: torch.dtype, *, is_quantized: bool) -> int:

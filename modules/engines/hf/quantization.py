@@ -30,22 +30,28 @@ class StoredQuantization:
     def check(self, title: str, options: HfOptions, own_dtype: torch.dtype) -> None:
         """Raises ModelError when it cannot be read here, or when it cannot become what the options ask for."""
         if self.method not in AUTO_QUANTIZATION_CONFIG_MAPPING and not self.form:
-            raise ModelError(f"{title} is quantized in a format that is not known here ({self.method[:80]}).")
+            raise ModelError(
+                f"{title} is quantized in a format that is not known here ({self.method[:80]}).",
+                cause="unsupported_architecture",
+            )
         if missing := [name for name in PACKAGES.get(self.method, ()) if find_spec(name) is None]:
             raise ModelError(
                 f"{title} is quantized with {self.method.upper()}, which needs packages that are not installed: "
-                f"{', '.join(missing)}. Install them beside Parlor's own, or choose another version of this model."
+                f"{', '.join(missing)}. Install them beside Parlor's own, or choose another version of this model.",
+                cause="missing_package",
             )
         if options.weights not in {"auto", self.form}:
             raise ModelError(
                 f"{title} is quantized already ({self}) and cannot become {options.weights}. "
-                "Set the option weights to auto."
+                "Set the option weights to auto.",
+                cause="bad_option",
             )
         # What is not quantized keeps the number format it was saved in.
         if options.dtype != "auto" and getattr(torch, options.dtype) != own_dtype:
             own = str(own_dtype).removeprefix("torch.")
             raise ModelError(
-                f"{title} is quantized already ({self}), and the rest of it is {own}. Set the option dtype to auto."
+                f"{title} is quantized already ({self}), and the rest of it is {own}. Set the option dtype to auto.",
+                cause="bad_option",
             )
 
 

@@ -43,7 +43,8 @@ def make_plan(model: LocalModel, options: LlamaCppOptions, *, available_bytes: i
     if context < min(wanted, MINIMUM_CONTEXT):
         raise ModelError(
             f"Not enough memory: the weights take {model.size_bytes // MIB:,} MiB and "
-            f"{available_bytes // MIB:,} MiB are free. Close other programs or choose a smaller model."
+            f"{available_bytes // MIB:,} MiB are free. Close other programs or choose a smaller model.",
+            cause="out_of_memory",
         )
     slots = options.slots or max(1, min(SLOTS, room // 4 // (context * token_bytes)))
     batch = options.batch_tokens or (GPU_BATCH if on_gpu else cpu_batch(shape.parameters, cores))

@@ -46,6 +46,12 @@ export class FormError {
 
 export class Dialog {
   constructor(title, ...content) {
+<<<<<<< HEAD
+    this.heading = element("h2", { dir: "auto" });
+    const close = element("button", { type: "button", class: "dialog-close", "aria-label": "Close", text: "×", onclick: () => this.close() });
+    this.node = element("dialog", { class: "dialog" }, element("div", { class: "dialog-head" }, this.heading, close), ...content);
+    this.title = title;
+=======
     this.node = element(
       "dialog",
       { class: "dialog small-dialog", "aria-label": title },
@@ -56,12 +62,18 @@ export class Dialog {
         element("div", { class: "dialog-body" }, ...content),
       ),
     );
+>>>>>>> hubui
     this.node.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       // The page's own Escape stops a reply, which is not meant here.
       event.preventDefault();
       this.close();
     });
+  }
+
+  set title(text) {
+    this.heading.textContent = text;
+    this.node.setAttribute("aria-label", text);
   }
 
   open() {

@@ -118,7 +118,7 @@ export class LibraryList {
     const one = this.states.get(id);
     if (!one) return {};
     const { state, fraction, note, error, details } = one;
-    return { state, fraction, status_note: note, error, details };
+    return { state, fraction, note, error, details };
   }
 
   place(models) {
@@ -168,5 +168,5 @@ export class LibraryList {
 }
 
 function searchText(model) {
-  return [model.title, model.id, model.format, model.quantization, model.architecture, model.licence, model.note].join(" ").toLowerCase();
+  return [model.title, model.id, model.format, model.quantization, model.architecture, model.licence, model.user_note].join(" ").toLowerCase();
 }

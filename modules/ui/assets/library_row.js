@@ -26,7 +26,7 @@ export class LibraryRow {
   // Parts are made anew only when they become others, so that the focus and what is being typed stay.
   show(model) {
     this.model = model;
-    const { state, fraction, status_note: note, error, details, ...lasting } = model;
+    const { state, fraction, note, error, details, ...lasting } = model;
     this.when("lasting", lasting, () => this.showHead());
     this.when("state", [state, fraction, note], () => this.showState());
     this.when("buttons", [state, model.problem, model.title], () => this.showButtons());
@@ -61,16 +61,20 @@ export class LibraryRow {
       "button",
       { type: "button", class: "row-open", "data-key": "open", "aria-expanded": String(!this.details.hidden), onclick: () => this.toggle() },
       this.title,
-      element("span", { class: "row-kind", text: model.note ? `${kind} · ${firstLine(model.note)}` : kind }),
+      element("span", { class: "row-kind", text: model.user_note ? `${kind} · ${firstLine(model.user_note)}` : kind }),
     );
     const problem = model.problem ? element("p", { class: "row-problem", text: model.problem }) : null;
     this.head.replaceChildren(
       this.star,
       element("div", { class: "row-name" }, this.opener, problem),
-      fact("parameters", countText(model.parameters), " parameters"),
-      fact("context", model.context_length ? numberText(model.context_length) : "", " context"),
-      fact("size", sizeText(model.size_bytes)),
-      fact("used", agoText(model.last_used), "", "used "),
+      element(
+        "div",
+        { class: "row-facts" },
+        fact("parameters", model.parameters ? countText(model.parameters) : "", " parameters"),
+        fact("context", model.context_length ? numberText(model.context_length) : "", " context"),
+        fact("size", sizeText(model.size_bytes)),
+        fact("used", agoText(model.last_used) || "never", "", "used "),
+      ),
       this.state,
       this.buttons,
     );
@@ -84,7 +88,7 @@ export class LibraryRow {
     }
     const nodes = [element("span", { class: `dot ${model.state}` }), element("span", { text: stateWords(model) })];
     if (model.state === "loading") nodes.push(element("progress", { max: 1, value: model.fraction ?? 0, "aria-label": `Loading ${model.title}` }));
-    if (model.state === "loading" && model.status_note) this.state.title = model.status_note;
+    if (model.state === "loading" && model.note) this.state.title = model.note;
     this.state.replaceChildren(...nodes);
   }
 
@@ -112,8 +116,8 @@ export class LibraryRow {
 
   showDetails() {
     const { model } = this;
-    const note = element("textarea", { class: "note-field", rows: 2, dir: "auto", value: model.note, maxLength: NOTE_CHARS, placeholder: "Your own words about this model" });
-    note.addEventListener("change", () => note.value !== this.model.note && this.act("models_note", { model: model.id, note: note.value }));
+    const note = element("textarea", { class: "note-field", rows: 2, dir: "auto", value: model.user_note, maxLength: NOTE_CHARS, placeholder: "Your own words about this model" });
+    note.addEventListener("change", () => note.value !== this.model.user_note && this.act("models_note", { model: model.id, note: note.value }));
     const button = (key, text, press, extra = "") => element("button", { type: "button", class: `quiet-button ${extra}`, "data-key": key, text, onclick: press });
     this.details.replaceChildren(
       element("dl", { class: "facts" }, ...factsOf(model).map(([name, value]) => element("div", { class: "facts-pair" }, element("dt", { text: name }), element("dd", { dir: "auto", text: value })))),

@@ -1,6 +1,7 @@
 // The load dialog: engine and options of one model, and what it will need and give with them.
 
-import { element, iconButton } from "./dom.js";
+import { element } from "./dom.js";
+import { button, Dialog } from "./forms.js";
 import { EstimateView } from "./load_estimate.js";
 import { OptionForm } from "./load_form.js";
 
@@ -11,64 +12,43 @@ export class LoadDialog {
     Object.assign(this, { call, toasts, onLoading });
     // Counts what was asked; an answer about older values is not shown.
     this.asked = 0;
-    this.heading = element("h2", { id: "load-heading", dir: "auto" });
     this.engine = element("select", { class: "select", id: "load-engine", onchange: () => this.chooseEngine(this.engine.value) });
     this.engineLine = element("div", { class: "option" }, element("label", { for: "load-engine", text: "Engine" }), this.engine);
     this.form = new OptionForm({ onInput: () => this.estimateSoon() });
     this.estimate = new EstimateView();
     this.problem = element("div", { class: "load-problem", role: "alert", hidden: true });
-    this.button = element("button", { type: "submit", class: "strong-button", text: "Load" });
-    this.node = element(
-      "dialog",
-      { class: "dialog load-dialog", "aria-labelledby": "load-heading" },
-      element(
-        "form",
-        { method: "dialog", noValidate: true, onsubmit: (event) => this.submit(event) },
-        element("header", { class: "dialog-head" }, this.heading, iconButton("close", "Close", () => this.close())),
-        element(
-          "div",
-          { class: "dialog-body load-body" },
-          element("div", { class: "load-options" }, this.engineLine, this.form.node),
-          element("div", { class: "load-outlook" }, this.estimate.node),
-        ),
-        this.problem,
-        element(
-          "footer",
-          { class: "dialog-foot" },
-          element("button", { type: "button", class: "quiet-button", text: "Cancel", onclick: () => this.close() }),
-          this.button,
-        ),
-      ),
+    this.submitButton = element("button", { type: "submit", class: "strong-button", text: "Load" });
+    const form = element(
+      "form",
+      { class: "load-form", noValidate: true, onsubmit: (event) => this.submit(event) },
+      element("div", { class: "load-options" }, this.engineLine, this.form.node),
+      element("div", { class: "load-outlook" }, this.estimate.node),
+      element("div", { class: "load-foot" }, this.problem, button("Cancel", () => this.dialog.close()), this.submitButton),
     );
-    this.node.addEventListener("close", () => this.onClosed());
-    // A press on what lies around the dialog closes it, one that began inside does not.
-    this.node.addEventListener("pointerdown", (event) => event.target === this.node && this.close());
+    this.dialog = new Dialog("Load", form);
+    this.node = this.dialog.node;
+    this.node.classList.add("load-dialog");
+    this.node.addEventListener("close", () => this.forget());
   }
 
   async open(model) {
     this.model = model;
-    this.cameFrom = document.activeElement;
-    this.heading.textContent = `Load ${model.title}`;
+    this.dialog.title = `Load ${model.title}`;
     this.say("");
     this.form.clear();
     this.estimate.wait();
-    if (!this.node.open) this.node.showModal();
+    this.dialog.open();
     await this.chooseEngine(null);
   }
 
-  close() {
-    this.node.close();
-  }
-
-  onClosed() {
+  forget() {
     clearTimeout(this.timer);
     this.asked += 1;
-    this.cameFrom?.focus();
   }
 
   async chooseEngine(name) {
     const asked = ++this.asked;
-    this.button.disabled = true;
+    this.submitButton.disabled = true;
     try {
       const form = await this.call("models_form", { model: this.model.id, engine: name });
       if (asked !== this.asked) return;
@@ -76,8 +56,8 @@ export class LoadDialog {
       this.engine.value = form.engine;
       this.engineLine.hidden = form.engines.length < 2;
       this.form.build(form.fields, form.values);
-      this.button.disabled = false;
-      this.button.focus();
+      this.submitButton.disabled = false;
+      this.submitButton.focus();
       await this.estimateNow();
     } catch (error) {
       if (asked === this.asked) this.say(error.message);
@@ -118,17 +98,17 @@ export class LoadDialog {
   async submit(event) {
     event.preventDefault();
     const asked = ++this.asked;
-    this.button.disabled = true;
+    this.submitButton.disabled = true;
     try {
       await this.call("models_load", this.values());
-      this.close();
+      this.dialog.close();
       await this.onLoading();
     } catch (error) {
       if (asked !== this.asked) return;
       if (this.form.explain(error.field, error.message)) this.form.focus(error.field);
       else this.say(error.message);
     } finally {
-      this.button.disabled = false;
+      this.submitButton.disabled = false;
     }
   }
 

@@ -1,7 +1,7 @@
 // What a model will need and give, told before it is loaded.
 
 import { element } from "./dom.js";
-import { bandText, bytesText, numberText, plural } from "./words.js";
+import { bandText, bytesText, counted, numberText } from "./words.js";
 
 export const FITS = { gpu: "Fits on the GPU", partly: "Fits partly on the GPU", cpu: "Runs on the CPU", no: "Does not fit" };
 const PARTS = { weights: "Weights", cache: "Context", compute: "Buffers" };
@@ -33,7 +33,7 @@ export class EstimateView {
       partsLegend(estimate),
       line("Free now", bytesText(free)),
       line("Speed", speed ? `${bandText(speed, (value) => String(Math.round(value)))} tokens/s` : "not known yet"),
-      ...(estimate.context_length ? [line("Context", contextText(estimate))] : []),
+      ...(estimate.context_length ? [line("Context", contextLine(estimate))] : []),
       ...(note ? [element("p", { class: "fine", text: note })] : []),
     );
   }
@@ -57,7 +57,7 @@ function partsLegend({ parts }) {
   );
 }
 
-function contextText({ context_length: context, slots }) {
+function contextLine({ context_length: context, slots }) {
   const text = `${numberText(context)} tokens`;
-  return slots > 1 ? `${text} for each of ${plural(slots, "request")} at once` : text;
+  return slots > 1 ? `${text} for each of ${counted(slots, "request")} at once` : text;
 }

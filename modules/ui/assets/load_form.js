@@ -55,7 +55,7 @@ class OptionLine {
     this.problem = element("p", { class: "option-problem", id: `${id}-problem`, role: "alert", hidden: true });
     this.input.setAttribute("aria-describedby", `${id}-help ${id}-problem`);
     const label = element("label", { for: id, text: field.label });
-    this.node = element("div", { class: `option ${field.kind}` }, label, this.input, this.help, this.problem);
+    this.node = element("div", { class: "option" }, label, this.input, this.help, this.problem);
   }
 
   // Undefined where the program chooses.

@@ -5,7 +5,8 @@ import { element } from "./dom.js";
 export function stateWords(model) {
   if (!model) return "";
   if (model.state === "loading") return model.fraction ? `loading ${Math.round(model.fraction * 100)} %` : "loading";
-  return { ready: "loaded", failed: "failed to load" }[model.state] ?? "not loaded";
+  // A model of another server is there already.
+  return { ready: "loaded", failed: "failed to load" }[model.state] ?? (model.server ? "" : "not loaded");
 }
 
 export function failure(model) {

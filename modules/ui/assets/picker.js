@@ -53,7 +53,7 @@ export class ModelPicker {
     this.dot.className = `dot ${model?.state ?? "none"}`;
     this.name.textContent = model?.title ?? this.current ?? "Choose a model";
     this.note.textContent = model && model.state !== "ready" ? words : "";
-    this.button.setAttribute("aria-label", model ? `Model: ${model.title}, ${words}` : `Model: ${this.name.textContent}`);
+    this.button.setAttribute("aria-label", ["Model: " + this.name.textContent, words].filter(Boolean).join(", "));
     if (!this.panel.hidden) this.fill();
   }
 

@@ -1,7 +1,7 @@
 // Deleted models: they can be taken back until the trash is emptied.
 
 import { element } from "./dom.js";
-import { agoText, bytesText, plural } from "./words.js";
+import { agoText, bytesText, counted } from "./words.js";
 
 export class Trash {
   constructor({ act }) {
@@ -18,7 +18,7 @@ export class Trash {
     if (before === JSON.stringify(trash)) return;
     this.node.hidden = !trash.length;
     this.size = bytesText(trash.reduce((sum, one) => sum + one.size_bytes, 0));
-    this.summary.textContent = `${plural(trash.length, "deleted model")}, ${this.size}`;
+    this.summary.textContent = `${counted(trash.length, "deleted model")}, ${this.size}`;
     this.list.replaceChildren(...trash.map((one) => this.entry(one)));
     this.ask(false);
   }
