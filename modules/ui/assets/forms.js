@@ -1,6 +1,6 @@
 // The parts of forms: labelled fields, lists to choose from, and dialogs that lead the focus back.
 
-import { element, iconButton } from "./dom.js";
+import { element } from "./dom.js";
 
 export function labelled(label, control, help = "") {
   return element(
@@ -46,23 +46,10 @@ export class FormError {
 
 export class Dialog {
   constructor(title, ...content) {
-<<<<<<< HEAD
     this.heading = element("h2", { dir: "auto" });
     const close = element("button", { type: "button", class: "dialog-close", "aria-label": "Close", text: "×", onclick: () => this.close() });
     this.node = element("dialog", { class: "dialog" }, element("div", { class: "dialog-head" }, this.heading, close), ...content);
     this.title = title;
-=======
-    this.node = element(
-      "dialog",
-      { class: "dialog small-dialog", "aria-label": title },
-      element(
-        "div",
-        { class: "dialog-frame" },
-        element("header", { class: "dialog-head" }, element("h2", { text: title }), iconButton("close", "Close", () => this.close())),
-        element("div", { class: "dialog-body" }, ...content),
-      ),
-    );
->>>>>>> hubui
     this.node.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       // The page's own Escape stops a reply, which is not meant here.
