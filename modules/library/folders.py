@@ -4,7 +4,9 @@ Nothing of it is executed and no weights are read. Format: https://github.com/hu
 """
 
 import json
+import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,8 +19,15 @@ CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 MAX_JSON_BYTES = 16 * 1024 * 1024
 MAX_HEADER_BYTES = 100 * 1024 * 1024
+SAFETENSORS = ".safetensors"
 # Weights that are programs: loading one may run anything.
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+CARD = "README.md"
+MAX_CARD_BYTES = 64 * 1024
+FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---", re.DOTALL)
+LICENCE = re.compile(r"^license:[ \t]*([\w.+-]{1,80})[ \t]*\r?$", re.MULTILINE)
+# Numbers of few bits lie packed in these.
+PACKED_BITS = {"I32": 32, "U8": 8}
 
 Values = dict[str, Any]
 
@@ -30,22 +39,32 @@ class ModelFolder:
     shape: ModelShape
     weights: tuple[Path, ...]
     size_bytes: int
+    quantization: str = ""
+    licence: str = ""
+    has_chat_template: bool = False
 
 
-def is_model_folder(folder: Path) -> bool:
-    """Whether it claims to hold a model: a config beside weights of any format."""
-    return (folder / CONFIG).is_file() and any(
-        next(folder.glob(pattern), None) is not None for pattern in ("*.safetensors", *PICKLED)
-    )
+def is_weights_name(name: str) -> bool:
+    """Of any format, those that are refused too."""
+    return name.endswith((SAFETENSORS, *PICKLED))
 
 
 def read_model_folder(folder: Path) -> ModelFolder:
     """Raises ModelError when weights are missing, damaged or pickled."""
     config = read_json(folder / CONFIG, MAX_JSON_BYTES)
     weights = weight_files(folder)
-    parameters = sum(count_parameters(path) for path in weights)
-    size_bytes = sum(path.stat().st_size for path in weights)
-    return ModelFolder(shape_of(config, parameters), tuple(weights), size_bytes)
+    types: Counter[str] = Counter()
+    for path in weights:
+        types.update(count_parameters(path))
+    quantized, bits = quantization_of(config)
+    return ModelFolder(
+        shape_of(config, unpacked(types, bits)),
+        tuple(weights),
+        sum(path.stat().st_size for path in weights),
+        quantization=quantized or (types.most_common(1)[0][0] if types else ""),
+        licence=licence_of(folder / CARD),
+        has_chat_template=has_chat_template(folder),
+    )
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -61,7 +80,7 @@ def weight_files(folder: Path) -> list[Path]:
         if missing:
             raise ModelError(f"Weights are missing: {', '.join(missing[:3])}. Download the model again.")
         return [folder / name for name in names]
-    found = sorted(folder.glob("*.safetensors"))
+    found = sorted(folder.glob(f"*{SAFETENSORS}"))
     if not found:
         raise ModelError(
             "Its weights are pickled, a format that may run any program when it is loaded. "
@@ -70,8 +89,8 @@ def weight_files(folder: Path) -> list[Path]:
     return found
 
 
-def count_parameters(path: Path) -> int:
-    """Number of values in a safetensors file; checks that all its tensors lie inside it."""
+def count_parameters(path: Path) -> Counter[str]:
+    """How many values of each type a safetensors file has; checks that all its tensors lie inside it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         beginning = file.read(8)
@@ -79,18 +98,64 @@ def count_parameters(path: Path) -> int:
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
             raise ModelError(f"{path.name} is damaged or cut short. Download it again.")
         header = parse(file.read(length), path.name)
-    parameters = end = 0
+    types: Counter[str] = Counter()
+    end = 0
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         try:
-            parameters += prod(int(length) for length in entry["shape"])
+            types[str(entry["dtype"])[:20]] += prod(map(int, entry["shape"]))
             end = max(end, int(entry["data_offsets"][1]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(f"{path.name} is damaged: its tensor {name[:80]!r} is not described.") from error
     if 8 + length + end > size:
         raise ModelError(f"{path.name} is cut short: {8 + length + end:,} bytes are needed, it has {size:,}.")
-    return parameters
+    return types
+
+
+def quantization_of(config: Values) -> tuple[str, int]:
+    """(the method that made the weights smaller, bits of one), or empty and 0 for weights as they were trained."""
+    said = config.get("quantization_config")
+    if not isinstance(said, dict):
+        return "", 0
+    values = cast(Values, said)
+    method = str(values.get("quant_method", "")).upper()[:40]
+    if values.get("load_in_4bit") is True:
+        return str(values.get("bnb_4bit_quant_type", "fp4")).upper()[:40], 4
+    if values.get("load_in_8bit") is True:
+        return "INT8", 0
+    bits = values.get("bits")
+    if isinstance(bits, int) and bits in {2, 3, 4, 8}:
+        return f"{method} {bits}-bit".strip(), bits
+    return method, 4 if method == "MXFP4" else 0
+
+
+def unpacked(types: Counter[str], bits: int) -> int:
+    return sum(
+        count * PACKED_BITS[name] // bits if bits and name in PACKED_BITS else count for name, count in types.items()
+    )
+
+
+def licence_of(card: Path) -> str:
+    """What the first lines of the model's card say; empty when they say nothing."""
+    try:
+        with card.open("rb") as file:
+            text = file.read(MAX_CARD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    beginning = FRONT_MATTER.match(text)
+    said = LICENCE.search(beginning[1]) if beginning else None
+    return said[1] if said else ""
+
+
+def has_chat_template(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    try:
+        with (folder / "tokenizer_config.json").open("rb") as file:
+            return b'"chat_template"' in file.read(MAX_JSON_BYTES)
+    except OSError:
+        return False
 
 
 def shape_of(config: Values, parameters: int) -> ModelShape:
@@ -102,17 +167,34 @@ def shape_of(config: Values, parameters: int) -> ModelShape:
         found = (values.get(name) for name in names)
         return next((value for value in found if isinstance(value, int) and 0 < value < 2**40), 0)
 
-    heads = number("num_attention_heads", "n_head")
-    head_length = number("head_dim") or (number("hidden_size", "n_embd") // heads if heads else 0)
+    heads, layers = number("num_attention_heads", "n_head"), number("num_hidden_layers", "n_layer")
+    kv_heads = number("num_key_value_heads") or heads
+    embedding_length = number("hidden_size", "n_embd")
+    head_length = number("head_dim") or (embedding_length // heads if heads else 0)
     return ModelShape(
         architecture=str(values.get("model_type", ""))[:100],
         parameters=parameters,
-        layers=number("num_hidden_layers", "n_layer"),
-        kv_heads=number("num_key_value_heads") or heads,
+        layers=layers,
+        kv_heads=kv_heads,
         key_length=head_length,
         value_length=head_length,
         context_length=number("max_position_embeddings", "n_positions", "n_ctx"),
+        heads=heads,
+        embedding_length=embedding_length,
+        feed_forward_length=number("intermediate_size", "n_inner", "ffn_dim"),
+        vocabulary=number("vocab_size"),
+        sliding_window=number("sliding_window") if values.get("use_sliding_window") is not False else 0,
+        kv_values=attention_layers(values) * kv_heads * 2 * head_length,
     )
+
+
+def attention_layers(config: Values) -> int:
+    """How many layers keep keys and values, where the config tells layers of several kinds apart; else 0."""
+    kinds = config.get("layer_types")
+    if not isinstance(kinds, list):
+        return 0
+    listed = [str(kind) for kind in cast(list[Any], kinds)]
+    return sum(kind.endswith("_attention") and kind != "linear_attention" for kind in listed)
 
 
 def read_json(path: Path, limit_bytes: int) -> Values:

@@ -146,17 +146,17 @@ class Reader:
 
     def _tensors(self, count: int) -> None:
         content, unpack = self._content, COUNT.unpack_from
-        parameters = end = 0
+        parameters, end = 0, 0
         for _ in range(count):
             name = self._place
             self._skip(self._number(LENGTH) + COUNT.size)
-            (dimensions,) = unpack(content, self._place - COUNT.size)
+            dimensions: int = unpack(content, self._place - COUNT.size)[0]
             if dimensions > MAX_DIMENSIONS:
                 raise ModelError(f"{self._named(name)} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit.")
             form = TENSORS[dimensions]
             self._skip(form.size)
             numbers: tuple[int, ...] = form.unpack_from(content, self._place - form.size)
-            kind, offset = numbers[-2:]
+            kind, offset = numbers[-2], numbers[-1]
             if kind not in TENSOR_TYPES:
                 raise ModelError(f"{self._named(name)} has the unknown type {kind}.")
             values = prod(numbers[:-2])

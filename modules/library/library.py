@@ -1,36 +1,52 @@
-"""Every model the program can name: the files and folders under `models/`, and the echo engine."""
+"""Every model the program can name: in its own folder, in others, linked ones, and the echo engine."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import ModelError, NotFound
-from modules.library.folders import CONFIG, is_model_folder, read_model_folder
-from modules.library.headers import read_gguf_header
+from modules.errors import NotFound
+from modules.library.describe import Description, describe
+from modules.library.scan import Candidate, Stamp, candidate_at, scan
 from modules.library.starter import STARTER
-from modules.paths import ADAPTERS
-from modules.types.local_model import LocalModel, ModelShape
+from modules.storage.linked_models import LinkedModel
+from modules.types.local_model import LocalModel
 
 ECHO_MODEL = LocalModel("echo", "Echo (repeats what you say)", "echo")
+RESERVED = (ECHO_MODEL.id, STARTER.id)
+GONE = "Its files are not where they were any more. Put them back, or remove it from the list."
+
+Links = Callable[[], Sequence[LinkedModel]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A candidate with the names it may go by, best first."""
+
+    candidate: Candidate
+    names: tuple[str, ...]
+    folder: str = ""
+    is_linked: bool = False
 
 
 class Library:
-    """Reads headers only, and each file's once as long as it does not change. Any thread may call."""
+    """Reads headers only, and each file's once as long as it does not change. Any thread may call.
 
-    def __init__(self, folder: Path) -> None:
+    A model goes by its place in `models/`, without `.gguf`. Where two would go by the same name, `models/` comes first,
+    then the other folders in their order, then links; the later one is told apart by its suffix or its folder's name.
+    """
+
+    def __init__(self, folder: Path, others: Sequence[Path] = (), links: Links = tuple) -> None:
         self._folder = folder
+        self._others = tuple(zip(folder_names(others), others, strict=True))
+        self._links = links
         self._lock = threading.Lock()
-        self._described: dict[Path, tuple[Stamp, LocalModel]] = {}
+        self._described: dict[Path, tuple[Stamp, Description]] = {}
 
     def models(self) -> list[LocalModel]:
         """By name; damaged files too, with their problem; the echo engine last."""
         with self._lock:
-            found = [
-                *(self._describe(path, describe_file) for path in self._visible("*.gguf") if path.is_file()),
-                *(self._describe(folder, describe_folder) for folder in self._model_folders()),
-            ]
-            kept = {model.path for model in found}
-            self._described = {path: entry for path, entry in self._described.items() if path in kept}
+            found = list(self._named(list(self._listings())))
         return [*sorted(found, key=lambda model: model.id.casefold()), ECHO_MODEL]
 
     def find(self, name: str) -> LocalModel:
@@ -44,86 +60,84 @@ class Library:
             f"There is no model called {name[:200]!r}. There are: {names}.", field="model", code="model_not_found"
         )
 
-    def _visible(self, pattern: str) -> list[Path]:
-        """Paths below the folder; links that leave it, hidden folders and adapters are passed over."""
-        if not self._folder.is_dir():
-            return []
-        root = self._folder.resolve()
-        return [
-            path
-            for path in self._folder.rglob(pattern)
-            if (parts := path.relative_to(self._folder).parts)[0] != ADAPTERS
-            and not any(part.startswith(".") for part in parts)
-            and path.resolve().is_relative_to(root)
-        ]
+    def _listings(self) -> Iterator[Listing]:
+        """In the order in which they are given names."""
+        own = sorted(scan(self._folder, is_own=True), key=order)
+        yield from (Listing(one, (STARTER.id,)) for one in own if is_starter(one))
+        yield from (Listing(one, (one.name, one.name + SUFFIXES[one.format])) for one in own if not is_starter(one))
+        for title, folder in self._others:
+            for one in sorted(scan(folder), key=order):
+                name = f"{title}/{one.name}"
+                yield Listing(one, (one.name, name, name + SUFFIXES[one.format]), folder=title)
+        for link in self._links():
+            candidate = candidate_at(link.path) or Candidate(link.path.name, "gguf", link.path, ())
+            yield Listing(candidate, (link.name, f"linked/{link.name}"), is_linked=True)
 
-    def _model_folders(self) -> list[Path]:
-        """A folder inside a model's folder is a part of that model."""
-        folders = {path.parent for path in self._visible(CONFIG) if is_model_folder(path.parent)} - {self._folder}
-        return [folder for folder in folders if folders.isdisjoint(folder.parents)]
+    def _named(self, listings: Sequence[Listing]) -> Iterator[LocalModel]:
+        taken = {ECHO_MODEL.id}
+        kept: dict[Path, tuple[Stamp, Description]] = {}
+        for listing in listings:
+            candidate = listing.candidate
+            _, described = kept[candidate.path] = self._describe(candidate)
+            name = next((name for name in listing.names if name not in taken and is_free(name, candidate)), None)
+            if described.is_model and name is not None:
+                taken.add(name)
+                yield local_model(name, listing, described)
+        self._described = kept
 
-    def _describe(self, path: Path, describe: "Describe") -> LocalModel:
-        stamp = stamp_of(path)
-        known = self._described.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        model = describe(path, path.relative_to(self._folder).as_posix())
-        self._described[path] = (stamp, model)
-        return model
-
-
-Describe = Callable[[Path, str], LocalModel]
-# Of each file: name, time of change, size.
-Stamp = tuple[tuple[str, int, int], ...]
-
-
-def stamp_of(path: Path) -> Stamp:
-    """Changes whenever a file does."""
-    files = [path] if path.is_file() else sorted(one for one in path.iterdir() if one.is_file())
-    return tuple((file.name, (status := file.stat()).st_mtime_ns, status.st_size) for file in files)
+    def _describe(self, candidate: Candidate) -> tuple[Stamp, Description]:
+        known = self._described.get(candidate.path)
+        if known is not None and known[0] == candidate.stamp:
+            return known
+        if not candidate.files:
+            return (), Description(0, problem=GONE)
+        return candidate.stamp, describe(candidate)
 
 
-def describe_file(path: Path, name: str) -> LocalModel:
-    """One GGUF file is a model; the starter goes by a name of its own."""
-    is_starter = name == STARTER.file_name
-    shape, problem = ModelShape(), ""
-    try:
-        shape = read_gguf_header(path).shape
-    except ModelError as error:
-        problem = str(error)
-    bare = name.removesuffix(".gguf")
-    status = path.stat()
-    return LocalModel(
-        id=STARTER.id if is_starter else bare,
-        title=STARTER.title if is_starter else printable(bare),
-        format="gguf",
-        path=path,
-        size_bytes=status.st_size,
-        created=status.st_mtime,
-        shape=shape,
-        problem=problem,
-    )
+SUFFIXES = {"gguf": ".gguf", "safetensors": "-folder"}
 
 
-def describe_folder(path: Path, name: str) -> LocalModel:
-    """One folder in Hugging Face format is a model."""
-    shape, size_bytes, problem = ModelShape(), 0, ""
-    try:
-        folder = read_model_folder(path)
-        shape, size_bytes = folder.shape, folder.size_bytes
-    except ModelError as error:
-        problem = str(error)
-    except OSError as error:
-        problem = f"It cannot be read: {error.strerror}."
+def order(candidate: Candidate) -> tuple[str, str]:
+    """Folders come before files of the same name."""
+    return candidate.name, SUFFIXES[candidate.format]
+
+
+def is_starter(candidate: Candidate) -> bool:
+    return candidate.name + ".gguf" == STARTER.file_name
+
+
+def is_free(name: str, candidate: Candidate) -> bool:
+    return name not in RESERVED or is_starter(candidate)
+
+
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """Of each its own name; a number tells those of the same name apart."""
+    names: list[str] = []
+    for folder in folders:
+        same = sum(other.name == folder.name for other in folders[: len(names)])
+        names.append(f"{folder.name}-{same + 1}" if same else folder.name)
+    return names
+
+
+def local_model(name: str, listing: Listing, described: Description) -> LocalModel:
+    candidate = listing.candidate
+    starter = name == STARTER.id
     return LocalModel(
         id=name,
-        title=printable(name),
-        format="safetensors",
-        path=path,
-        size_bytes=size_bytes,
-        created=path.stat().st_mtime,
-        shape=shape,
-        problem=problem,
+        title=STARTER.title if starter else printable(name),
+        format=candidate.format,
+        path=candidate.path,
+        size_bytes=described.size_bytes,
+        created=max((file.changed for file in candidate.files), default=0) / 1e9,
+        shape=described.shape,
+        problem=described.problem,
+        quantization=described.quantization,
+        licence=described.licence,
+        has_chat_template=described.has_chat_template,
+        files=described.weights or tuple(file.path for file in candidate.files),
+        projector=candidate.projector,
+        folder=listing.folder,
+        is_linked=listing.is_linked,
     )
 
 

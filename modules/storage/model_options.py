@@ -26,3 +26,11 @@ class ModelOptionsStore:
                 "INSERT OR REPLACE INTO model_options (model_id, engine, options) VALUES (?, ?, ?)",
                 (cleaned(model_id), engine, json.dumps(options)),
             )
+
+    def rename(self, model_id: str, new_id: str) -> None:
+        """What was remembered under the new id is replaced."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE OR REPLACE model_options SET model_id = ? WHERE model_id = ?",
+                (cleaned(new_id), cleaned(model_id)),
+            )

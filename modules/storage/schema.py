@@ -59,6 +59,20 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (model_id, engine)
     );
     """,
+    # What is remembered of each model, and models that lie elsewhere.
+    """
+    CREATE TABLE model_record (
+        model_id TEXT PRIMARY KEY,
+        favourite INTEGER NOT NULL DEFAULT 0,
+        note TEXT NOT NULL DEFAULT '',
+        last_used REAL
+    );
+    CREATE TABLE linked_model (
+        name TEXT PRIMARY KEY,
+        path BLOB NOT NULL,
+        created REAL NOT NULL
+    );
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.

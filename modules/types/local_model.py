@@ -38,7 +38,8 @@ class LocalModel:
     """`id` is what people and /v1/models call it; `path` is None for an engine that needs no file.
 
     `path` is a folder, a file, or the first of a split set; `files` are all its weights, `projector` reads images.
-    `folder` is the models' folder it lies in, empty for the program's own. `problem` says why a damaged file cannot be
+    `folder` is the models' folder it lies in, empty for the program's own; the files of a linked one lie anywhere.
+    `problem` says why a damaged file cannot be
     loaded; it is empty for a sound one.
     """
 
@@ -56,3 +57,4 @@ class LocalModel:
     files: tuple[Path, ...] = ()
     projector: Path | None = None
     folder: str = ""
+    is_linked: bool = False

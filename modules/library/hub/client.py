@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from urllib.parse import quote, urlsplit
+from contextlib import suppress
+from urllib.parse import quote
 
 from modules.errors import BadRequest, HubAccessError, NotFound
 from modules.library.hub.answers import AccountAnswer, ListAnswer, RepositoryAnswer, parse_answer
@@ -84,10 +85,16 @@ class HubClient:
         return answer.sha, answer.files()
 
     def account(self) -> str | None:
-        """Whose the token is; None without one. Raises HubAccessError when the hub does not accept it, or HubError."""
+        """Whose the token is; None without one, or where a mirror knows no accounts.
+
+        Raises HubAccessError when the hub does not accept it, or HubError.
+        """
         if not self._hub.has_token():
             return None
-        return parse_answer(AccountAnswer, self._hub.get("/api/whoami-v2").json()).name
+        try:
+            return parse_answer(AccountAnswer, self._hub.get("/api/whoami-v2").json()).name
+        except NotFound:
+            return None
 
     def _repository(self, repository: str, revision: str) -> RepositoryAnswer:
         path = f"/api/models/{checked_repository(repository)}/revision/{quote(checked_revision(revision), safe='')}"
@@ -96,10 +103,12 @@ class HubClient:
         return answer
 
     def _has_access(self, repository: str) -> bool:
-        try:
-            self._hub.get(f"/api/models/{repository}/auth-check")
-        except HubAccessError:
-            return False
+        """A mirror that does not know the question gets the benefit of the doubt."""
+        with suppress(NotFound):
+            try:
+                self._hub.get(f"/api/models/{repository}/auth-check")
+            except HubAccessError:
+                return False
         return True
 
     def _card(self, repository: str, commit: str, files: Sequence[HubFile]) -> str:
@@ -145,7 +154,8 @@ def is_within(entry: HubEntry, query: HubQuery) -> bool:
 
 def cursor_of(link: str) -> str:
     """What the hub's link to the next page asks. Of its address nothing is kept: only the configured hub is asked."""
-    return urlsplit(link).query if CURSOR.fullmatch(urlsplit(link).query) else ""
+    asked = link.partition("?")[2].partition("#")[0]
+    return asked if CURSOR.fullmatch(asked) else ""
 
 
 def checked_cursor(cursor: str) -> str:

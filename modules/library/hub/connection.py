@@ -4,9 +4,12 @@ All of it goes through huggingface_hub's own session, so that its offline switch
 """
 
 import json
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +22,7 @@ ANSWER_SECONDS = 10.0
 MAX_REDIRECTS = 5
 MAX_JSON_BYTES = 32 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
@@ -46,7 +50,9 @@ def origin_of(address: str) -> Origin:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+    # What programs read differently is nobody's origin.
+    plain = address.isascii() and address.isprintable() and not {" ", "\\"} & set(address)
+    if not plain or parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
         raise BadRequest(
             "The hub's address must be like https://huggingface.co, without a name or password.", field="hub_endpoint"
         )
@@ -94,17 +100,16 @@ class HubConnection:
 
         Raises NotFound, HubAccessError, or HubError: unreachable, offline, too slow, too long, refused.
         """
-        from huggingface_hub.utils import hf_raise_for_status
-
         address, deadline = self.endpoint + path, time.monotonic() + ANSWER_SECONDS
         with self._told():
             for _ in range(MAX_REDIRECTS + 1):
                 with self._open(address, parameters, first_bytes) as response:
                     if not response.has_redirect_location:
-                        hf_raise_for_status(response)
+                        if not response.is_success:
+                            raise refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
                         link = response.links.get("next", {}).get("url", "")
                         return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
-                    address, parameters = self._redirected(address, response.headers["location"]), None
+                    address, parameters = self.redirected(address, response.headers["location"]), None
         raise HubError(f"{self.host} sends from one address to the next without an end.")
 
     @contextmanager
@@ -114,62 +119,73 @@ class HubConnection:
         headers = self.headers_for(address)
         if first_bytes is not None:
             headers |= {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
+        if not is_resolved_in_time(address):
+            raise self._unreachable()
         session = get_session()
         timeout = (CONNECT_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS)
         request = session.build_request("GET", address, params=parameters, headers=headers, timeout=timeout)
-        response = session.send(request, stream=True, follow_redirects=False)
+        try:
+            response = session.send(request, stream=True, follow_redirects=False)
+        except RuntimeError as error:
+            # The library shares one session, and closes it when a connection of another thread fails.
+            raise self._unreachable() from error
         try:
             yield response
         finally:
             response.close()
 
-    def _redirected(self, address: str, location: str) -> str:
+    def redirected(self, address: str, location: str) -> str:
         """Where a redirect leads. Elsewhere is fine, as files lie on other hosts, but the token stays behind."""
-        target = urljoin(address, location)
         try:
+            target = urljoin(address, location)
             scheme = origin_of(target)[0]
-        except BadRequest:
-            scheme = ""
+        except (ValueError, BadRequest):
+            target = scheme = ""
         if not scheme or (scheme == "http" and address.startswith("https:")):
             raise HubError(f"{self.host} sends to an address that is not safe to follow.")
         return target
 
     @contextmanager
     def _told(self) -> Generator[None]:
-        """Errors of the library and of the network as sentences; neither address nor token appears in them."""
+        """Errors of the network as sentences; neither address nor token appears in them."""
         import httpx2
-        from huggingface_hub import errors
+        from huggingface_hub.errors import OfflineModeIsEnabled
 
         try:
             yield
-        except errors.OfflineModeIsEnabled as error:
+        except OfflineModeIsEnabled as error:
             raise HubError("HF_HUB_OFFLINE is set, so the model hub is not asked. Unset it to go online.") from error
-        except errors.GatedRepoError as error:
-            raise HubAccessError(
-                "This repository is gated: accept its terms on its page on the hub, and give Parlor a token of yours "
-                "that may read it."
-            ) from error
-        except errors.RevisionNotFoundError as error:
-            raise NotFound("The repository has no branch, tag or commit of that name.", field="revision") from error
-        except errors.EntryNotFoundError as error:
-            raise NotFound("The repository has no file of that name.", field="file") from error
-        except errors.RepositoryNotFoundError as error:
-            raise NotFound(
-                f"{self.host} has no model of that name, or it is private and needs a token that may read it.",
-                field="repository",
-            ) from error
-        except errors.HfHubHTTPError as error:
-            raise refused(self.host, error.response.status_code) from error
         except httpx2.TimeoutException as error:
             raise HubError(f"{self.host} did not answer in time. Check the connection and try again.") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise HubError(
-                f"{self.host} cannot be reached. Check the connection; local models work without it."
-            ) from error
+            raise self._unreachable() from error
+
+    def _unreachable(self) -> HubError:
+        return HubError(f"{self.host} cannot be reached. Check the connection; local models work without it.")
 
 
-def refused(host: str, status: int) -> HubError | NotFound:
-    """The error for an answer that is none, by its status."""
+def refused(host: str, status: int, code: str) -> HubError | NotFound:
+    """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+    match code:
+        case "GatedRepo":
+            return HubAccessError(
+                "This repository is gated: accept its terms on its page on the hub, and give Parlor a token of yours "
+                "that may read it."
+            )
+        case "RevisionNotFound":
+            return NotFound("The repository has no branch, tag or commit of that name.", field="revision")
+        case "EntryNotFound":
+            return NotFound("The repository has no file of that name.", field="file")
+        case "RepoNotFound":
+            return NotFound(
+                f"{host} has no model of that name, or it is private and needs a token that may read it.",
+                field="repository",
+            )
+        case _:
+            return refused_by_status(host, status)
+
+
+def refused_by_status(host: str, status: int) -> HubError | NotFound:
     if status == 401:
         return HubAccessError(f"{host} asks for a valid token. Give Parlor one of yours, or a new one.")
     if status in {403, 451}:
@@ -181,6 +197,25 @@ def refused(host: str, status: int) -> HubError | NotFound:
     if status >= 500:
         return HubError(f"{host} has trouble of its own (status {status}). Try again later.")
     return HubError(f"{host} refused the request (status {status}).")
+
+
+def is_resolved_in_time(address: str) -> bool:
+    """Whether the system found the host's address, or that there is none, before our patience ended.
+
+    The session's own time-outs begin after that, and some systems look for half a minute. A proxy looks by itself.
+    """
+    if PROXIES & {name.lower() for name in os.environ}:
+        return True
+    _, host, port = origin_of(address)
+
+    def look() -> None:
+        with suppress(OSError, UnicodeError):
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    looking = threading.Thread(target=look, daemon=True, name="hub-address")
+    looking.start()
+    looking.join(CONNECT_SECONDS)
+    return not looking.is_alive()
 
 
 def read_within(response: Any, limit_bytes: int, deadline: float, first_bytes: int | None) -> bytes:

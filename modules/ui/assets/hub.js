@@ -5,7 +5,7 @@ import { button, choiceOf, labelled } from "./forms.js";
 import { AccountDialog } from "./hub_account.js";
 import { HubModelPage } from "./hub_model.js";
 import { titleOf } from "./hub_title.js";
-import { agoText, countText, plural } from "./words.js";
+import { agoText, counted, countText } from "./words.js";
 
 const SEARCH_CHARS = 200;
 const ADDRESS_CHARS = 2000;
@@ -193,7 +193,7 @@ export class HubSearch {
       "button",
       { type: "button", class: "hub-row", onclick: () => this.openModel(entry.repository, "main", open) },
       element("span", { class: "hub-name" }, ...titleOf(entry)),
-      element("span", { class: "hub-counts", text: `${plural(entry.downloads, "download")} · ${plural(entry.likes, "like")}` }),
+      element("span", { class: "hub-counts", text: `${counted(entry.downloads, "download")} · ${counted(entry.likes, "like")}` }),
       element("span", { class: "hub-facts", text: facts.filter(Boolean).join(" · ") }),
     );
     return element("li", {}, open);

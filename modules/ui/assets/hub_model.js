@@ -4,7 +4,7 @@ import { copyText, element, icon, sizeText } from "./dom.js";
 import { button } from "./forms.js";
 import { titleOf } from "./hub_title.js";
 import { FITS } from "./load_estimate.js";
-import { agoText, countText, numberText, plural } from "./words.js";
+import { agoText, contextText, counted, countText } from "./words.js";
 
 const CARD_PX = 360;
 
@@ -58,8 +58,8 @@ export class HubModelPage {
     const words = [
       model.parameters ? `${countText(model.parameters)} parameters` : "",
       model.licence ? `licence ${model.licence}` : "no licence stated",
-      plural(model.downloads, "download"),
-      plural(model.likes, "like"),
+      counted(model.downloads, "download"),
+      counted(model.likes, "like"),
       model.updated ? `updated ${agoText(model.updated)}` : "",
       model.revision === "main" ? "" : `branch ${model.revision}`,
     ];
@@ -90,7 +90,7 @@ export class HubModelPage {
       return box;
     }
     const context = element("select", { class: "form-field", onchange: () => this.showEstimates(Number(context.value)) });
-    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${numberText(length)} tokens` })));
+    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${contextText(length)} tokens` })));
     context.value = String(model.context);
     this.rows = model.choices.map((choice) => this.choiceRow(choice));
     box.append(

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { button, FormError, labelled } from "./forms.js";
-import { agoText, plural } from "./words.js";
+import { agoText, counted } from "./words.js";
 
 const NAME_CHARS = 200;
 const ADDRESS_CHARS = 2000;
@@ -70,7 +70,7 @@ export class ServerList {
 
   row(server) {
     const { name, address, models, checked, error, has_key: hasKey } = server;
-    const facts = [address, hasKey ? "with a key" : "", plural(models.length, "model"), checked ? `asked ${agoText(checked)}` : ""];
+    const facts = [address, hasKey ? "with a key" : "", counted(models.length, "model"), checked ? `asked ${agoText(checked)}` : ""];
     const deeds = element("div", { class: "server-deeds" });
     const row = element(
       "li",
@@ -123,7 +123,7 @@ export class ServerList {
     return element(
       "details",
       { class: "fold", open: models.length <= FEW_MODELS },
-      element("summary", { text: plural(models.length, "model") }),
+      element("summary", { text: counted(models.length, "model") }),
       element("ul", { class: "server-models" }, ...models.map(row)),
     );
   }
@@ -138,7 +138,7 @@ export class ServerList {
       for (const field of [this.name, this.address, this.key]) field.value = "";
       await this.show();
       // A server that did not answer is kept, and says so in its row.
-      if (!server.error) this.toasts.show(`${server.name} has ${plural(server.models.length, "model")}.`);
+      if (!server.error) this.toasts.show(`${server.name} has ${counted(server.models.length, "model")}.`);
       this.focusRow(server.name);
       this.onChange();
     } catch (error) {
