@@ -16,6 +16,7 @@ from modules.services.chat import ChatService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
 from modules.services.inference import Inference
+from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.settings import Settings
@@ -23,7 +24,9 @@ from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.job_records import JobRecords
+from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
+from modules.storage.model_records import ModelRecords
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class App:
     settings: Settings
     paths: Paths
     models: ModelService
+    library: LibraryService
     adapters: AdapterService
     inference: Inference
     embeddings: EmbeddingService
@@ -77,13 +81,25 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
-    options = LoadOptions(settings, ModelOptionsStore(database), templates)
-    models = ModelService(settings, Library(paths.models), host, jobs, options)
+    remembered = ModelOptionsStore(database)
+    options = LoadOptions(settings, remembered, templates)
+    links = LinkedModels(database)
+    library = Library(paths.models, settings.further_model_folders, links.all)
+    models = ModelService(settings, library, host, jobs, options)
     inference = Inference(models, renderer)
     return App(
         settings=settings,
         paths=paths,
         models=models,
+        library=LibraryService(
+            paths,
+            library,
+            links=links,
+            records=ModelRecords(database),
+            options=remembered,
+            jobs=jobs,
+            in_use=lambda name: host.current(name) is not None,
+        ),
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
         embeddings=EmbeddingService(models),

@@ -49,6 +49,10 @@ def is_weights_name(name: str) -> bool:
     return name.endswith((SAFETENSORS, *PICKLED))
 
 
+def is_pickled_name(name: str) -> bool:
+    return name.endswith(PICKLED)
+
+
 def read_model_folder(folder: Path) -> ModelFolder:
     """Raises ModelError when weights are missing, damaged or pickled."""
     config = read_json(folder / CONFIG, MAX_JSON_BYTES)
