@@ -103,7 +103,7 @@ def test_views_have_addresses_and_history(window: Watched, chat: FakeChat) -> No
     page.go_back()
     expect(page.get_by_role("tabpanel", name="On this machine")).to_be_visible()
     page.go_back()
-    expect(page.locator("article")).to_have_count(2)
+    expect(page.locator("article.message")).to_have_count(2)
     expect(page).to_have_title("Old – Parlor")
     page.go_forward()
     expect(page.get_by_role("tab", name="On this machine")).to_be_visible()
@@ -133,7 +133,7 @@ def test_a_late_answer_does_not_take_the_person_out_of_the_view(window: Watched,
     window.send("Hello")
     page.get_by_role("button", name="Models", exact=True).click()
     chat.accepts_sends.set()
-    expect(page.locator("article")).to_have_count(2)
+    expect(page.locator("article.message")).to_have_count(2)
     expect(page).to_have_url(re.compile("view=models"))
     expect(page.get_by_role("tab", name="On this machine")).to_be_visible()
 
@@ -141,7 +141,9 @@ def test_a_late_answer_does_not_take_the_person_out_of_the_view(window: Watched,
 # --- selected and loaded ---
 
 
-def test_the_choice_is_the_browsers_and_others_stay_loaded(window: Watched, chat: FakeChat, library: FakeModels) -> None:
+def test_the_choice_is_the_browsers_and_others_stay_loaded(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
     page = window.open()
     button = page.get_by_role("button", name=re.compile("^Model:"))
     expect(button).to_have_accessible_name("Model: Small Model, loaded")
@@ -182,10 +184,10 @@ def test_quick_unload_and_remote_models_in_the_picker(window: Watched, library: 
 def test_list_is_found_sorted_and_filtered(window: Watched, library: FakeModels) -> None:
     page = open_models(window)
     expect(titles(page)).to_have_text(["Middle Model", "Large Model", "Small Model"])
-    page.get_by_label("Sort by").select_option("used")
+    page.get_by_label("Sort by", exact=True).select_option("used")
     expect(titles(page)).to_have_text(["Middle Model", "Large Model", "Small Model"])
     page.get_by_role("button", name="Favourite: Middle Model").click()
-    page.get_by_label("Sort by").select_option("size")
+    page.get_by_label("Sort by", exact=True).select_option("size")
     expect(titles(page)).to_have_text(["Large Model", "Middle Model", "Small Model"])
     expect(page.get_by_role("button", name="Favourite: Middle Model")).to_have_attribute("aria-pressed", "false")
     page.get_by_label("Find a model on this machine").fill("llama large")
@@ -219,11 +221,11 @@ def test_details_note_and_rename(window: Watched, chat: FakeChat, library: FakeM
     come_back(page)
     expect(large.get_by_label("Note")).to_have_value("For long texts")
     large.get_by_role("button", name="Rename").click()
-    expect(large.locator(".row-kind")).to_contain_text("For long texts")
     field = page.get_by_label("New name of Large Model")
     expect(field).to_have_value("large")
     field.press("Escape")
     expect(large.get_by_role("button", name="Rename")).to_be_focused()
+    expect(large.locator(".row-kind")).to_contain_text("For long texts")
     page.keyboard.press("Enter")
     chat.refuse("models_rename", "There is a model of that name already.")
     field.fill("Small Model")
