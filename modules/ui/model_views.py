@@ -58,7 +58,7 @@ def state_view(status: ModelStatus | None) -> View:
 
 def listed_view(listed: ListedModel, status: ModelStatus | None) -> View:
     model, shape = listed.model, listed.model.shape
-    is_loaded = status is not None and status.state == "ready"
+    loaded = status if status is not None and status.state == "ready" else None
     return {
         **model_view(model),
         **state_view(status),
@@ -77,10 +77,10 @@ def listed_view(listed: ListedModel, status: ModelStatus | None) -> View:
         "has_chat_template": model.has_chat_template,
         "has_projector": model.projector is not None,
         "files": len(model.files),
-        "memory_bytes": status.memory_bytes if is_loaded else 0,
-        "engine": status.engine if is_loaded else "",
-        "loaded_context": status.context_length if is_loaded else 0,
-        "slots": status.slots if is_loaded else 0,
+        "memory_bytes": loaded.memory_bytes if loaded else 0,
+        "engine": loaded.engine if loaded else "",
+        "loaded_context": loaded.context_length if loaded else 0,
+        "slots": loaded.slots if loaded else 0,
     }
 
 

@@ -36,7 +36,7 @@ def option_fields(
 
 def control_of(schema: Mapping[str, Any], usual: Any, names: Sequence[str] | None) -> View:
     """`kind` is number, choice, switch or text. `automatic` says in words what holds where nothing is set."""
-    automatic = AUTOMATIC if usual in CHOOSES and not isinstance(usual, bool) else str(usual)
+    automatic = AUTOMATIC if usual in CHOOSES else str(usual)
     if names is not None:
         return {"kind": "choice", "choices": [choice("", automatic), *(choice(name, name) for name in names)]}
     if "enum" in schema:
