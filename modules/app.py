@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from modules.children import Launcher
-from modules.engines.budget import Budget, this_machine
+from modules.engines.budget import Budget
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
+from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
@@ -19,6 +20,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.oracle import Oracle
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
@@ -27,6 +29,7 @@ from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
+from modules.storage.model_runs import ModelRunStore
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class App:
     paths: Paths
     models: ModelService
     library: LibraryService
+    oracle: Oracle
     adapters: AdapterService
     inference: Inference
     embeddings: EmbeddingService
@@ -65,6 +69,7 @@ class App:
         self.inference.close()
         self.embeddings.close()
         self._idle.close()
+        self.oracle.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -77,7 +82,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
-    host = EngineHost(launcher, Budget(settings.memory_budget_mib, this_machine))
+    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    host = EngineHost(launcher, Budget(settings.memory_budget_mib, oracle.machine))
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
@@ -85,8 +91,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    models = ModelService(settings, library, host, jobs, options)
-    inference = Inference(models, renderer)
+    models = ModelService(settings, library, host, jobs, options, oracle=oracle)
+    inference = Inference(models, renderer, oracle.record_run)
     return App(
         settings=settings,
         paths=paths,
@@ -100,6 +106,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             jobs=jobs,
             in_use=lambda name: host.current(name) is not None,
         ),
+        oracle=oracle,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
         embeddings=EmbeddingService(models),

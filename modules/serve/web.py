@@ -22,6 +22,7 @@ def build_api(app: App) -> Any:
     from modules.api.openai.embeddings import embeddings_router
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
+    from modules.api.oracle import oracle_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
     from modules.ui.live_view import live_updates
@@ -38,6 +39,7 @@ def build_api(app: App) -> Any:
         adapters_router,
         hub_router,
         library_router,
+        oracle_router,
     )
     for router in routers:
         api.include_router(router(app))

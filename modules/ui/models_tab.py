@@ -106,8 +106,7 @@ class ModelsTab:
 
     @action(LoadValues)
     def models_estimate(self, values: LoadValues) -> View:
-        planned = self._app.models.planned(values.model, values.engine, values.options)
-        return estimate_view(self._app.oracle.estimate(*planned))
+        return estimate_view(self._app.models.estimate(values.model, values.engine, values.options))
 
     # --- the library ---
 
