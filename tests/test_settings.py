@@ -34,6 +34,7 @@ def test_the_data_folders_own_file(tmp_path: Path) -> None:
         (["--context-length", "1e9"], "--context-length"),
         (["--engine", "magic"], "--engine"),
         (["--gpu-layers", "-2"], "--gpu-layers"),
+        (["--model-folders", "/models,here"], "--model-folders"),
     ],
 )
 def test_wrong_values(arguments: list[str], flag: str) -> None:
@@ -96,3 +97,9 @@ def test_code_of_models_is_allowed_by_the_flag_alone(tmp_path: Path) -> None:
     assert not settings.trust_remote_code
     assert any("only be set by its flag" in notice for notice in notices)
     assert load_settings(["--trust-remote-code"], {})[0].trust_remote_code
+
+
+def test_further_model_folders() -> None:
+    settings, _ = load_settings(["--model-folders", "/a b, ~/models,,"], {})
+    assert settings.further_model_folders == (Path("/a b"), Path.home() / "models")
+    assert Settings().further_model_folders == ()

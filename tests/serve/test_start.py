@@ -15,6 +15,9 @@ import psutil
 import pytest
 
 from modules.paths import PROJECT
+from modules.storage.database import Database
+from modules.storage.linked_models import LinkedModels
+from tests.conftest import link_or_copy
 from tests.program import RunningProgram, run_to_end
 
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
@@ -332,3 +335,18 @@ def test_an_end_in_mid_answer_is_quick_and_quiet(tmp_path: Path, number: int) ->
         assert program.process.wait(10) == 0
         assert time.monotonic() - started < 5
     assert program.errors == ["echo is loaded."]
+
+
+def test_a_model_of_another_folder_or_a_link(tmp_path: Path, starter_file: Path) -> None:
+    """Known before the program is up: a name that is mistyped is refused at once, these are not."""
+    (tmp_path / "more").mkdir()
+    link_or_copy(starter_file, tmp_path / "more" / "theirs.gguf")
+    database = Database.open(tmp_path / "data" / "parlor.db")
+    LinkedModels(database).add("linked", tmp_path / "more" / "theirs.gguf")
+    database.close()
+    for name, folders in (("theirs", str(tmp_path / "more")), ("linked", "")):
+        arguments = ("--no-ui", "--admin-key", "test-admin", "--model", name, "--model-folders", folders)
+        with RunningProgram(tmp_path, *arguments) as program:
+            program.wait_until_loaded()
+    status, _, errors = run_to_end(tmp_path, "--model", "theirs")
+    assert (status, "linked" in errors) == (2, True)
