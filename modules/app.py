@@ -13,6 +13,7 @@ from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
+from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -22,6 +23,7 @@ from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.downloads import DownloadStore
 from modules.storage.job_records import JobRecords
 from modules.storage.model_options import ModelOptionsStore
 
@@ -41,6 +43,7 @@ class App:
     embeddings: EmbeddingService
     chat: ChatService
     hub: HubService
+    downloads: DownloadService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -57,6 +60,7 @@ class App:
 
     def close(self) -> None:
         self.stop_replies()
+        self.downloads.close()
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
@@ -80,6 +84,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, ModelOptionsStore(database), templates)
     models = ModelService(settings, Library(paths.models), host, jobs, options)
     inference = Inference(models, renderer)
+    hub = HubService(settings.hub_endpoint, paths.hub_token)
     return App(
         settings=settings,
         paths=paths,
@@ -88,7 +93,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
-        hub=HubService(settings.hub_endpoint, paths.hub_token),
+        hub=hub,
+        downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

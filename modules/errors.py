@@ -2,6 +2,7 @@
 
 ParlorError
 ├── BadRequest            the caller sent something wrong; names the field and the limit
+│   ├── SeveralChoices    a repository holds several models; one must be named
 │   ├── ContextOverflow   the prompt does not fit the model's context
 │   └── Conflict          someone else changed the thing first
 ├── NotFound              no model, conversation or job of that name
@@ -67,6 +68,16 @@ class ContextOverflow(BadRequest):
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+
+class SeveralChoices(BadRequest):
+    """What is asked for holds several; `choices` are their names and sizes in bytes."""
+
+    code = "several_choices"
+
+    def __init__(self, message: str, field: str, choices: tuple[tuple[str, int], ...]) -> None:
+        super().__init__(message, field)
+        self.choices = choices
 
 
 class Conflict(BadRequest):

@@ -27,6 +27,7 @@ class Limits:
     choices: int = 1000
     hub_words_chars: int = 200
     hub_name_chars: int = 250
+    hub_source_chars: int = 2000
     hub_cursor_chars: int = 4000
     hub_token_chars: int = 500
     hub_parameters: int = 10**15

@@ -14,6 +14,7 @@ def build_api(app: App) -> Any:
 
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
+    from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
     from modules.api.openai.chat import chat_router
@@ -36,6 +37,7 @@ def build_api(app: App) -> Any:
         control_router,
         adapters_router,
         hub_router,
+        downloads_router,
     )
     for router in routers:
         api.include_router(router(app))

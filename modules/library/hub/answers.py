@@ -41,11 +41,12 @@ class LargeFileAnswer(Answer):
 class FileAnswer(Answer):
     rfilename: str
     size: Size
+    blob_id: Annotated[str, matching(COMMIT)] = Field(default="", alias="blobId")
     lfs: LargeFileAnswer | None = None
 
     def file(self) -> HubFile:
         if self.lfs is None:
-            return HubFile(self.rfilename, self.size)
+            return HubFile(self.rfilename, self.size, blob_id=self.blob_id)
         return HubFile(self.rfilename, self.lfs.size, self.lfs.sha256)
 
 
