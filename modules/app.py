@@ -17,6 +17,7 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
 from modules.services.inference import Inference
+from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.settings import Settings
@@ -25,7 +26,9 @@ from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.downloads import DownloadStore
 from modules.storage.job_records import JobRecords
+from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
+from modules.storage.model_records import ModelRecords
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class App:
     settings: Settings
     paths: Paths
     models: ModelService
+    library: LibraryService
     adapters: AdapterService
     inference: Inference
     embeddings: EmbeddingService
@@ -81,14 +85,26 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
-    options = LoadOptions(settings, ModelOptionsStore(database), templates)
-    models = ModelService(settings, Library(paths.models), host, jobs, options)
+    remembered = ModelOptionsStore(database)
+    options = LoadOptions(settings, remembered, templates)
+    links = LinkedModels(database)
+    library = Library(paths.models, settings.further_model_folders, links.all)
+    models = ModelService(settings, library, host, jobs, options)
     inference = Inference(models, renderer)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
     return App(
         settings=settings,
         paths=paths,
         models=models,
+        library=LibraryService(
+            paths,
+            library,
+            links=links,
+            records=ModelRecords(database),
+            options=remembered,
+            jobs=jobs,
+            in_use=lambda name: host.current(name) is not None,
+        ),
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         inference=inference,
         embeddings=EmbeddingService(models),

@@ -16,6 +16,7 @@ from modules.services.conversion import ConversionService
 from modules.settings import Settings, load_settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.files import FolderLock
+from modules.storage.linked_models import read_links
 
 SHARE_USER = "parlor"
 
@@ -70,7 +71,7 @@ def convert(arguments: Sequence[str]) -> int:
     try:
         settings, _ = load_settings(arguments[2:])
         paths = settings.paths
-        service = ConversionService(paths, Library(paths.models), Launcher())
+        service = ConversionService(paths, library_of(settings), Launcher())
         folder = service.convert(names[0], names[1], report, lambda: False)
     except StartError as error:
         print(f"Parlor cannot start: {error}", file=sys.stderr)
@@ -104,11 +105,17 @@ def check_model(settings: Settings) -> None:
     if settings.model in {None, "starter"}:
         return
     try:
-        model = Library(settings.paths.models).find(settings.model or "")
+        model = library_of(settings).find(settings.model or "")
     except NotFound as error:
         raise StartError(f"--model: {error}") from error
     if model.problem:
         raise StartError(f"--model: {model.title} cannot be loaded: {model.problem}")
+
+
+def library_of(settings: Settings) -> Library:
+    """As the running program has it, without its database being opened for writing."""
+    paths = settings.paths
+    return Library(paths.models, settings.further_model_folders, lambda: read_links(paths.database))
 
 
 def check_chat_template(settings: Settings) -> None:

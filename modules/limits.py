@@ -24,6 +24,9 @@ class Limits:
     adapter_name_chars: int = 120
     adapter_weight: float = 4.0
     constraint_chars: int = 100_000
+    model_name_chars: int = 500
+    model_note_chars: int = 2000
+    path_chars: int = 4096
     choices: int = 1000
     hub_words_chars: int = 200
     hub_name_chars: int = 250

@@ -54,3 +54,8 @@ class Paths:
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"
+
+    @property
+    def trash(self) -> Path:
+        """Deleted models, on the same file system for the same reason."""
+        return self.models / ".trash"

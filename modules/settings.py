@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from modules.errors import StartError
 from modules.paths import PROJECT, Paths
@@ -96,9 +96,28 @@ class Settings(BaseModel):
     extensions: Path = Field(default=PROJECT / "extensions", description="folder of the extensions")
     settings: Path | None = Field(default=None, description="settings file (default: settings.yaml in the data folder)")
 
+    @field_validator("model_folders")
+    @classmethod
+    def check_model_folders(cls, text: str) -> str:
+        model_folders_of(text)
+        return text
+
+    @property
+    def further_model_folders(self) -> tuple[Path, ...]:
+        return model_folders_of(self.model_folders)
+
     @property
     def paths(self) -> Paths:
         return Paths(self.data.absolute(), self.models.absolute(), self.extensions.absolute())
+
+
+def model_folders_of(text: str) -> tuple[Path, ...]:
+    """Raises ValueError for a path that depends on where the program is started."""
+    folders = [Path(part.strip()).expanduser() for part in text.split(",") if part.strip()]
+    for folder in folders:
+        if not folder.is_absolute():
+            raise ValueError(f"{str(folder)!r} must begin with / or ~")
+    return tuple(folders)
 
 
 def is_flag_only(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from modules.types.estimates import MemoryEstimate
+from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.generation import ConstraintKind, Event, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
@@ -113,7 +113,9 @@ class Embeds(Protocol):
 class EngineKind(NamedTuple):
     """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries.
 
-    `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes.
+    `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes; `token_cost`
+    what its speed depends on, None where nobody can know. `prepare` imports what every load of this engine needs: a
+    worker that has done no more is an empty one.
     """
 
     name: str
@@ -121,3 +123,5 @@ class EngineKind(NamedTuple):
     options: type[EngineOptions]
     load: Callable[[LocalModel, Any, Report], Engine]
     estimate: Callable[[LocalModel, Any, Machine], MemoryEstimate]
+    token_cost: Callable[[LocalModel, Any], TokenCost] | None = None
+    prepare: Callable[[], None] = lambda: None

@@ -49,6 +49,10 @@ def is_weights_name(name: str) -> bool:
     return name.endswith((SAFETENSORS, *PICKLED))
 
 
+def is_pickled_name(name: str) -> bool:
+    return name.endswith(PICKLED)
+
+
 def read_model_folder(folder: Path) -> ModelFolder:
     """Raises ModelError when weights are missing, damaged or pickled."""
     config = read_json(folder / CONFIG, MAX_JSON_BYTES)
@@ -185,6 +189,8 @@ def shape_of(config: Values, parameters: int) -> ModelShape:
         vocabulary=number("vocab_size"),
         sliding_window=number("sliding_window") if values.get("use_sliding_window") is not False else 0,
         kv_values=attention_layers(values) * kv_heads * 2 * head_length,
+        experts=number("num_local_experts", "num_experts", "n_routed_experts"),
+        active_experts=number("num_experts_per_tok", "num_experts_per_token"),
     )
 
 

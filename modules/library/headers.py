@@ -103,6 +103,8 @@ def shape_of(values: dict[str, Any], tokens: int, parameters: int) -> ModelShape
         vocabulary=tokens or number("vocab_size"),
         sliding_window=number("attention.sliding_window"),
         kv_values=sum(kv_heads[:layers]) * (key_length + value_length) if len(kv_heads) > 1 else 0,
+        experts=number("expert_count"),
+        active_experts=number("expert_used_count"),
     )
 
 

@@ -9,6 +9,7 @@ from modules.errors import NotFound
 from modules.library.describe import Description, describe
 from modules.library.scan import Candidate, Stamp, candidate_at, scan
 from modules.library.starter import STARTER
+from modules.storage.database import cleaned
 from modules.storage.linked_models import LinkedModel
 from modules.types.local_model import LocalModel
 
@@ -79,7 +80,8 @@ class Library:
         for listing in listings:
             candidate = listing.candidate
             _, described = kept[candidate.path] = self._describe(candidate)
-            name = next((name for name in listing.names if name not in taken and is_free(name, candidate)), None)
+            names = map(cleaned, listing.names)
+            name = next((name for name in names if name not in taken and is_free(name, candidate)), None)
             if described.is_model and name is not None:
                 taken.add(name)
                 yield local_model(name, listing, described)

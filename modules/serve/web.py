@@ -17,6 +17,7 @@ def build_api(app: App) -> Any:
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
+    from modules.api.library import library_router
     from modules.api.openai.chat import chat_router
     from modules.api.openai.completions import completions_router
     from modules.api.openai.embeddings import embeddings_router
@@ -38,6 +39,7 @@ def build_api(app: App) -> Any:
         adapters_router,
         hub_router,
         downloads_router,
+        library_router,
     )
     for router in routers:
         api.include_router(router(app))

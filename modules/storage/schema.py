@@ -73,6 +73,26 @@ MIGRATIONS: tuple[str, ...] = (
         created REAL NOT NULL
     );
     """,
+    # What was predicted of loads and runs and what they were, by machine; and what each machine reads a second.
+    """
+    CREATE TABLE model_run (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        machine TEXT NOT NULL,
+        model_id TEXT NOT NULL,
+        engine TEXT NOT NULL,
+        variant TEXT NOT NULL,
+        figure TEXT NOT NULL,
+        predicted REAL NOT NULL,
+        actual REAL NOT NULL,
+        created REAL NOT NULL
+    );
+    CREATE INDEX model_run_by_model ON model_run (machine, model_id, figure);
+    CREATE INDEX model_run_by_engine ON model_run (machine, engine, figure);
+    CREATE TABLE machine_probe (
+        machine TEXT PRIMARY KEY,
+        bandwidth REAL NOT NULL
+    );
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.

@@ -8,10 +8,11 @@ Fit = Literal["gpu", "partly", "cpu", "no"]
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes that a worker takes beyond an empty one of its engine, by part.
+    """Bytes that a worker takes at most, until one prompt has filled its context, beyond an empty one of its engine.
 
-    `cache_bytes` are keys and values of all slots at their full context, `compute_bytes` the engine's buffers.
-    `gpu_bytes` is the share of the total that lies on graphics cards.
+    `cache_bytes` are keys and values, `compute_bytes` the engine's buffers. `later_bytes` are not in the total: prompts
+    of past conversations may take them in the course of time. `gpu_bytes` is the share of the total that lies on
+    graphics cards.
     """
 
     weights_bytes: int
@@ -20,10 +21,23 @@ class MemoryEstimate:
     gpu_bytes: int = 0
     context_length: int = 0
     slots: int = 0
+    later_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
         return self.weights_bytes + self.cache_bytes + self.compute_bytes
+
+
+@dataclass(frozen=True)
+class TokenCost:
+    """What one token of one stream costs: bytes read from memory, at this share of its bandwidth, and seconds besides."""
+
+    read_bytes: int
+    efficiency: float
+    overhead_seconds: float
+
+    def tokens_per_second(self, bandwidth: float) -> float:
+        return 1 / (self.read_bytes / (bandwidth * self.efficiency) + self.overhead_seconds)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ class ModelShape:
     """What a header says that memory and speed depend on. Counts; 0 means the header does not say.
 
     `kv_heads` and lengths are of one layer; where layers differ, they are the largest, and `kv_values` counts the
-    keys' and values' numbers of one token over all layers.
+    keys' and values' numbers of one token over all layers. Of `experts` each token is computed by `active_experts`.
     """
 
     architecture: str = ""
@@ -26,6 +26,8 @@ class ModelShape:
     vocabulary: int = 0
     sliding_window: int = 0
     kv_values: int = 0
+    experts: int = 0
+    active_experts: int = 0
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Key and value cache of one token over all layers, in bytes."""
