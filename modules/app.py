@@ -20,6 +20,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
@@ -29,6 +30,7 @@ from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
+from modules.storage.remote_servers import RemoteServerStore
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class App:
     models: ModelService
     library: LibraryService
     adapters: AdapterService
+    remote: RemoteService
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
@@ -81,7 +84,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
-    host = EngineHost(launcher, Budget(settings.memory_budget_mib, this_machine))
+    servers = RemoteServerStore(database)
+    budget = Budget(settings.memory_budget_mib, this_machine)
+    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
@@ -89,7 +95,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    models = ModelService(settings, library, host, jobs, options)
+    models = ModelService(settings, library, host, jobs, options, remote=remote)
     inference = Inference(models, renderer)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
     return App(
@@ -106,6 +112,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             in_use=lambda name: host.current(name) is not None,
         ),
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
+        remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),

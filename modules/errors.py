@@ -16,7 +16,8 @@ ParlorError
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
 │   └── HubAccessError    the repository is gated or private, and no token opens it
-└── DownloadError         a download failed; the reason says which step
+├── DownloadError         a download failed; the reason says which step
+└── FetchError            another machine could not be asked, or must not be
 """
 
 from typing import Literal
@@ -60,9 +61,11 @@ class ContextOverflow(BadRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int, context_length: int, message: str | None = None) -> None:
+        """`message` is for who cannot count for itself, but was told so."""
         super().__init__(
-            f"The prompt has {prompt_tokens:,} tokens, but this model's context holds {context_length:,} "
+            message
+            or f"The prompt has {prompt_tokens:,} tokens, but this model's context holds {context_length:,} "
             "and one of them is needed for the reply. Shorten the conversation.",
             field="messages",
         )
@@ -171,3 +174,9 @@ class DownloadError(ParlorError):
     """A download failed; the message names the step and the reason."""
 
     code = "download_failed"
+
+
+class FetchError(ParlorError):
+    """Another machine could not be asked, did not answer, or must not be asked at all."""
+
+    code = "fetch_failed"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import psutil
 
@@ -42,6 +42,9 @@ class Occupant(Protocol):
     def uses(self) -> Uses: ...
 
 
+Model = TypeVar("Model", bound=Occupant)
+
+
 class Budget:
     """`limit_mib` is for main memory, 0 lets the machine's own decide; graphics cards are limited by what they have."""
 
@@ -55,14 +58,14 @@ class Budget:
         return Memory(min(self.main_bytes - taken.main_bytes, machine.available_bytes), machine.gpu_free_bytes)
 
 
-def leaving[T: Occupant](loaded: Sequence[T], needed: Memory, room: Memory) -> list[T]:
+def leaving(loaded: Sequence[Model], needed: Memory, room: Memory) -> list[Model]:
     """The idle models that make room for `needed`, least recently used first.
 
     All idle ones where not even that is enough: the model is then loaded alone, and its engine says whether it fits.
     Raises ModelBusy naming those at work when they would be in the way.
     """
     idle = sorted((one for one in loaded if not one.uses.count), key=lambda one: one.uses.last)
-    chosen: list[T] = []
+    chosen: list[Model] = []
     while not room.holds(needed) and len(chosen) < len(idle):
         chosen.append(idle[len(chosen)])
         room += chosen[-1].memory

@@ -55,7 +55,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault.of(
         "gpu",
         r"CUDA driver version is insufficient|no kernel image is available|libcuda|CUDA error|NVML",
-        "could not be put on the GPU, because the driver or the card does not fit. Update the driver, or load the model "
+        "could not be put on the GPU, because its driver or the card does not fit. Update the driver, or load it "
         "without the GPU.",
     ),
     Fault.of("timeout", r"timed out|\bTimeoutError\b", "took too long to load. Try again, or look at its disk."),
