@@ -87,7 +87,7 @@ class RunningProgram:
         return self.client(authorization="Bearer test-admin")
 
     def status(self) -> dict[str, Any]:
-        """Of the one engine, as /control/status has it; empty when there is none."""
+        """Of the model used last, as /control/status has it; empty when there is none."""
         with self.control() as client:
             engines = client.get("/control/status").json()["engines"]
         return engines[0] if engines else {}

@@ -26,7 +26,7 @@ FAILURES_KEPT = 20
 class EngineHost:
     """Keeps as many models loaded as the budget allows: idle ones make room, the least recently used first.
 
-    Busy ones never do. Models are loaded one after the other on a thread of its own, for two at once would fight for the same cores. Any
+    Busy ones never do. Models are loaded one after the other, for two at once would fight for the same cores. Any
     thread may call; nothing here blocks but `unload`, `unload_idle` and `close`, which wait for workers to leave.
     `clock` tells Unix time.
     """

@@ -20,6 +20,7 @@ TYPED = MappingProxyType(
         "search": "search",
         "new_name": "name",
         "note": "note",
+        "options": "list of options",
         "source": "source",
         "address": "address",
         "api_key": "key",

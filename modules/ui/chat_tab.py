@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modules.app import App
 from modules.limits import LIMITS
 from modules.ui.actions import View, action
-from modules.ui.model_views import model_views, suggested
+from modules.ui.model_views import picker_views, suggested
 from modules.ui.views import MessageViews, conversation_view, hit_view, job_view
 
 Id = Annotated[str, Field(max_length=64)]
@@ -60,7 +60,7 @@ class ChatTab:
         app = self._app
         starter = app.models.starter()
         return {
-            "models": model_views(app),
+            "models": picker_views(app),
             "suggested": suggested(app),
             "starter": {
                 "present": starter.present,

@@ -182,7 +182,8 @@ def test_a_request_whose_client_left_is_given_up(program: RunningProgram) -> Non
         busy = program.wait_for_status(lambda status: status["tokens_evaluated"] > before, 30)
         assert busy["running"] == 1
         assert client.get("/health", timeout=5).status_code == 200
-        assert client.post("/control/models/load", json={"model": "echo"}).status_code == 503
+        anew = {"model": "tiny-encoder", "options": {"slots": 2}}
+        assert client.post("/control/models/load", json=anew).status_code == 503
     done = program.wait_for_status(lambda status: status["running"] == 0, 30)["tokens_evaluated"]
     assert done - before < 127 * 2048
     time.sleep(0.3)

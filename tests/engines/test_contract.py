@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from modules.children import Launcher
+from modules.engines.budget import Memory
 from modules.engines.generation import Generation
 from modules.engines.host import EngineHost
 from modules.engines.loaded import LoadedModel
@@ -269,7 +270,7 @@ def test_killed_worker_is_a_clean_error_and_the_next_load_works(subject: Subject
     list(generation)
     assert isinstance(generation.end, Failed) or subject.model is ECHO_MODEL
     wait_until(lambda: not psutil.pid_exists(pid))
-    wait_until(lambda: subject.host.loaded is None)
+    wait_until(lambda: not subject.host.loaded())
     assert subject.finish(subject.request(max_tokens=3))[0]
 
 
@@ -278,7 +279,7 @@ def test_a_busy_model_is_not_thrown_out(subject: Subject) -> None:
         return
     generation = subject.start(subject.request(max_tokens=4000, sampling=SamplingParams(seed=1, ignore_eos=True)))
     with pytest.raises(ModelBusy, match="is answering"):
-        subject.host.ensure(ECHO_MODEL, {})
+        subject.host.ensure(ECHO_MODEL, {}, needed=Memory(2**60))
     generation.cancel()
     list(generation)
 
@@ -287,7 +288,7 @@ def test_unloading_ends_the_process(subject: Subject) -> None:
     pid = subject.loaded.process.pid
     subject.host.unload(subject.model.id)
     assert not psutil.pid_exists(pid)
-    assert subject.host.status() is None
+    assert subject.host.statuses() == []
 
 
 def test_a_model_that_cannot_be_loaded_says_why(subject: Subject) -> None:

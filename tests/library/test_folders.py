@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,3 +72,52 @@ def test_headers_that_lie(tmp_path: Path, header: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     with pytest.raises(ModelError):
         read_model_folder(tmp_path)
+
+
+def test_what_a_folder_says_of_itself(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "tiny", "qwen3")
+    (folder / "README.md").write_text("---\ntags: [a]\nlicense: apache-2.0\n---\n# Tiny\nlicense: none\n")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    model = Library(tmp_path).find("tiny")
+    assert (model.licence, model.has_chat_template, model.quantization) == ("apache-2.0", True, "F32")
+    assert model.files == (folder / "model.safetensors",)
+    shape = model.shape
+    assert shape.heads
+    assert shape.embedding_length
+    assert shape.feed_forward_length
+    assert shape.vocabulary
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, "GPTQ 4-bit"),
+        ({"quant_method": "awq", "bits": 4}, "AWQ 4-bit"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "NF4"),
+        ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "INT8"),
+        ({"quant_method": "fp8"}, "FP8"),
+        ("odd", "F32"),
+    ],
+    ids=str,
+)
+def test_quantizations(tmp_path: Path, config: Any, name: str) -> None:
+    folder = make_folder(tmp_path / "tiny", "llama")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "quantization_config": config}))
+    assert Library(tmp_path).find("tiny").quantization == name
+
+
+def test_packed_weights_count_as_what_they_stand_for(tmp_path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "I32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(32))
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "gptq", "bits": 4}}))
+    assert read_model_folder(tmp_path).shape.parameters == 8 * 8
+
+
+def test_layers_without_keys_and_values_do_not_count(tmp_path: Path) -> None:
+    kinds = ["linear_attention", "linear_attention", "full_attention"]
+    folder = make_folder(tmp_path / "tiny", "qwen3")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "layer_types": kinds}))
+    shape = read_model_folder(folder).shape
+    assert shape.kv_bytes_per_token() == shape.kv_heads * (shape.key_length + shape.value_length) * 2

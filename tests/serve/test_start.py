@@ -143,9 +143,10 @@ def test_a_file_that_only_the_engine_can_find_wrong(tmp_path: Path, starter_file
     with RunningProgram(tmp_path, "--no-ui", "--admin-key", "test-admin") as program, program.control() as client:
         answer = client.post("/control/models/load", json={"model": "odd"})
         assert answer.status_code == 503
-        assert "could not load" in answer.json()["error"]["message"]
-        assert program.status()["state"] == "failed"
-        assert "attn_q" in program.status()["details"]
+        assert "lacks the tensor blk.0.attn_q.weight" in answer.json()["error"]["message"]
+        status = program.status()
+        assert (status["state"], status["cause"]) == ("failed", "damaged_file")
+        assert "attn_q" in status["details"]
         assert client.post("/control/models/load", json={"model": "starter"}).status_code == 200
 
 
