@@ -44,9 +44,7 @@ def judge(estimate: Estimating, model: HubModel, context_length: int) -> tuple[J
             return Judged(choice, None)
         try:
             kind = engine_for(choice.format)
-            return Judged(
-                choice, estimate(as_local_model(model, choice), kind, {"context_length": context_length})
-            )
+            return Judged(choice, estimate(as_local_model(model, choice), kind, {"context_length": context_length}))
         except ParlorError:
             return Judged(choice, None)
 

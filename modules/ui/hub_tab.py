@@ -99,7 +99,8 @@ class HubTab:
     def actions(self) -> dict[str, Callable[[Any], View]]:
         """By the names the page calls them by."""
         listed = (
-            self.hub_state, self.hub_search, self.hub_source, self.hub_model, self.hub_account, self.hub_token, self.hub_forget,
+            self.hub_state, self.hub_search, self.hub_source, self.hub_model,
+            self.hub_account, self.hub_token, self.hub_forget,
             self.download_list, self.download_start, self.download_pause, self.download_resume, self.download_cancel,
             self.download_remove,
             self.remote_list, self.remote_add, self.remote_refresh, self.remote_remove,

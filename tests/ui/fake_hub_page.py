@@ -44,7 +44,12 @@ def entry(repository: str = "maker/tiny-GGUF", **values: Any) -> View:
 
 def estimate(fit: str = "cpu", memory: float = 5e9, speed: float | None = 9.0) -> View:
     band = {"value": speed, "low": speed * 0.7, "high": speed * 1.3} if speed else None
-    return {"fit": fit, "memory": {"value": memory, "low": memory * 0.95, "high": memory * 1.05}, "speed": band, "note": ""}
+    return {
+        "fit": fit,
+        "memory": {"value": memory, "low": memory * 0.95, "high": memory * 1.05},
+        "speed": band,
+        "note": "",
+    }
 
 
 def choice(name: str, size: float, fit: str = "cpu", **values: Any) -> View:
@@ -68,7 +73,10 @@ def hub_model(repository: str = "maker/tiny-GGUF", card: str = CARD, **values: A
         "page": f"https://hub.example/{repository}",
         "card": render_card(card, f"https://hub.example/{repository}/blob/main/"),
         "has_access": True,
-        "files": [{"path": "tiny-Q4_K_M.gguf", "size_bytes": 4_700_000_000}, {"path": "README.md", "size_bytes": 3_100}],
+        "files": [
+            {"path": "tiny-Q4_K_M.gguf", "size_bytes": 4_700_000_000},
+            {"path": "README.md", "size_bytes": 3_100},
+        ],
         "contexts": CONTEXTS,
         "context": 8192,
         "choices": [

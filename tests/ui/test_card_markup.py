@@ -87,7 +87,9 @@ def test_code_and_tables_are_drawn_as_in_messages() -> None:
     assert ("td", {"class": "align-right"}) in reader.tags
 
 
-@pytest.mark.parametrize("text", ["<img " * 40_000, '<img alt="' * 19_000, "<div>" * 39_000, "<div>" * 9_900, "<img a='x' " * 18_000])
+@pytest.mark.parametrize(
+    "text", ["<img " * 40_000, '<img alt="' * 19_000, "<div>" * 39_000, "<div>" * 9_900, "<img a='x' " * 18_000]
+)
 def test_cards_built_to_be_slow_are_not(text: str) -> None:
     began = time.monotonic()
     render_card(text, PAGE)

@@ -74,7 +74,8 @@ def test_nothing_is_asked_before_the_person_asks(window: Watched, chat: FakeChat
     expect(page.get_by_text("Searching asks hub.example. Nothing is sent before you do.")).to_be_visible()
     page.get_by_label("Licence").select_option("MIT")
     time.sleep(0.3)
-    assert not asked(chat, "hub_search") and not asked(chat, "hub_account")
+    assert not asked(chat, "hub_search")
+    assert not asked(chat, "hub_account")
     search(page)
     expect(page.locator(".hub-row")).to_contain_text("maker/tiny-GGUF")
     assert asked(chat, "hub_search") == [
@@ -134,7 +135,9 @@ def test_choices_are_judged_for_the_chosen_context(window: Watched) -> None:
     expect(rows.nth(0)).to_contain_text("3.0 GB")
     expect(rows.nth(0)).to_contain_text("needs 3.8 GB")
     expect(rows.nth(0)).to_contain_text("about 20 tok/s (14–26)")
-    expect(rows.locator(".fit")).to_have_text(["Runs on the CPU", "Runs on the CPU", "Fits partly on the GPU", "Does not fit"])
+    expect(rows.locator(".fit")).to_have_text(
+        ["Runs on the CPU", "Runs on the CPU", "Fits partly on the GPU", "Does not fit"]
+    )
     best = page.locator(".mark.best:visible")
     expect(best).to_have_count(1)
     expect(best).to_have_attribute("title", "The largest that fits.")
@@ -309,7 +312,9 @@ def test_a_failed_download_can_be_tried_again(window: Watched, hub: FakeHubPage)
 
 
 def test_a_server_is_added_used_and_removed(window: Watched, chat: FakeChat) -> None:
-    chat.library.models.append({**chat.library.models[0], "id": "office/big-model", "title": "big-model", "state": "none"})
+    chat.library.models.append(
+        {**chat.library.models[0], "id": "office/big-model", "title": "big-model", "state": "none"}
+    )
     page = open_section(window, "servers")
     form = page.get_by_role("form", name="Add a server")
     expect(page.get_by_text("No servers yet.")).to_be_visible()
@@ -319,7 +324,9 @@ def test_a_server_is_added_used_and_removed(window: Watched, chat: FakeChat) -> 
     expect(key).to_have_attribute("type", "password")
     key.fill("secret")
     page.keyboard.press("Enter")
-    expect(page.locator(".server")).to_contain_text("http://192.168.1.20:8000 · with a key · 2 models · asked 5 minutes ago")
+    expect(page.locator(".server")).to_contain_text(
+        "http://192.168.1.20:8000 · with a key · 2 models · asked 5 minutes ago"
+    )
     expect(key).to_have_value("")
     page.get_by_role("button", name="Ask office for its models again").click()
     page.get_by_role("button", name="Remove office").click()
@@ -355,7 +362,11 @@ def show_import(page: Page) -> None:
 
 
 def test_a_model_is_imported_from_a_path(window: Watched, chat: FakeChat) -> None:
-    chat.hub.jobs = [job("running", progress=0.5, note="Copying"), job("running", progress=0.75, note="Copying"), job("done")]
+    chat.hub.jobs = [
+        job("running", progress=0.5, note="Copying"),
+        job("running", progress=0.75, note="Copying"),
+        job("done"),
+    ]
     page = open_section(window, "local")
     show_import(page)
     page.get_by_label("Path").fill("/home/me/my model.Q4_0.gguf")
@@ -372,7 +383,13 @@ def test_a_model_is_imported_from_a_path(window: Watched, chat: FakeChat) -> Non
 
 
 def test_models_of_other_programs_are_looked_for_on_request(window: Watched, chat: FakeChat) -> None:
-    found = {"program": "Ollama", "title": "llama3.2:latest", "path": "/o/sha256-1", "format": "gguf", "size_bytes": 2e9}
+    found = {
+        "program": "Ollama",
+        "title": "llama3.2:latest",
+        "path": "/o/sha256-1",
+        "format": "gguf",
+        "size_bytes": 2e9,
+    }
     chat.hub.found = [{**found, "problem": ""}, {**found, "title": "broken", "problem": "A part is missing."}]
     page = open_section(window, "local")
     show_import(page)
@@ -380,7 +397,9 @@ def test_models_of_other_programs_are_looked_for_on_request(window: Watched, cha
     page.get_by_role("button", name="Look for models of other programs").click()
     expect(page.locator(".found").nth(1)).to_contain_text("A part is missing.")
     expect(page.locator(".found").nth(1).get_by_role("button")).to_have_count(0)
-    chat.refusals["import_model"] = {"error": {"message": "There is a model of that name.", "code": "x", "field": "name"}}
+    chat.refusals["import_model"] = {
+        "error": {"message": "There is a model of that name.", "code": "x", "field": "name"}
+    }
     page.get_by_role("button", name="Use llama3.2:latest where it is").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_have_text("There is a model of that name.")
     page.get_by_role("button", name="Copy llama3.2:latest").click()
@@ -410,12 +429,21 @@ def test_strangers_texts_run_nothing(browser: Browser, served: PageServer, chat:
         page.locator(".hub-row").first.click()
         expect(page.locator(".card-text")).to_be_visible()
         page.locator(".hub-page .fold summary").click()
-        assert page.locator(".hub-page").evaluate(
-            "box => [...box.querySelectorAll('*')].filter((one) => [...one.attributes].some(({ name }) => name.startsWith('on')))"
-        ) == []
-        assert page.locator(".hub-page :is(script, img, iframe, object, embed, form, style, link, video, audio)").count() == 0
+        assert (
+            page.locator(".hub-page").evaluate(
+                "box => [...box.querySelectorAll('*')].filter((one) => [...one.attributes].some(({ name }) => name.startsWith('on')))"
+            )
+            == []
+        )
+        assert (
+            page.locator(".hub-page :is(script, img, iframe, object, embed, form, style, link, video, audio)").count()
+            == 0
+        )
         page.get_by_role("button", name="Results").click()
-    everything = [download(f"d{place}", "failed", target=one, source=one, error=one, note=one) for place, one in enumerate(ATTACKS)]
+    everything = [
+        download(f"d{place}", "failed", target=one, source=one, error=one, note=one)
+        for place, one in enumerate(ATTACKS)
+    ]
     chat.hub.downloads = everything
     chat.hub.servers = [server(one, address=one, models=ATTACKS, error=one) for one in ATTACKS[:10]]
     page.get_by_role("tab", name="Downloads").click()
@@ -432,7 +460,9 @@ def test_strangers_texts_run_nothing(browser: Browser, served: PageServer, chat:
 def test_phones_need_no_sideways_scrolling(browser: Browser, served: PageServer, chat: FakeChat, theme: str) -> None:
     long = "a-very-long-name-without-any-place-to-break-" * 4
     chat.hub.pages = [{"entries": [entry(f"maker/{long}")], "next": ""}]
-    chat.hub.model = hub_model(f"maker/{long}", card=f"{long}\n\n| {' | '.join('abcdefgh')} |\n|{'---|' * 8}\n| {f'{long} | ' * 8}")
+    chat.hub.model = hub_model(
+        f"maker/{long}", card=f"{long}\n\n| {' | '.join('abcdefgh')} |\n|{'---|' * 8}\n| {f'{long} | ' * 8}"
+    )
     chat.hub.downloads = [download("d1", target=long, source=long)]
     chat.hub.servers = [server(long[:100], models=[long])]
     window = Watched(browser, served.url, 390, 844, theme)
@@ -450,4 +480,6 @@ def test_phones_need_no_sideways_scrolling(browser: Browser, served: PageServer,
 
 
 def assert_no_overflow(page: Page) -> None:
-    assert page.evaluate("[...document.querySelectorAll('.models-body, html')].every((box) => box.scrollWidth <= box.clientWidth)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.models-body, html')].every((box) => box.scrollWidth <= box.clientWidth)"
+    )

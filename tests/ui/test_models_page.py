@@ -141,7 +141,9 @@ def test_a_late_answer_does_not_take_the_person_out_of_the_view(window: Watched,
 # --- selected and loaded ---
 
 
-def test_the_choice_is_the_browsers_and_others_stay_loaded(window: Watched, chat: FakeChat, library: FakeModels) -> None:
+def test_the_choice_is_the_browsers_and_others_stay_loaded(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
     page = window.open()
     button = page.get_by_role("button", name=re.compile("^Model:"))
     expect(button).to_have_accessible_name("Model: Small Model, loaded")
