@@ -14,7 +14,7 @@ export class HubModelPage {
     this.visit = 0;
     this.back = element("button", { type: "button", class: "back", onclick: onBack }, icon("left"), "Results");
     this.body = element("div", { class: "hub-model" });
-    this.node = element("article", { class: "hub-page", hidden: true }, this.back, this.body);
+    this.node = element("section", { class: "hub-page", hidden: true }, this.back, this.body);
     this.node.addEventListener("click", copyCode);
   }
 

@@ -10,6 +10,8 @@ const NAME_CHARS = 200;
 export class LibraryRow {
   constructor({ act, onLoad, onTalk, onDelete }) {
     Object.assign(this, { act, onLoad, onTalk, onDelete });
+    // By part: what it was made from.
+    this.shown = new Map();
     this.node = element("li", { class: "library-row" });
     this.head = element("div", { class: "row-head" });
     this.state = element("div", { class: "row-state" });
@@ -27,25 +29,21 @@ export class LibraryRow {
   show(model) {
     this.model = model;
     const { state, fraction, note, error, details, ...lasting } = model;
-    this.when("lasting", lasting, () => this.showHead());
-    this.when("state", [state, fraction, note], () => this.showState());
-    this.when("buttons", [state, model.problem, model.title], () => this.showButtons());
-    this.when("failure", [state, error, details], () => this.failure.replaceChildren(...(state === "failed" ? [failure(model)] : [])));
-    if (!this.details.hidden) this.when("details", [lasting, state], () => this.showDetails());
+    this.remake(this.head, lasting, () => this.showHead());
+    this.remake(this.state, [state, fraction, note], () => this.showState());
+    this.remake(this.buttons, [state, model.problem, model.title], () => this.showButtons());
+    this.remake(this.failure, [state, error, details], () => this.failure.replaceChildren(...(state === "failed" ? [failure(model)] : [])));
+    if (!this.details.hidden) this.remake(this.details, [lasting, state], () => this.showDetails());
   }
 
-  when(name, value, make) {
+  remake(part, value, make) {
+    const { activeElement } = document;
     const now = JSON.stringify(value);
-    this.shown ??= {};
-    if (this.shown[name] === now || this.isTyping()) return;
-    this.shown[name] = now;
-    const focused = this.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const hasFocus = part.contains(activeElement);
+    if (this.shown.get(part) === now || (hasFocus && activeElement.matches("input, textarea"))) return;
+    this.shown.set(part, now);
     make();
-    if (focused && !this.node.contains(document.activeElement)) this.node.querySelector(`[data-key="${focused}"]`)?.focus();
-  }
-
-  isTyping() {
-    return this.node.contains(document.activeElement) && document.activeElement.matches("input, textarea");
+    if (hasFocus && !part.contains(document.activeElement)) part.querySelector(`[data-key="${activeElement.dataset.key}"]`)?.focus();
   }
 
   // --- always to be seen ---
@@ -111,7 +109,7 @@ export class LibraryRow {
     this.details.hidden = !this.details.hidden;
     this.node.classList.toggle("open", !this.details.hidden);
     for (const button of this.node.querySelectorAll("[aria-expanded]")) button.setAttribute("aria-expanded", String(!this.details.hidden));
-    if (!this.details.hidden) this.when("details", [this.model, Math.random()], () => this.showDetails());
+    this.show(this.model);
   }
 
   showDetails() {
@@ -143,6 +141,7 @@ export class LibraryRow {
       const name = field.value.trim();
       this.opener.hidden = false;
       field.remove();
+      this.show(this.model);
       this.node.querySelector("[data-key=rename]")?.focus();
       if (keep && name && name !== model.id) await this.act("models_rename", { model: model.id, new_name: name });
     };
