@@ -194,7 +194,7 @@ def target_path(models: Path, plan: DownloadPlan) -> Path:
 def require_free_place(models: Path, plan: DownloadPlan) -> None:
     """Raises Conflict when something lies where the model would be put."""
     target = target_path(models, plan)
-    if is_from(target, plan):
+    if is_from(target, plan) or (plan.is_file and target.is_file() and target.stat().st_size == plan.size_bytes):
         raise Conflict(f"This model is there already, as {plan.target}.", field="source")
     if target.exists():
         raise taken(plan)

@@ -1,5 +1,6 @@
 """Downloads as people and programs handle them: start, pause, resume, cancel, and what became of each."""
 
+import math
 import threading
 import time
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from modules.types.downloads import Download, DownloadRecord
 Ending = Literal["paused", "cancelled", "closed"]
 UNFINISHED = ("queued", "running")
 CLOSE_SECONDS = 3.0
+POLL_SECONDS = 0.1
 DEFAULT_RULES = DownloadRules()
 
 
@@ -111,12 +113,16 @@ class DownloadService:
         return shown
 
     def wait(self, download_id: str, seconds: float | None = None) -> Download:
-        """Until it has ended or `seconds` have passed."""
+        """Until it has ended or `seconds` have passed; also one that another program works on."""
         with self._lock:
             active = self._active.get(download_id)
         if active is not None:
             active.ended.wait(seconds)
-        return self.get(download_id)
+            return self.get(download_id)
+        deadline = time.monotonic() + (seconds if seconds is not None else math.inf)
+        while (shown := self.get(download_id)).state in UNFINISHED and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return shown
 
     def close(self) -> None:
         """Stop what runs; it can be resumed after the next start."""

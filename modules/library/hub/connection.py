@@ -104,7 +104,7 @@ class HubConnection:
         deadline = time.monotonic() + ANSWER_SECONDS
         with self.stream(path, headers, ANSWER_SECONDS, parameters) as response:
             if not response.is_success:
-                raise refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
+                raise self.refusal(response)
             link = response.links.get("next", {}).get("url", "")
             return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
 
@@ -129,6 +129,10 @@ class HubConnection:
                         return
                     address, parameters = self.redirected(address, response.headers["location"]), None
             raise HubError(f"{self.host} sends from one address to the next without an end.")
+
+    def refusal(self, response: Any) -> HubError | NotFound:
+        """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+        return refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
 
     @contextmanager
     def _open(
@@ -183,7 +187,7 @@ class HubConnection:
 
 
 def refused(host: str, status: int, code: str) -> HubError | NotFound:
-    """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+    """By the hub's own word for it, else by the status."""
     match code:
         case "GatedRepo":
             return HubAccessError(

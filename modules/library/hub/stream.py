@@ -67,12 +67,10 @@ class HubStream:
             return piece
 
     def _read(self) -> None:
-        from huggingface_hub.utils import hf_raise_for_status
-
         try:
             with self._hub.stream(self._path, self._headers, self._patience) as response:
                 if response.status_code in FINAL and self._hub.is_own(str(response.url)):
-                    hf_raise_for_status(response)
+                    raise self._hub.refusal(response)
                 self._put(Head(response.status_code, dict(response.headers)))
                 if response.status_code in {OK, PARTIAL}:
                     for piece in response.iter_raw():
