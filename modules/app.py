@@ -14,6 +14,7 @@ from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
+from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -21,15 +22,18 @@ from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.services.oracle import Oracle
+from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.downloads import DownloadStore
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
+from modules.storage.remote_servers import RemoteServerStore
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,12 @@ class App:
     library: LibraryService
     oracle: Oracle
     adapters: AdapterService
+    remote: RemoteService
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
     hub: HubService
+    downloads: DownloadService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -65,6 +71,7 @@ class App:
 
     def close(self) -> None:
         self.stop_replies()
+        self.downloads.close()
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
@@ -83,7 +90,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
     oracle = Oracle(ModelRunStore(database, identity()), launcher)
-    host = EngineHost(launcher, Budget(settings.memory_budget_mib, oracle.machine))
+    servers = RemoteServerStore(database)
+    budget = Budget(settings.memory_budget_mib, oracle.machine)
+    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
     jobs = JobRunner(JobRecords(database))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
@@ -91,8 +101,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    models = ModelService(settings, library, host, jobs, options, oracle=oracle)
+    models = ModelService(settings, library, host, jobs, options, oracle=oracle, remote=remote)
     inference = Inference(models, renderer, oracle.record_run)
+    hub = HubService(settings.hub_endpoint, paths.hub_token)
     return App(
         settings=settings,
         paths=paths,
@@ -108,10 +119,12 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         ),
         oracle=oracle,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
+        remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
-        hub=HubService(settings.hub_endpoint, paths.hub_token),
+        hub=hub,
+        downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pydantic import SecretStr
 
 from modules.children import Launcher
+from modules.download_command import download
 from modules.errors import BadRequest, NotFound, ParlorError, StartError
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
 from modules.library.library import Library
@@ -25,6 +26,8 @@ def run(arguments: Sequence[str]) -> int:
     """Serve until a signal, or do what a sub-command says. 2 for what cannot start; the reason is on standard error."""
     if arguments[:1] == ["convert"]:
         return convert(arguments[1:])
+    if arguments[:1] == ["download"]:
+        return download(arguments[1:])
     try:
         settings, notices = load_settings(arguments)
         rules = access_rules(settings)

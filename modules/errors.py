@@ -2,6 +2,7 @@
 
 ParlorError
 ├── BadRequest            the caller sent something wrong; names the field and the limit
+│   ├── SeveralChoices    a repository holds several models; one must be named
 │   ├── ContextOverflow   the prompt does not fit the model's context
 │   └── Conflict          someone else changed the thing first
 ├── NotFound              no model, conversation or job of that name
@@ -15,7 +16,8 @@ ParlorError
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
 │   └── HubAccessError    the repository is gated or private, and no token opens it
-└── DownloadError         a download failed; the reason says which step
+├── DownloadError         a download failed; the reason says which step
+└── FetchError            another machine could not be asked, or must not be
 """
 
 from typing import Literal
@@ -59,14 +61,26 @@ class ContextOverflow(BadRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_length: int) -> None:
+    def __init__(self, prompt_tokens: int, context_length: int, message: str | None = None) -> None:
+        """`message` is for who cannot count for itself, but was told so."""
         super().__init__(
-            f"The prompt has {prompt_tokens:,} tokens, but this model's context holds {context_length:,} "
+            message
+            or f"The prompt has {prompt_tokens:,} tokens, but this model's context holds {context_length:,} "
             "and one of them is needed for the reply. Shorten the conversation.",
             field="messages",
         )
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+
+class SeveralChoices(BadRequest):
+    """What is asked for holds several; `choices` are their names and sizes in bytes."""
+
+    code = "several_choices"
+
+    def __init__(self, message: str, field: str, choices: tuple[tuple[str, int], ...]) -> None:
+        super().__init__(message, field)
+        self.choices = choices
 
 
 class Conflict(BadRequest):
@@ -160,3 +174,9 @@ class DownloadError(ParlorError):
     """A download failed; the message names the step and the reason."""
 
     code = "download_failed"
+
+
+class FetchError(ParlorError):
+    """Another machine could not be asked, did not answer, or must not be asked at all."""
+
+    code = "fetch_failed"

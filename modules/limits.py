@@ -30,10 +30,15 @@ class Limits:
     choices: int = 1000
     hub_words_chars: int = 200
     hub_name_chars: int = 250
+    hub_source_chars: int = 2000
     hub_cursor_chars: int = 4000
     hub_token_chars: int = 500
     hub_parameters: int = 10**15
     queued_requests: int = 64
+    server_name_chars: int = 60
+    server_key_chars: int = 1000
+    remote_models: int = 1000
+    remote_model_chars: int = 200
     context_tokens: int = 4_194_304
     template_chars: int = 200_000
     template_seconds: float = 2.0

@@ -25,6 +25,7 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.StorageError: 503,
     errors.HubError: 502,
     errors.HubAccessError: 403,
+    errors.DownloadError: 503,
 }
 RETRY_SECONDS = 5
 

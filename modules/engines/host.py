@@ -32,11 +32,18 @@ class EngineHost:
     """
 
     def __init__(
-        self, launcher: Launcher, budget: Budget | None = None, clock: Callable[[], float] = time.time
+        self,
+        launcher: Launcher,
+        budget: Budget | None = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        for_worker: Callable[[LocalModel], LocalModel] = lambda model: model,
     ) -> None:
+        """`for_worker` adds to a model what only its worker may know, such as the key of its server."""
         self._launcher = launcher
         self._budget = budget or Budget(0, this_machine)
         self._clock = clock
+        self._for_worker = for_worker
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model load")
         self._loads: dict[str, Loading] = {}
@@ -204,7 +211,7 @@ class EngineHost:
         loading.process = process
         if loading.abandoned:
             process.kill()
-        capabilities = process.load(wish.engine, wish.model, wish.options, loading.report)
+        capabilities = process.load(wish.engine, self._for_worker(wish.model), wish.options, loading.report)
         if wish.chat_template:
             capabilities = replace(capabilities, chat_template=wish.chat_template)
         loaded = LoadedModel(wish, process, capabilities, loading.uses)

@@ -29,6 +29,7 @@ from modules.types.generation import (
     Usage,
 )
 from modules.types.local_model import LocalModel
+from modules.types.messages import Message
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class LoadedModel:
 
     def tokenize(self, text: str) -> list[int]:
         return self.process.tokenize(text)
+
+    def tokenize_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Of an engine that renders chats itself."""
+        return self.process.tokenize_chat(messages)
 
     @contextmanager
     def embedding(self) -> Generator[None]:
@@ -172,6 +177,8 @@ class Run:
             self._first = time.monotonic()
         if isinstance(event, Finished):
             waited = (self._first or time.monotonic()) - self._submitted
-            event = replace(event, first_token_seconds=waited, dropped_messages=self._dropped_messages)
+            event = replace(
+                event, first_token_seconds=waited, dropped_messages=self._dropped_messages or event.dropped_messages
+            )
         for out in self._pipeline.feed(event):
             self.generation.put(out)

@@ -32,8 +32,9 @@ from modules.engines.wire import (
 from modules.errors import EngineError, ModelError, WorkerDied
 from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
+from modules.types.messages import Message
 
-CALL_SECONDS = {"tokenize": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
+CALL_SECONDS = {"tokenize": 60.0, "tokenize_chat": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
 LAST_WORDS_SECONDS = 2.0
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
@@ -107,6 +108,9 @@ class EngineProcess:
 
     def tokenize(self, text: str) -> list[int]:
         return self._call("tokenize", text)
+
+    def tokenize_chat(self, messages: Sequence[Message]) -> list[int]:
+        return self._call("tokenize_chat", [{"role": one.role, "content": one.content} for one in messages])
 
     def load_adapter(self, name: str, path: str) -> int:
         """The bytes it takes."""

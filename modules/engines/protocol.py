@@ -39,6 +39,8 @@ class EngineOptions(BaseModel):
 class Capabilities:
     """What a loaded model can do. `bos_token_id` is None where prompts begin without one.
 
+    One that `renders_chat` takes messages as they are and counts for itself; its `context_length` may be 0, unknown.
+
     A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
     """
 
@@ -48,6 +50,7 @@ class Capabilities:
     bos_token: str = ""
     eos_token: str = ""
     bos_token_id: int | None = None
+    renders_chat: bool = False
     tool_calls: bool = False
     logprobs: bool = False
     prompt_logprobs: bool = False
@@ -106,6 +109,17 @@ class Embeds(Protocol):
 
         The texts are ids, frame included, none of them empty or longer than the context. It answers fastest when texts
         of similar length stand side by side. Raises BadRequest for an id that the model does not know.
+        """
+        ...
+
+
+class RendersChat(Protocol):
+    """What an engine with that capability has besides."""
+
+    def tokenize_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        """The ids of a chat as it is rendered; each message has a `role` and a `content`.
+
+        Raises BadRequest where nobody can tell.
         """
         ...
 

@@ -4,9 +4,10 @@ from modules.engines.echo import ECHO
 from modules.engines.hf.kind import HF
 from modules.engines.llamacpp.kind import LLAMACPP
 from modules.engines.protocol import EngineKind
+from modules.engines.remote.kind import REMOTE
 from modules.errors import BadRequest, ModelError
 
-ENGINES: tuple[EngineKind, ...] = (LLAMACPP, HF, ECHO)
+ENGINES: tuple[EngineKind, ...] = (LLAMACPP, HF, REMOTE, ECHO)
 
 
 def engine_named(name: str) -> EngineKind:

@@ -14,6 +14,7 @@ def build_api(app: App) -> Any:
 
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
+    from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
     from modules.api.library import library_router
@@ -23,6 +24,7 @@ def build_api(app: App) -> Any:
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
     from modules.api.oracle import oracle_router
+    from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
     from modules.ui.live_view import live_updates
@@ -38,8 +40,10 @@ def build_api(app: App) -> Any:
         control_router,
         adapters_router,
         hub_router,
+        downloads_router,
         library_router,
         oracle_router,
+        remote_router,
     )
     for router in routers:
         api.include_router(router(app))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
 from typing import Literal
 
@@ -16,7 +16,16 @@ from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.embedding import embedding_tokens
 from modules.services.models import ModelService
-from modules.types.generation import AdapterUse, Constraint, Failed, Finished, GenerationRequest, ProcessorUse, Progress
+from modules.types.generation import (
+    AS_MANY_AS_FIT,
+    AdapterUse,
+    Constraint,
+    Failed,
+    Finished,
+    GenerationRequest,
+    ProcessorUse,
+    Progress,
+)
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
@@ -158,8 +167,10 @@ class ChatPrompt:
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """(what the engine is asked, how many messages were left out)."""
-        kept, dropped = self.messages, 0
-        text = self._render(loaded, kept)
+        if loaded.capabilities.renders_chat:
+            return self_counted(loaded, GenerationRequest("", (), 0, messages=self.messages), params), 0
+        dropped = 0
+        text = self._render(loaded, self.messages)
         tokens = tokens_of(loaded, text)
         context = loaded.capabilities.context_length
         if len(tokens) >= context and params.overflow == "drop_oldest":
@@ -175,6 +186,8 @@ class ChatPrompt:
 
     def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:
         """Of all messages, whether they fit or not."""
+        if loaded.capabilities.renders_chat:
+            return tuple(loaded.tokenize_chat(self.messages))
         return tokens_of(loaded, self._render(loaded, self.messages))
 
     def _render(self, loaded: LoadedModel, messages: Sequence[Message]) -> str:
@@ -194,6 +207,9 @@ class RawPrompt:
     prompt: str | tuple[int, ...]
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        if loaded.capabilities.renders_chat:
+            text, tokens = (self.prompt, ()) if isinstance(self.prompt, str) else ("", self.prompt)
+            return self_counted(loaded, GenerationRequest(text, tokens, 0), params), 0
         if isinstance(self.prompt, str):
             return request_for(loaded, self.prompt, tokens_of(loaded, self.prompt), params), 0
         return request_for(loaded, "", self.prompt, params), 0
@@ -211,6 +227,20 @@ def tokens_of(loaded: LoadedModel, text: str) -> tuple[int, ...]:
     tokens = tuple(loaded.tokenize(text))
     bos = loaded.capabilities.bos_token_id
     return tokens if bos is None or tokens[:1] == (bos,) else (bos, *tokens)
+
+
+def self_counted(loaded: LoadedModel, asked: GenerationRequest, params: ReplyParams) -> GenerationRequest:
+    """What an engine that counts for itself is asked: whatever does not fit, it refuses or leaves out."""
+    check_capabilities(loaded, params)
+    return replace(
+        asked,
+        max_tokens=AS_MANY_AS_FIT if params.max_tokens is None else params.max_tokens,
+        stop=params.stop,
+        sampling=params.sampling,
+        constraint=params.constraint,
+        adapters=loaded.adapters.chosen(params.adapters),
+        drop_oldest=params.overflow == "drop_oldest",
+    )
 
 
 def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], params: ReplyParams) -> GenerationRequest:

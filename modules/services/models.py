@@ -21,6 +21,7 @@ from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
 from modules.services.load_options import LoadOptions, check_options
 from modules.services.oracle import Oracle
+from modules.services.remote import RemoteService
 from modules.settings import Settings
 from modules.types.estimates import Estimate, MemoryEstimate
 from modules.types.jobs import Job
@@ -58,10 +59,12 @@ class ModelService:
         options: LoadOptions,
         *,
         oracle: Oracle,
+        remote: RemoteService,
     ) -> None:
         self._settings = settings
         self._models_folder = settings.paths.models
         self._library = library
+        self._remote = remote
         self._host = host
         self._jobs = jobs
         self._options = options
@@ -70,13 +73,17 @@ class ModelService:
     def models(self) -> list[LocalModel]:
         """Those that are loaded, being loaded or failed first, the most recently used of them foremost."""
         places = {status.id: place for place, status in enumerate(self._host.statuses())}
-        return sorted(self._library.models(), key=lambda model: places.get(model.id, len(places)))
+        return sorted(
+            [*self._library.models(), *self._remote.models()], key=lambda model: places.get(model.id, len(places))
+        )
 
     def find(self, name: str) -> LocalModel:
         """Raises NotFound with the names there are; for the starter model it says how to get it."""
         try:
             return self._library.find(name)
         except NotFound:
+            if (remote := self._remote.model(name)) is not None:
+                return remote
             if name != STARTER.id:
                 raise
             job = self._jobs.latest(STARTER_JOB)

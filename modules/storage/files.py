@@ -84,6 +84,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Its content is on the disk when this returns."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def quarantine(path: Path) -> Path:
     """Set a damaged file aside under a name that says so; never over another one."""
     stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -93,6 +93,17 @@ MIGRATIONS: tuple[str, ...] = (
         bandwidth REAL NOT NULL
     );
     """,
+    # Servers that run models for us; `models` is a JSON list of names.
+    """
+    CREATE TABLE remote_server (
+        name TEXT PRIMARY KEY,
+        address TEXT NOT NULL,
+        key TEXT NOT NULL,
+        models TEXT NOT NULL,
+        checked REAL,
+        error TEXT NOT NULL
+    );
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.

@@ -11,10 +11,14 @@ from pydantic.dataclasses import dataclass
 
 from modules import errors
 from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, ParlorError
+from modules.limits import LIMITS
+from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
+# As many tokens as the context leaves, for an engine that knows better than we how many that are.
+AS_MANY_AS_FIT = LIMITS.context_tokens
 Stage = Literal["preparing", "loading", "queued", "reading"]
 
 
@@ -48,6 +52,9 @@ class GenerationRequest:
 
     `adapters` are all that count for it: those switched on are named too. `prompt_logprobs` is how many alternatives to
     report at each place of the prompt; None reports nothing.
+
+    An engine that renders chats gets `messages` instead of a prompt, or a prompt as text without its ids. It counts for
+    itself, so `drop_oldest` tells it what to do with messages that do not fit.
     """
 
     prompt: str
@@ -59,6 +66,8 @@ class GenerationRequest:
     adapters: tuple[AdapterUse, ...] = ()
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
+    messages: tuple[Message, ...] | None = None
+    drop_oldest: bool = False
 
 
 @dataclass(frozen=True)

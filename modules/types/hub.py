@@ -51,11 +51,12 @@ class HubResults:
 
 @dataclass(frozen=True)
 class HubFile:
-    """`path` is inside the repository, with `/`; `sha256` is known of large files only."""
+    """`path` is inside the repository, with `/`; `sha256` is known of large files only, `blob_id` is git's name."""
 
     path: str
     size_bytes: int
     sha256: str = ""
+    blob_id: str = ""
 
 
 @dataclass(frozen=True)

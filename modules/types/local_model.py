@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
+from modules.types.remote import Endpoint
+
 
 @dataclass(frozen=True)
 class ModelShape:
@@ -49,8 +51,8 @@ class LocalModel:
 
     `path` is a folder, a file, or the first of a split set; `files` are all its weights, `projector` reads images.
     `folder` is the models' folder it lies in, empty for the program's own; the files of a linked one lie anywhere.
-    `problem` says why a damaged file cannot be
-    loaded; it is empty for a sound one.
+    `endpoint` is known to the worker's copy of a remote model alone: it holds a key. `problem` says why a damaged file
+    cannot be loaded; it is empty for a sound one.
     """
 
     id: str
@@ -68,3 +70,4 @@ class LocalModel:
     projector: Path | None = None
     folder: str = ""
     is_linked: bool = False
+    endpoint: Endpoint | None = None

@@ -15,7 +15,16 @@ from markdown_it.token import Token
 from pygments.token import STANDARD_TYPES
 
 from modules.limits import LIMITS
-from modules.ui.markup import ATTRIBUTES, LONG_RUN, MATHML, RENDER_SECONDS, TAGS, build_parser, plain, without_surrogates
+from modules.ui.markup import (
+    ATTRIBUTES,
+    LONG_RUN,
+    MATHML,
+    RENDER_SECONDS,
+    TAGS,
+    build_parser,
+    plain,
+    without_surrogates,
+)
 
 # What people write by hand in cards, beyond what Markdown makes.
 RAW_TAGS = frozenset(

@@ -1,11 +1,13 @@
 """The page's actions for models from elsewhere: the hub, downloads, remote servers, files on this machine."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
+from modules.library.hub.sources import parse_source
 from modules.types.hub import HubFormat, HubQuery, Sorting
 from modules.ui.actions import View, action
 from modules.ui.hub_views import (
@@ -46,6 +48,10 @@ class SearchValues(Values):
 class ModelValues(Values):
     repository: Long
     revision: Short = "main"
+
+
+class SourceValues(Values):
+    source: Annotated[str, Field(max_length=2000)]
 
 
 class TokenValues(Values):
@@ -93,7 +99,8 @@ class HubTab:
     def actions(self) -> dict[str, Callable[[Any], View]]:
         """By the names the page calls them by."""
         listed = (
-            self.hub_state, self.hub_search, self.hub_model, self.hub_account, self.hub_token, self.hub_forget,
+            self.hub_state, self.hub_search, self.hub_source, self.hub_model,
+            self.hub_account, self.hub_token, self.hub_forget,
             self.download_list, self.download_start, self.download_pause, self.download_resume, self.download_cancel,
             self.download_remove,
             self.remote_list, self.remote_add, self.remote_refresh, self.remote_remove,
@@ -108,6 +115,11 @@ class HubTab:
     @action(SearchValues)
     def hub_search(self, values: SearchValues) -> View:
         return results_view(self._app.hub.search(HubQuery(**values.model_dump())))
+
+    @action(SourceValues)
+    def hub_source(self, values: SourceValues) -> View:
+        """What a name or address that a person typed stands for; nobody is asked."""
+        return asdict(parse_source(values.source, self._app.hub.endpoint))
 
     @action(ModelValues)
     def hub_model(self, values: ModelValues) -> View:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.library.hub.scripted_hub import Scripted, ScriptedHub
+from tests.hub.scripted_hub import Scripted, ScriptedHub
 from tests.program import RunningProgram
 
 TOKEN = "hf_canary0123456789"

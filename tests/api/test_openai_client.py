@@ -22,7 +22,7 @@ def test_models(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names[0] == "starter"
     assert "echo" in names
-    assert client.models.retrieve("starter").owned_by == "local"
+    assert client.models.retrieve("starter").owned_by == "parlor"
     with pytest.raises(openai.NotFoundError, match="There are: starter"):
         client.models.retrieve("nothing")
 

@@ -11,7 +11,7 @@ import pytest
 from modules.errors import BadRequest, Conflict, HubAccessError, HubError, StartError
 from modules.services.hub import HubAccount, HubService, as_local_model
 from modules.types.hub import HubQuery
-from tests.library.hub.scripted_hub import Scripted, ScriptedHub
+from tests.hub.scripted_hub import Scripted, ScriptedHub
 
 TOKEN, OTHER = "hf_canary0123456789", "hf_another"
 WHOAMI = "/api/whoami-v2"

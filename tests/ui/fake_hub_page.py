@@ -1,8 +1,10 @@
 """What the Models view's hub, downloads, servers and import talk to, without any of them."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
+from modules.library.hub.sources import parse_source
 from modules.ui.card_markup import render_card
 
 View = dict[str, Any]
@@ -117,6 +119,9 @@ class FakeHubPage:
 
     def hub_search(self, values: View) -> View:
         return self.pages[int(values["cursor"] or 0)]
+
+    def hub_source(self, values: View) -> View:
+        return asdict(parse_source(values["source"], "https://hub.example"))
 
     def hub_model(self, _values: View) -> View:
         return self.model

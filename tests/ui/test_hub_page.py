@@ -74,7 +74,8 @@ def test_nothing_is_asked_before_the_person_asks(window: Watched, chat: FakeChat
     expect(page.get_by_text("Searching asks hub.example. Nothing is sent before you do.")).to_be_visible()
     page.get_by_label("Licence").select_option("MIT")
     time.sleep(0.3)
-    assert not asked(chat, "hub_search") and not asked(chat, "hub_account")
+    assert not asked(chat, "hub_search")
+    assert not asked(chat, "hub_account")
     search(page)
     expect(page.locator(".hub-row")).to_contain_text("maker/tiny-GGUF")
     assert asked(chat, "hub_search") == [
@@ -311,10 +312,11 @@ def test_a_failed_download_can_be_tried_again(window: Watched, hub: FakeHubPage)
 def test_a_server_is_added_used_and_removed(window: Watched, chat: FakeChat) -> None:
     chat.library.models.append({**chat.library.models[0], "id": "office/big-model", "title": "big-model", "state": "none"})
     page = open_section(window, "servers")
+    form = page.get_by_role("form", name="Add a server")
     expect(page.get_by_text("No servers yet.")).to_be_visible()
-    page.get_by_label("Name").fill("office")
-    page.get_by_label("Address").fill("http://192.168.1.20:8000")
-    key = page.get_by_label("Key")
+    form.get_by_label("Name", exact=True).fill("office")
+    form.get_by_label("Address").fill("http://192.168.1.20:8000")
+    key = form.get_by_label("Key")
     expect(key).to_have_attribute("type", "password")
     key.fill("secret")
     page.keyboard.press("Enter")
@@ -339,12 +341,13 @@ def test_a_wrong_address_is_told_at_its_field(window: Watched, chat: FakeChat) -
     words = "An address begins with http:// or https://."
     chat.refusals["remote_add"] = {"error": {"message": words, "code": "invalid_request", "field": "address"}}
     page = open_section(window, "servers")
-    page.get_by_label("Name").fill("office")
-    page.get_by_label("Address").fill("ftp://x")
+    form = page.get_by_role("form", name="Add a server")
+    form.get_by_label("Name", exact=True).fill("office")
+    form.get_by_label("Address").fill("ftp://x")
     page.get_by_role("button", name="Add server").click()
     expect(page.get_by_role("alert")).to_have_text(words)
-    expect(page.get_by_label("Address")).to_be_focused()
-    expect(page.get_by_label("Address")).to_have_value("ftp://x")
+    expect(form.get_by_label("Address")).to_be_focused()
+    expect(form.get_by_label("Address")).to_have_value("ftp://x")
 
 
 def show_import(page: Page) -> None:
@@ -357,8 +360,8 @@ def test_a_model_is_imported_from_a_path(window: Watched, chat: FakeChat) -> Non
     page = open_section(window, "local")
     show_import(page)
     page.get_by_label("Path").fill("/home/me/my model.Q4_0.gguf")
-    page.get_by_label("Name", exact=True).focus()
-    expect(page.get_by_label("Name", exact=True)).to_have_value("my-model.Q4_0")
+    page.get_by_role("dialog").get_by_label("Name").focus()
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value("my-model.Q4_0")
     page.get_by_label("Copy it").check()
     page.get_by_role("button", name="Add model").click()
     expect(page.get_by_text("Copying … 50 %")).to_be_visible()

@@ -24,4 +24,4 @@ def models_router(app: App) -> APIRouter:
 
 
 def model_shape(model: LocalModel) -> dict[str, Any]:
-    return {"id": model.id, "object": "model", "created": int(model.created), "owned_by": "local"}
+    return {"id": model.id, "object": "model", "created": int(model.created), "owned_by": "parlor"}

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from modules.errors import HubError
 from modules.types.hub import Gate, HubEntry, HubFile, HubFormat
 
+REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_FILE_BYTES = 2**50
@@ -23,7 +24,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 def matching(pattern: re.Pattern[str]) -> AfterValidator:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
-            raise ValueError("is not a hexadecimal number of its length")
+            raise ValueError("it has another form than it should")
         return value
 
     return AfterValidator(check)
@@ -41,11 +42,12 @@ class LargeFileAnswer(Answer):
 class FileAnswer(Answer):
     rfilename: str
     size: Size
+    blob_id: Annotated[str, matching(COMMIT)] = Field(default="", alias="blobId")
     lfs: LargeFileAnswer | None = None
 
     def file(self) -> HubFile:
         if self.lfs is None:
-            return HubFile(self.rfilename, self.size)
+            return HubFile(self.rfilename, self.size, blob_id=self.blob_id)
         return HubFile(self.rfilename, self.lfs.size, self.lfs.sha256)
 
 
@@ -108,6 +110,9 @@ class EntryAnswer(Answer):
 
 
 class RepositoryAnswer(EntryAnswer):
+    """`id` is its name now, which may be another than was asked for."""
+
+    id: Annotated[str, matching(REPOSITORY)]
     sha: Annotated[str, matching(COMMIT)]
     siblings: list[FileAnswer] = []
     card: CardAnswer | None = Field(default=None, alias="cardData")

@@ -15,7 +15,9 @@ QUANTIZATION = re.compile(
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})", re.IGNORECASE)
+SHARD = re.compile(r"(.+)-(\d{1,6})-of-(\d{1,6})", re.IGNORECASE)
+# `model-00001-of-00002` as most write it, `model.safetensors-00001-of-00002` as some do.
+MAIN_WEIGHTS = frozenset({"model", "model.safetensors"})
 # The number format of a projector, the best first: what llama.cpp computes with everywhere.
 PROJECTOR_FORMATS = ("F16", "BF16", "F32")
 # Beside the weights: configuration, tokenizer, chat template, licence. Code, pickles and pictures are not among them.
@@ -167,15 +169,19 @@ def safetensors_choices(files: Sequence[HubFile]) -> list[HubChoice]:
 
 
 def main_weights(found: Sequence[HubFile]) -> tuple[Parts, str]:
-    """(the model's own weights without second copies of them, what is wrong with them or nothing)."""
+    """(the model's own weights without second copies of them, what is wrong with them or nothing).
+
+    Files of other names stay: some models keep a part of theirs (what reads images, say) beside the rest.
+    """
     own = [file for file in found if not file.path.lower().startswith(("consolidated", "adapter_"))]
     sets = {(base, count): parts for (_, base, count), parts in sets_of_parts(own).items()}
-    # `model` is what everyone loads; beside it, other names (`model.fp16`) are variants.
-    named = {key: parts for key, parts in sets.items() if key[0] == "model"}
-    if not named and all(count == 1 for _, count in sets):
-        return tuple(own), ""
-    (_, count), parts = max((named or sets).items(), key=lambda item: (len(item[1]), item[0]))
-    return parts, incomplete(len(parts), count)
+    if not sets:
+        return (), ""
+    # Beside `model`, `model.fp16` is a variant of it; whole and in parts it is there twice.
+    main = max(sets, key=lambda key: (key[0] in MAIN_WEIGHTS, len(sets[key]) >= key[1], len(sets[key]), key))
+    kept = [main, *(key for key in sets if key[0] != main[0] and not key[0].startswith(f"{main[0]}."))]
+    faults = (incomplete(len(sets[key]), key[1]) for key in kept)
+    return tuple(file for key in kept for file in sets[key]), next(filter(None, faults), "")
 
 
 def adapter_choices(files: Sequence[HubFile]) -> list[HubChoice]:

@@ -6,14 +6,13 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from modules.errors import BadRequest, HubAccessError, NotFound
-from modules.library.hub.answers import AccountAnswer, ListAnswer, RepositoryAnswer, parse_answer
+from modules.library.hub.answers import REPOSITORY, AccountAnswer, ListAnswer, RepositoryAnswer, parse_answer
 from modules.library.hub.choices import choices_of
 from modules.library.hub.connection import HubConnection, Parameters
 from modules.library.hub.shapes import ShapeReader, file_path
 from modules.types.hub import HubEntry, HubFile, HubModel, HubQuery, HubResults, Sorting
 from modules.types.local_model import ModelShape
 
-REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
 REVISION_CHARS = 250
 CURSOR = re.compile(r"[!-~]{1,4000}")
 PAGE_ENTRIES = 30
@@ -98,9 +97,7 @@ class HubClient:
 
     def _repository(self, repository: str, revision: str) -> RepositoryAnswer:
         path = f"/api/models/{checked_repository(repository)}/revision/{quote(checked_revision(revision), safe='')}"
-        answer = parse_answer(RepositoryAnswer, self._hub.get(path, {"blobs": "true"}).json())
-        checked_repository(answer.id)
-        return answer
+        return parse_answer(RepositoryAnswer, self._hub.get(path, {"blobs": "true"}).json())
 
     def _has_access(self, repository: str) -> bool:
         """A mirror that does not know the question gets the benefit of the doubt."""

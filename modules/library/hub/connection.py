@@ -100,30 +100,52 @@ class HubConnection:
 
         Raises NotFound, HubAccessError, or HubError: unreachable, offline, too slow, too long, refused.
         """
-        address, deadline = self.endpoint + path, time.monotonic() + ANSWER_SECONDS
-        with self._told():
-            for _ in range(MAX_REDIRECTS + 1):
-                with self._open(address, parameters, first_bytes) as response:
-                    if not response.has_redirect_location:
-                        if not response.is_success:
-                            raise refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
-                        link = response.links.get("next", {}).get("url", "")
-                        return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
-                    address, parameters = self.redirected(address, response.headers["location"]), None
-        raise HubError(f"{self.host} sends from one address to the next without an end.")
+        headers = {} if first_bytes is None else {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
+        deadline = time.monotonic() + ANSWER_SECONDS
+        with self.stream(path, headers, ANSWER_SECONDS, parameters) as response:
+            if not response.is_success:
+                raise self.refusal(response)
+            link = response.links.get("next", {}).get("url", "")
+            return HubAnswer(read_within(response, limit_bytes, deadline, first_bytes), link)
 
     @contextmanager
-    def _open(self, address: str, parameters: Parameters | None, first_bytes: int | None) -> Generator[Any]:
+    def stream(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        patience: float,
+        parameters: Parameters | None = None,
+    ) -> Generator[Any]:
+        """The answer at the end of all redirects, whatever its status, with its body to be read.
+
+        `patience` is for each piece of it. Raises as `get` does, also for what goes wrong inside the `with`.
+        """
+        address = self.endpoint + path
+        with self._told():
+            for _ in range(MAX_REDIRECTS + 1):
+                with self._open(address, headers, parameters, patience) as response:
+                    if not response.has_redirect_location:
+                        yield response
+                        return
+                    address, parameters = self.redirected(address, response.headers["location"]), None
+            raise HubError(f"{self.host} sends from one address to the next without an end.")
+
+    def refusal(self, response: Any) -> HubError | NotFound:
+        """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+        return refused(self.host, response.status_code, response.headers.get("x-error-code", ""))
+
+    @contextmanager
+    def _open(
+        self, address: str, headers: Mapping[str, str], parameters: Parameters | None, patience: float
+    ) -> Generator[Any]:
         from huggingface_hub.utils import get_session
 
-        headers = self.headers_for(address)
-        if first_bytes is not None:
-            headers |= {"range": f"bytes=0-{first_bytes - 1}", "accept-encoding": "identity"}
         if not is_resolved_in_time(address):
             raise self._unreachable()
         session = get_session()
-        timeout = (CONNECT_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS, ANSWER_SECONDS)
-        request = session.build_request("GET", address, params=parameters, headers=headers, timeout=timeout)
+        told = {**headers, **self.headers_for(address)}
+        timeout = (CONNECT_SECONDS, patience, patience, patience)
+        request = session.build_request("GET", address, params=parameters, headers=told, timeout=timeout)
         try:
             response = session.send(request, stream=True, follow_redirects=False)
         except RuntimeError as error:
@@ -165,7 +187,7 @@ class HubConnection:
 
 
 def refused(host: str, status: int, code: str) -> HubError | NotFound:
-    """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
+    """By the hub's own word for it, else by the status."""
     match code:
         case "GatedRepo":
             return HubAccessError(

@@ -2,13 +2,14 @@
 
 import { element } from "./dom.js";
 
+// The help is a description, not a part of the field's name.
 export function labelled(label, control, help = "") {
+  if (help) control.setAttribute("aria-description", help);
   return element(
-    "label",
+    "div",
     { class: "labelled" },
-    element("span", { class: "label", text: label }),
-    control,
-    help ? element("span", { class: "fine", text: help }) : null,
+    element("label", { class: "labelled" }, element("span", { class: "label", text: label }), control),
+    help ? element("span", { class: "fine", "aria-hidden": "true", text: help }) : null,
   );
 }
 

@@ -200,18 +200,18 @@ export class HubSearch {
   }
 
   // A file's own address is downloaded at once; anything else is a model's page.
-  async goTo(text) {
-    if (!text) {
+  async goTo(source) {
+    if (!source) {
       this.address.focus();
       return;
     }
-    if (!isFile(text)) {
-      const [repository, revision] = text.includes("://") ? [text, ""] : text.split(":");
-      await this.openModel(repository, revision || "main", this.address);
-      return;
-    }
     try {
-      const { download } = await this.call("download_start", { source: text });
+      const { repository, revision, path } = await this.call("hub_source", { source });
+      if (!path) {
+        await this.openModel(repository, revision, this.address);
+        return;
+      }
+      const { download } = await this.call("download_start", { source });
       this.address.value = "";
       this.onDownload(download);
     } catch (error) {
@@ -244,8 +244,4 @@ export class HubSearch {
     this.list.hidden = false;
     this.cameFrom?.focus();
   }
-}
-
-function isFile(text) {
-  return /\.gguf([?#].*)?$/i.test(text);
 }

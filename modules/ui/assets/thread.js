@@ -260,10 +260,12 @@ async function copyCode(event) {
 
 function statsText(stats) {
   if (!stats?.completion_tokens) return "";
-  const used = stats.prompt_tokens + stats.completion_tokens;
+  const used = (stats.prompt_tokens + stats.completion_tokens).toLocaleString("en");
+  // A model on a server does not always say how much it can hold.
+  const context = stats.context_length ? ` of ${stats.context_length.toLocaleString("en")}` : "";
   return [
     `${Math.round(stats.tokens_per_second)} tok/s`,
     `first token ${stats.first_token_seconds.toFixed(2)} s`,
-    `${used.toLocaleString("en")} of ${stats.context_length.toLocaleString("en")} tokens`,
+    `${used}${context} tokens`,
   ].join(" · ");
 }

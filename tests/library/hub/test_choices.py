@@ -213,6 +213,40 @@ LISTINGS = (
         },
     ),
     Listing(
+        "a part of the weights under a name of its own, and numbers of other lengths",
+        [
+            "config.json",
+            "model.safetensors.index.json",
+            "model-00001-of-000002.safetensors",
+            "model-00002-of-000002.safetensors",
+            "model.fp8-00001-of-00001.safetensors",
+            "model.safetensors",
+            "mtp.safetensors",
+        ],
+        {
+            "safetensors": [
+                "README.md",
+                "config.json",
+                "model-00001-of-000002.safetensors",
+                "model-00002-of-000002.safetensors",
+                "model.safetensors.index.json",
+                "mtp.safetensors",
+            ]
+        },
+    ),
+    Listing(
+        "shards numbered after the suffix",
+        ["config.json", "model.safetensors.index.json", *shards("model.safetensors", 2, "safetensors")],
+        {
+            "safetensors": [
+                "README.md",
+                "config.json",
+                *shards("model.safetensors", 2, "safetensors"),
+                "model.safetensors.index.json",
+            ]
+        },
+    ),
+    Listing(
         "sentence-transformers, with the layers after the model",
         [
             "1_Pooling/config.json",

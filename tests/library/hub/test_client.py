@@ -16,7 +16,7 @@ from modules.library.hub.client import HubClient
 from modules.library.hub.connection import HubConnection
 from modules.paths import PROJECT
 from modules.types.hub import HubChoice, HubEntry, HubFile, HubQuery
-from tests.library.hub.scripted_hub import COMMIT, Scripted, ScriptedHub
+from tests.hub.scripted_hub import COMMIT, Scripted, ScriptedHub
 
 TOKEN = "hf_canary0123456789"
 SEARCH = "/api/models"
@@ -294,7 +294,7 @@ class TestFaults:
             (Scripted([]), HubError, "understood"),
             (Scripted({"id": "user/model", "sha": "short"}), HubError, "sha"),
             (Scripted({"id": "user/model", "sha": "../" * 13 + "x"}), HubError, "sha"),
-            (Scripted({"id": "../../x", "sha": COMMIT}), BadRequest, "repository"),
+            (Scripted({"id": "../../x", "sha": COMMIT}), HubError, "id"),
             (Scripted({"sha": COMMIT, "id": "u/m", "siblings": [{"rfilename": "a"}]}), HubError, "size"),
             (Scripted({"sha": COMMIT, "id": "u/m", "siblings": [{"rfilename": "a", "size": -1}]}), HubError, "size"),
             (
