@@ -1,4 +1,4 @@
-"""Options of loading: checked before anything is thrown out, remembered per model, and who wins over whom."""
+"""Which models are loaded and used, and options of loading: checked, remembered per model, and who wins over whom."""
 
 import json
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from modules.app import App, build_app
-from modules.errors import BadRequest, ModelBusy, ModelError
+from modules.errors import BadRequest, ModelBusy, ModelError, NotFound
 from modules.services.inference import ReplyParams
 from modules.settings import Settings
 from modules.storage.database import Database
+from modules.types.generation import Finished
 from modules.types.messages import Message
 from tests.engines.tiny_models import make_folder
 
@@ -216,4 +217,46 @@ def test_a_model_at_work_is_not_loaded_anew(folders: Path) -> None:
     next(event for event in generation if event.kind == "text")
     with pytest.raises(ModelBusy, match="answering"):
         app.models.load("echo", options={"slots": 2})
+    app.close()
+
+
+def test_the_one_in_use_is_the_loaded_one_used_last(app: App) -> None:
+    load(app, "tiny", {"threads": 1})
+    load(app, "echo")
+    assert app.models.chosen(None).id == "echo"
+    list(app.inference.complete("t5", ReplyParams(max_tokens=1), "tiny"))
+    assert app.models.chosen(None).id == "tiny"
+    assert [status.id for status in app.models.statuses()] == ["tiny", "echo"]
+    assert [model.id for model in app.models.models()] == ["tiny", "echo", "other"]
+    memory = app.models.memory()
+    assert memory.budget_bytes > memory.used_bytes > 0
+
+
+def test_requests_load_what_the_setting_allows(folders: Path) -> None:
+    app = start(folders, api_models="oth*, nobody", model="tiny")
+    assert app.models.load_for_request("other").result.result(60).model.id == "other"
+    for name in ("tiny", "echo"):
+        with pytest.raises(NotFound, match="api_models") as refused:
+            app.models.load_for_request(name)
+        assert (refused.value.field, refused.value.code) == ("model", "model_not_allowed")
+    load(app, "echo")
+    assert app.models.load_for_request("echo").result.result(0)
+    assert app.models.load_for_request(None).model.id == "echo"
+    app.close()
+
+
+def test_an_engine_that_does_not_fit_is_refused(app: App) -> None:
+    with pytest.raises(BadRequest, match="format safetensors. These can: transformers") as refused:
+        app.models.load("tiny", "llamacpp")
+    assert refused.value.field == "engine"
+    assert [kind.name for kind in app.models.engines_for("tiny")] == ["transformers"]
+
+
+def test_a_reply_that_is_prepared_keeps_its_model(folders: Path) -> None:
+    app = start(folders, memory_budget_mib=1)
+    reply_to = app.inference.chat([Message("user", "hi")], ReplyParams(), "echo")
+    other = app.models.load("tiny", options={"threads": 1})
+    list(reply_to)
+    assert isinstance(reply_to.end, Finished)
+    assert other.result.exception(60) is None or isinstance(other.result.exception(), ModelBusy)
     app.close()
