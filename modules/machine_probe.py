@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from modules.children import ParentPipe
 from modules.machine import usable_cores
@@ -22,12 +23,13 @@ def measure(cores: int, seconds: float) -> float:
     import numpy
 
     # NumPy lets go of the interpreter while it adds up.
-    blocks = [numpy.ones(BYTES_PER_CORE // 8) for _ in range(cores)]
+    blocks: list[Any] = [numpy.ones(BYTES_PER_CORE // 8) for _ in range(cores)]
     best, end = 0.0, time.monotonic() + seconds
     with ThreadPoolExecutor(cores) as pool:
         while time.monotonic() < end:
             started = time.perf_counter()
-            list(pool.map(lambda block: float(block.max()), blocks))
+            for reading in [pool.submit(block.max) for block in blocks]:
+                reading.result()
             best = max(best, cores * BYTES_PER_CORE / (time.perf_counter() - started))
     return best
 

@@ -4,7 +4,7 @@ from tests.program import RunningProgram
 
 
 def test_an_estimate_and_its_limits(starter_program: RunningProgram) -> None:
-    client = starter_program.client("test-admin")
+    client = starter_program.control()
     answer = client.post("/control/models/estimate", json={"model": "starter", "options": {"context_length": 512}})
     said = answer.json()["estimate"]
     assert said["parts"]["weights_bytes"] > 90e6

@@ -15,6 +15,7 @@ each EFFICIENCY as the `efficiency` column says.
 import argparse
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,17 @@ HF_OPTIONS: tuple[dict[str, Any], ...] = (
     {"context_length": 512, "slots": 1, "weights": "nf4"},
     {"context_length": 512, "slots": 1, "dtype": "float32"},
 )
+
+
 TINY = ("llama", "gemma3", "mixtral", "gpt2", "mamba")
 ANSWER_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Case:
+    kind: EngineKind
+    model: LocalModel
+    options: dict[str, Any]
 
 
 def main() -> None:
@@ -66,23 +76,25 @@ def main() -> None:
     print(f"{identity()}, {bandwidth / 1e9:.1f} GB/s")
     launcher = Launcher()
     with tempfile.TemporaryDirectory() as scratch:
-        for kind, model, options in cases(arguments.folder, Path(scratch)):
-            compare(launcher, kind, model, options, 0.0 if arguments.memory else bandwidth)
+        for case in cases(arguments.folder, Path(scratch)):
+            compare(launcher, case, 0.0 if arguments.memory else bandwidth)
     launcher.close()
 
 
-def cases(folder: Path, scratch: Path) -> Iterator[tuple[EngineKind, LocalModel, dict[str, Any]]]:
+def cases(folder: Path, scratch: Path) -> Iterator[Case]:
     for name in TINY:
         make_folder(scratch / f"tiny-{name}", name)
     for model in (*Library(folder).models(), *Library(scratch).models()):
         if model.format == "gguf":
-            yield from ((LLAMACPP, model, options) for options in LLAMACPP_OPTIONS)
+            yield from (Case(LLAMACPP, model, options) for options in LLAMACPP_OPTIONS)
         elif model.format == "safetensors":
             own = ({},) if model.id.startswith("tiny") else HF_OPTIONS
-            yield from ((HF, model, options) for options in own)
+            yield from (Case(HF, model, options) for options in own)
 
 
-def compare(launcher: Launcher, kind: EngineKind, model: LocalModel, options: dict[str, Any], bandwidth: float) -> None:
+def compare(launcher: Launcher, case: Case, bandwidth: float) -> None:
+    """A `bandwidth` of 0 leaves the speed out."""
+    kind, model, options = case.kind, case.model, case.options
     chosen = kind.options.model_validate(options)
     predicted = kind.estimate(model, chosen, read_machine(())).total_bytes
     found = measure(launcher, kind, model, options, answer_tokens=ANSWER_TOKENS if bandwidth else 0)
@@ -95,12 +107,11 @@ def compare(launcher: Launcher, kind: EngineKind, model: LocalModel, options: di
         flush=True,
     )
     if bandwidth and kind.token_cost is not None:
-        compare_speed(launcher, kind, model, options, bandwidth, found.tokens_per_second)
+        compare_speed(launcher, case, bandwidth, found.tokens_per_second)
 
 
-def compare_speed(
-    launcher: Launcher, kind: EngineKind, model: LocalModel, options: dict[str, Any], bandwidth: float, first: float
-) -> None:
+def compare_speed(launcher: Launcher, case: Case, bandwidth: float, first: float) -> None:
+    kind, model, options = case.kind, case.model, case.options
     assert kind.token_cost is not None
     cost = kind.token_cost(model, kind.options.model_validate(options))
     raw = cost.tokens_per_second(bandwidth)

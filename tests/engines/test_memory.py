@@ -1,5 +1,6 @@
 """What a load takes, predicted from headers: the arithmetic by hand, and real workers."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from modules.machine import read_machine
 from modules.types.local_model import LocalModel, ModelShape
 from modules.types.machine import Gpu, Machine
 from tests.engines.memory_probe import MIB, measure, tolerance
+from tests.engines.tiny_gguf import make_gguf
 from tests.engines.tiny_models import make_folder
 
 GIB = 2**30
@@ -114,8 +116,8 @@ def folder(width: int = 2, **shape: Any) -> LocalModel:
         ({"dtype": "float32", "weights": "plain"}, {}, 4.0e9),
         ({"weights": "int4"}, {}, 2.0e9 + 1.8e9 + 0.9e9 * 0.625),
         # Embeddings and head stay as they are.
-        ({"weights": "int8"}, {}, 0.8e9 + 0.4e9),
-        ({"weights": "nf4"}, {}, 0.8e9 * 0.53 + 0.4e9),
+        ({"weights": "int8"}, {}, 0.8e9 + 0.4e9 + 4.0e9),
+        ({"weights": "nf4"}, {}, 0.8e9 * 0.53 + 0.4e9 + 4.0e9),
         # Recurrent models are left as they are.
         ({}, {"kv_heads": 0}, 2.0e9),
     ],
@@ -151,9 +153,16 @@ def check(launcher: Launcher, kind: EngineKind, model: LocalModel, options: dict
     ids=str,
 )
 def test_a_llamacpp_worker_takes_what_was_predicted(
-    launcher: Launcher, starter_file: Path, options: dict[str, Any]
+    launcher: Launcher, starter_file: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    check(launcher, LLAMACPP, Library(starter_file.parent).find("starter"), options)
+    """A copy of the file: of pages that other programs have mapped too, a worker is charged its share only."""
+    shutil.copyfile(starter_file, tmp_path / starter_file.name)
+    check(launcher, LLAMACPP, Library(tmp_path).find("starter"), options)
+
+
+def test_a_small_llamacpp_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path) -> None:
+    make_gguf(tmp_path / "tiny.gguf")
+    check(launcher, LLAMACPP, Library(tmp_path).find("tiny"), {})
 
 
 def test_a_transformers_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The oracle on this machine: measured once, corrected by what was, and never waiting."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -106,7 +107,11 @@ def test_what_does_not_fit_is_said_in_a_sentence(oracle: Oracle) -> None:
     assert "more than this machine's" in said.note
 
 
-def test_a_run_is_compared_with_what_was_predicted(tmp_path: Path, models_folder: Path) -> None:
+def test_a_run_is_compared_with_what_was_predicted(tmp_path: Path, starter_file: Path) -> None:
+    """With a copy of the file: of pages that others have mapped too, a worker is charged its share only."""
+    models_folder = tmp_path / "models"
+    models_folder.mkdir()
+    shutil.copyfile(starter_file, models_folder / starter_file.name)
     app = build_app(Settings(data=tmp_path / "data", models=models_folder))
     try:
         said = estimate_when_measured(app)

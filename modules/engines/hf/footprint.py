@@ -17,7 +17,7 @@ DEFAULT_CONTEXT = 8192
 # Of a GPU's memory that is free once the weights are there, for keys and values.
 GPU_SHARE = 0.7
 # The model's own Python code, kernels made at the first pass, the tokenizer's and the compute thread's buffers.
-FIXED_BYTES = 130 * MIB
+FIXED_BYTES = 26 * MIB
 # A token's text and merges in the tokenizer's tables.
 VOCABULARY_ENTRY_BYTES = 200
 WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -51,8 +51,8 @@ class Footprint:
         if self.is_quantized:
             return self.model.size_bytes
         if kind in BITSANDBYTES:
-            whole = self.model.shape.parameters - self._body_parameters
-            return int(self._body_parameters * BITSANDBYTES[kind] + whole * self.width)
+            # On a CPU the mapped file stays, and as much again of what was in between.
+            return self._bitsandbytes_bytes + (0 if self.on_gpu else 2 * self.model.shape.parameters * self.width)
         if kind == "packed":
             return self._kept_bytes + linear * self.width
         if kind == "int4":
@@ -62,10 +62,17 @@ class Footprint:
     @property
     def least_bytes(self) -> int:
         """Without which a load fails: the file's pages beside packed weights go when others need them."""
+        if self.kind in BITSANDBYTES and not self.is_quantized:
+            return self._bitsandbytes_bytes
         if self.is_quantized or self.kind not in {"packed", "int4"}:
             return self.weights_bytes
         extra = int(self.linear_parameters * INT4) if self.kind == "int4" else 0
         return self.model.shape.parameters * self.width + extra
+
+    @property
+    def _bitsandbytes_bytes(self) -> int:
+        whole = self.model.shape.parameters - self._body_parameters
+        return int(self._body_parameters * BITSANDBYTES[self.kind] + whole * self.width)
 
     @property
     def _kept_bytes(self) -> int:

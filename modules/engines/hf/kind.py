@@ -1,5 +1,6 @@
 """The transformers engine's declaration; torch and transformers are imported only in the worker."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -110,8 +111,8 @@ def token_cost(model: LocalModel, options: HfOptions) -> TokenCost:
 
 
 def prepare() -> None:
-    import modules.engines.hf.encoder
-    import modules.engines.hf.engine  # noqa: F401
+    import_module("modules.engines.hf.encoder")
+    import_module("modules.engines.hf.engine")
 
 
 HF = EngineKind("transformers", ("safetensors",), HfOptions, load, estimate, token_cost, prepare)

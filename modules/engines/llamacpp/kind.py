@@ -1,5 +1,6 @@
 """The llama.cpp engine's declaration; the binding itself is imported only in the worker."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -78,7 +79,7 @@ def token_cost(model: LocalModel, options: LlamaCppOptions) -> TokenCost:
 
 
 def prepare() -> None:
-    import modules.engines.llamacpp.engine  # noqa: F401
+    import_module("modules.engines.llamacpp.engine")
 
 
 LLAMACPP = EngineKind("llamacpp", ("gguf",), LlamaCppOptions, load, estimate, token_cost, prepare)

@@ -24,9 +24,9 @@ CACHE_BYTES: dict[CacheType, float] = {
 # Tokens come in such steps in each slot's cache.
 CACHE_STEP = 256
 # The library's own pages, its server and threads.
-FIXED_BYTES = 20 * MIB
+FIXED_BYTES = 9 * MIB
 # A token's text, score and merges in its vocabulary's tables.
-VOCABULARY_ENTRY_BYTES = 300
+VOCABULARY_ENTRY_BYTES = 525
 # A candidate in a sampler, and a logit.
 SAMPLING_ENTRY_BYTES = 16
 # Share of the weights that a CPU of x86 keeps once more, rearranged for its vector units, beside the mapped file. Mixed
