@@ -99,6 +99,7 @@ class FakeModels:
         self.engines = ["llamacpp"]
         self.remembered: View = {}
         self.free_bytes = 8_000_000_000
+        self.speed: View | None = {"value": 12.0, "low": 9.0, "high": 15.0}
 
     def named(self, identity: str) -> View:
         return next(one for one in self.models if one["id"] == identity)
@@ -170,7 +171,7 @@ class FakeModels:
             "parts": parts,
             "gpu_bytes": 0,
             "free_bytes": self.free_bytes,
-            "speed": {"value": 12.0, "low": 9.0, "high": 15.0},
+            "speed": self.speed,
             "context_length": context,
             "slots": 2,
             "note": "",

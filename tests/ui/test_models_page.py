@@ -303,7 +303,7 @@ def test_a_machine_without_models_leads_on(window: Watched, chat: FakeChat, libr
 def test_estimate_follows_the_options(window: Watched, chat: FakeChat, library: FakeModels) -> None:
     library.remembered = {"flash_attention": False}
     page = open_models(window)
-    dialog = open_dialog(page, "Small Model".replace("Small", "Large"))
+    dialog = open_dialog(page, "Large Model")
     expect(dialog.get_by_label("Context length")).to_have_attribute("placeholder", "automatic")
     expect(dialog.get_by_role("switch", name="Flash attention")).not_to_be_checked()
     expect(dialog.get_by_label("Threads")).to_be_hidden()
@@ -324,6 +324,15 @@ def test_estimate_follows_the_options(window: Watched, chat: FakeChat, library: 
     sent = [values for name, values in chat.calls if name == "models_load"]
     options = {"context_length": 2048, "cache_type": "q8_0", "flash_attention": False, "threads": 2}
     assert sent == [{"model": "large", "engine": "llamacpp", "options": options}]
+
+
+def test_a_speed_that_is_being_measured_is_asked_for_again(window: Watched, library: FakeModels) -> None:
+    known, library.speed = library.speed, None
+    page = open_models(window)
+    dialog = open_dialog(page, "Large Model")
+    expect(dialog.get_by_text("not known yet")).to_be_visible()
+    library.speed = known
+    expect(dialog.get_by_text("about 12 (9 to 15) tokens/s")).to_be_visible()
 
 
 def test_what_is_wrong_is_said_beside_the_field(window: Watched, chat: FakeChat, library: FakeModels) -> None:

@@ -6,6 +6,9 @@ import { EstimateView } from "./load_estimate.js";
 import { OptionForm } from "./load_form.js";
 
 const ESTIMATE_PAUSE_MS = 250;
+// Without a speed the program may be measuring this machine, which takes about two seconds.
+const SPEED_PAUSE_MS = 2500;
+const SPEED_TRIES = 3;
 
 export class LoadDialog {
   constructor({ call, toasts, onLoading }) {
@@ -33,6 +36,7 @@ export class LoadDialog {
 
   async open(model) {
     this.model = model;
+    this.speedTries = SPEED_TRIES;
     this.dialog.title = `Load ${model.title}`;
     this.say("");
     this.form.clear();
@@ -81,6 +85,7 @@ export class LoadDialog {
       this.form.explain(null, "");
       this.say("");
       this.estimate.show(estimate);
+      if (!estimate.speed && this.speedTries-- > 0) this.timer = setTimeout(() => this.estimateNow(), SPEED_PAUSE_MS);
     } catch (error) {
       if (asked !== this.asked) return;
       const isField = this.form.explain(error.field, error.message);
