@@ -131,16 +131,13 @@ class ModelService:
         """
         if options is None and (current := self._host.current(name, engine)) is not None:
             return current
-        model = self.find(name)
-        kind = self._kind(model, engine)
-        asked = None if options is None else check_options(kind, options)
-        chosen = self._options.choose(model.id, kind, asked)
+        model, kind, chosen = self.planned(name, engine, options)
         if chosen.get("draft_model"):
             chosen = {**chosen, "draft_model": str(self._folder(chosen["draft_model"]))}
 
         def remember() -> None:
-            if asked is not None:
-                self._options.remember(model.id, kind, asked)
+            if options is not None:
+                self._options.remember(model.id, kind, options)
 
         predicted = self._predicted(model, kind, chosen)
         loading = self._host.ensure(
@@ -161,10 +158,16 @@ class ModelService:
 
     def estimate(self, name: str, engine: str | None = None, options: dict[str, Any] | None = None) -> Estimate:
         """What a load as `load` would begin it will need and give. Raises as that does."""
+        return self._oracle.estimate(*self.planned(name, engine, options))
+
+    def planned(
+        self, name: str, engine: str | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[LocalModel, EngineKind, dict[str, Any]]:
+        """The model, engine and options that `load` would take; raises as it does."""
         model = self.find(name)
         kind = self._kind(model, engine)
         asked = None if options is None else check_options(kind, options)
-        return self._oracle.estimate(model, kind, self._options.choose(model.id, kind, asked))
+        return model, kind, self._options.choose(model.id, kind, asked)
 
     def load_for_request(self, name: str | None) -> Loading:
         """As `load`, for a request of the API; None is the model in use.
@@ -200,9 +203,9 @@ class ModelService:
         default = self._kind(model)
         return [default, *(kind for kind in ENGINES if model.format in kind.formats and kind is not default)]
 
-    def remembered(self, model: LocalModel) -> dict[str, Any]:
+    def remembered(self, model: LocalModel, engine: str | None = None) -> dict[str, Any]:
         """The options it will be loaded with when none are given, beside the flags of the start."""
-        return self._options.remembered(model.id, self._kind(model))
+        return self._options.remembered(model.id, self._kind(model, engine))
 
     def chat_templates(self) -> list[str]:
         """The names that the option `chat_template` may have."""

@@ -134,7 +134,12 @@ def plain_attribute(_tag: str, name: str, value: str) -> str | None:
 @lru_cache(maxsize=1)
 def parser() -> MarkdownIt:
     """Parsing keeps nothing between calls, so one serves every thread."""
-    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING})
+    return build_parser(html=False, breaks=True)
+
+
+def build_parser(*, html: bool, breaks: bool) -> MarkdownIt:
+    """`html` lets raw tags through to the result, which then needs a sieve made for strangers' tags."""
+    markdown = MarkdownIt("commonmark", {"html": html, "breaks": breaks, "maxNesting": MAX_NESTING})
     markdown.enable(["table", "strikethrough"])
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False)
     markdown.inline.ruler.before("escape", "math_brackets", find_bracket_math)

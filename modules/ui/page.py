@@ -7,14 +7,14 @@ import gradio
 from gradio.themes import Base
 
 from modules.ui.asset_files import ASSETS, assets_address
-from modules.ui.chat_view import chat_view
+from modules.ui.page_view import page_view
 
-STYLES = ("page.css", "markup.css")
+STYLES = ("page.css", "markup.css", "models.css", "hub.css")
 
 
 def build_page(actions: Mapping[str, Callable[[Any], dict[str, Any]]]) -> gradio.Blocks:
     with gradio.Blocks(title="Parlor", analytics_enabled=False, fill_width=True, fill_height=True) as page:
-        chat_view(actions)
+        page_view(actions)
     return page
 
 
@@ -22,7 +22,7 @@ def page_options() -> dict[str, Any]:
     """What `mount_gradio_app` is told of the page's look; nothing of it is loaded from elsewhere."""
     address = assets_address()
     styles = "".join(f'<link rel="stylesheet" href="{address}/{name}">' for name in STYLES)
-    preload = f'<link rel="modulepreload" href="{address}/chat.js">'
+    preload = f'<link rel="modulepreload" href="{address}/page.js">'
     return {
         "head": f'<meta name="color-scheme" content="light dark">{preload}{styles}',
         "favicon_path": str(ASSETS / "icon.svg"),

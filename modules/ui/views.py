@@ -2,14 +2,13 @@
 
 from collections import OrderedDict
 from threading import Lock
-from typing import Any
 
 from modules.services.chat import ConversationView
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.jobs import Job
+from modules.ui.actions import View
 from modules.ui.markup import escape_text, render_message, snippet_html
 
-View = dict[str, Any]
 NEWEST_SENT = 60
 KEPT_RENDERINGS = 2000
 

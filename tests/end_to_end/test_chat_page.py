@@ -139,9 +139,9 @@ def test_search_rename_delete_and_undo(window: Watched) -> None:
 def test_unload_and_load_by_the_picker(window: Watched, program: RunningProgram) -> None:
     page = window.open()
     page.get_by_role("button", name=re.compile("^Model:")).click()
-    page.get_by_role("button", name="Unload").click()
+    page.get_by_role("button", name=re.compile("^Unload")).click()
     expect(page.locator(".model-button .dot")).to_have_class("dot none")
-    page.get_by_role("button", name=re.compile("SmolLM2 135M")).click()
+    page.locator(".model-choice").filter(has_text="SmolLM2 135M").click()
     expect(page.locator(".model-button .dot")).to_have_class("dot ready")
     assert program.status()["state"] == "ready"
 
@@ -300,7 +300,7 @@ def test_message_without_a_model_is_kept_and_can_be_retried(browser: Browser, tm
         window.send("Is anyone there?")
         expect(page.locator("article.last .failure")).to_contain_text("No model is loaded")
         page.get_by_role("button", name="Choose a model", exact=True).click()
-        page.get_by_role("button", name=re.compile("Echo")).click()
+        page.locator(".model-choice").filter(has_text="Echo").click()
         expect(page.locator(".model-button .dot")).to_have_class("dot ready")
         page.get_by_role("button", name="Retry").click()
         expect(page.locator("article.last.complete .markup")).to_have_text("Is anyone there?")

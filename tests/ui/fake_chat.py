@@ -16,6 +16,8 @@ from fastapi.staticfiles import StaticFiles
 
 from modules.ui.asset_files import ASSETS
 from modules.ui.page import build_page, page_options
+from tests.ui.fake_hub_page import FakeHubPage
+from tests.ui.fake_models import FakeModels
 
 View = dict[str, Any]
 Event = dict[str, Any]
@@ -29,7 +31,7 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
-MODEL = {"id": "small", "title": "Small Model", "format": "gguf", "size_bytes": 98_000_000, "problem": ""}
+ACTIONS = ("chat_", "models_", "hub_", "download_", "remote_", "import_")
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 
@@ -45,8 +47,8 @@ class FakeChat:
     """Public fields are set by tests; `calls` lists what the page asked for. Answers on Gradio's threads."""
 
     def __init__(self) -> None:
-        self.models: list[View] = [MODEL]
-        self.model: View = {"id": "small", "state": "ready", "fraction": 1, "note": "", "error": "", "details": ""}
+        self.library = FakeModels()
+        self.hub = FakeHubPage()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
         self.persistent = True
@@ -67,8 +69,8 @@ class FakeChat:
         self._count = 0
 
     def actions(self) -> dict[str, Callable[[Any], View]]:
-        names = [name for name in dir(self) if name.startswith("chat_")]
-        return {name: self._recorded(name) for name in names}
+        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub)}
+        return {name: self._recorded(name, act) for name, act in acts.items()}
 
     def refuse(self, name: str, message: str, code: str = "storage_failed") -> None:
         """The next call of that name fails."""
@@ -92,8 +94,7 @@ class FakeChat:
     def chat_state(self, values: View) -> View:
         opened = self.conversations.get(values.get("id") or "")
         return {
-            "models": self.models,
-            "model": self.model,
+            **self.library.state(),
             "starter": self.starter,
             "notices": self.notices,
             "persistent": self.persistent,
@@ -145,14 +146,6 @@ class FakeChat:
         self.conversations[values["id"]] = self.deleted.pop(values["id"])
         return {"conversation": self.conversations[values["id"]]}
 
-    def chat_load(self, values: View) -> View:
-        self.model = {**self.model, "id": values["model"], "state": "ready"}
-        return {}
-
-    def chat_unload(self, _values: View) -> View:
-        self.model = {**self.model, "id": None, "state": "none"}
-        return {}
-
     def chat_starter(self, _values: View) -> View:
         self.starter["job"] = {"id": "j1", "state": "running", "progress": 0.25, "note": "Downloading", "error": ""}
         return {"job": self.starter["job"]}
@@ -183,11 +176,11 @@ class FakeChat:
             return False
         return generation in self._running
 
-    def _recorded(self, name: str) -> Callable[[Any], View]:
+    def _recorded(self, name: str, act: Callable[[View], View]) -> Callable[[Any], View]:
         def call(values: Any) -> View:
             self.calls.append((name, values))
             refusal = self.refusals.pop(name, None)
-            return getattr(self, name)(values) if refusal is None else refusal
+            return act(values) if refusal is None else refusal
 
         return call
 
@@ -300,6 +293,11 @@ def running_page() -> Iterator[PageServer]:
         served.chat.go_on.set()
         server.should_exit = True
         thread.join(10)
+
+
+def actions_of(fake: FakeChat | FakeModels | FakeHubPage) -> dict[str, Callable[[View], View]]:
+    names = [name for name in dir(fake) if name.startswith(ACTIONS)]
+    return {name: getattr(fake, name) for name in names}
 
 
 def frame(event: Event) -> str:

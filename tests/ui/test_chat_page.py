@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from modules.ui.markup import render_message
 from tests.browser import Watched, chromium
-from tests.ui.fake_chat import MODEL, PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
+from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
+from tests.ui.fake_models import model
 
 pytestmark = pytest.mark.browser
 
@@ -223,8 +224,8 @@ def test_earlier_messages_come_on_demand(window: Watched, chat: FakeChat) -> Non
 
 
 def test_starter_card(window: Watched, chat: FakeChat) -> None:
-    chat.models = []
-    chat.model = {**chat.model, "id": None, "state": "none"}
+    chat.library.models = []
+    chat.library.suggested = None
     chat.starter["present"] = False
     page = window.open()
     page.get_by_role("button", name="Download", exact=True).click()
@@ -244,9 +245,9 @@ def test_starter_card(window: Watched, chat: FakeChat) -> None:
 
 
 def test_failed_model_tells_why(window: Watched, chat: FakeChat) -> None:
-    chat.model = {**chat.model, "state": "failed", "error": "It needs more memory.", "details": "alloc failed"}
+    chat.library.models = [model(state="failed", error="It needs more memory.", details="alloc failed")]
     page = window.open()
-    page.get_by_role("button", name=re.compile("Model: Small Model, not loaded")).click()
+    page.get_by_role("button", name=re.compile("Model: Small Model, failed to load")).click()
     expect(page.get_by_text("It needs more memory.")).to_be_visible()
     expect(page.get_by_text("alloc failed")).to_be_hidden()
     page.get_by_text("What the engine said").click()
@@ -524,7 +525,7 @@ def test_reply_without_a_model_leads_to_the_picker(window: Watched, chat: FakeCh
 def test_fingers_find_everything_on_a_phone(browser: Browser, served: PageServer, chat: FakeChat) -> None:
     row = "|" + " some words that make a column |" * 5 + "\n"
     old = chat.add("Old", "question", render_message(row + "|---" * 5 + "|\n" + row))
-    chat.models = [{**MODEL, "title": "A model with a long name Instruct Q8"}]
+    chat.library.models = [model(title="A model with a long name Instruct Q8")]
     window = Watched(browser, served.url, 390, 844)
     page = window.open(f"/?c={old}")
     assert page.locator(".markup .table").evaluate("box => box.scrollWidth > box.clientWidth")

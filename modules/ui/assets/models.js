@@ -1,181 +1,144 @@
-// Which model answers: the picker in the top bar, its state, and the card that offers the starter model.
+// The Models view: what is on this machine, the hub, downloads and servers, each a section of its own.
 
-import { element, icon, sizeText } from "./dom.js";
+import { element } from "./dom.js";
+import { DownloadList } from "./downloads.js";
+import { HubSearch } from "./hub.js";
+import { ImportDialog } from "./import.js";
+import { LibraryList } from "./library.js";
+import { ServerList } from "./servers.js";
 
-const STARTER = "starter";
+const SECTIONS = { local: "On this machine", hub: "Hub", downloads: "Downloads", servers: "Servers" };
+const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
-export class ModelPicker {
-  constructor({ call, toasts, onChange }) {
-    Object.assign(this, { call, toasts, onChange });
-    this.state = null;
-    this.dot = element("span", { class: "dot" });
-    this.name = element("span", { class: "model-name", text: "…" });
-    this.note = element("span", { class: "model-note" });
-    this.button = element(
-      "button",
-      { type: "button", class: "model-button", "aria-haspopup": "true", "aria-expanded": "false", onclick: () => this.toggle() },
-      this.dot,
-      this.name,
-      this.note,
-      icon("down"),
+export class ModelsView {
+  constructor({ call, toasts, onChange, onTalk, onOpen }) {
+    const shared = { call, toasts, onChange };
+    this.onOpen = onOpen;
+    this.importer = new ImportDialog(shared);
+    this.downloads = new DownloadList({ ...shared, onOpen: () => this.openDownloads(), onLoad: onTalk });
+    this.sections = {
+      local: new LibraryList({ ...shared, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
+      hub: new HubSearch({ ...shared, onDownload: (download) => this.downloads.begun(download) }),
+      downloads: this.downloads,
+      servers: new ServerList({ ...shared, onSelect: onTalk }),
+    };
+    this.section = "local";
+    this.tabs = element("div", { class: "tabs", role: "tablist", "aria-label": "Models" }, ...Object.keys(SECTIONS).map((name) => this.tab(name)));
+    this.tabs.addEventListener("keydown", (event) => this.onKey(event));
+    this.panels = element("div", { class: "models-body" }, ...Object.keys(SECTIONS).map((name) => this.panel(name)));
+    this.node = element(
+      "section",
+      { class: "view models-view away", "aria-label": "Models" },
+      element("div", { class: "models-head" }, element("h1", { text: "Models" }), this.tabs),
+      this.panels,
+      this.importer.node,
     );
-    this.panel = element("div", { class: "model-panel", hidden: true, role: "group", "aria-label": "Models" });
-    this.node = element("div", { class: "model-picker" }, this.button, this.panel);
-    document.addEventListener("click", (event) => {
-      if (!this.node.contains(event.target)) this.close();
+    this.mark();
+  }
+
+  // --- as one of the page's views ---
+
+  get address() {
+    return this.section === "local" ? "?view=models" : `?view=models&section=${this.section}`;
+  }
+
+  get title() {
+    return "Models";
+  }
+
+  show() {
+    if (this.isShown) return;
+    this.isShown = true;
+    this.sections[this.section].show();
+  }
+
+  hide() {
+    if (!this.isShown) return;
+    this.isShown = false;
+    this.sections[this.section].hide();
+  }
+
+  focus() {
+    this.tabs.children[this.place(this.section)].focus();
+  }
+
+  async openAddress(parameters) {
+    const name = parameters.get("section") ?? "local";
+    this.choose(name in SECTIONS ? name : "local");
+    this.sections.hub.follow(history.state);
+  }
+
+  // From anywhere on the page.
+  openDownloads() {
+    this.choose("downloads");
+    this.onOpen();
+  }
+
+  async onReturn() {
+    this.sections[this.section].show();
+  }
+
+  update(state) {
+    this.sections.local.update(state);
+  }
+
+  // --- sections ---
+
+  turnTo(name) {
+    this.choose(name);
+    if (location.search !== this.address) history.pushState(null, "", this.address);
+  }
+
+  choose(name) {
+    if (name === this.section) return;
+    if (this.isShown) this.sections[this.section].hide();
+    this.section = name;
+    this.mark();
+    if (this.isShown) this.sections[name].show();
+  }
+
+  place(name) {
+    return Object.keys(SECTIONS).indexOf(name);
+  }
+
+  tab(name) {
+    return element("button", {
+      type: "button",
+      class: "tab",
+      role: "tab",
+      id: `models-tab-${name}`,
+      "aria-controls": `models-panel-${name}`,
+      text: SECTIONS[name],
+      onclick: () => this.turnTo(name),
     });
-    this.node.addEventListener("keydown", (event) => this.onKey(event));
   }
 
-  get current() {
-    return this.state?.model.id ?? null;
+  panel(name) {
+    return element(
+      "div",
+      { class: "models-panel", role: "tabpanel", id: `models-panel-${name}`, "aria-labelledby": `models-tab-${name}` },
+      this.sections[name].node,
+    );
   }
 
-  show(state) {
-    const before = JSON.stringify(this.state);
-    this.state = state;
-    if (before === JSON.stringify(state)) return;
-    const { model } = state;
-    const words = { none: "", loading: model.fraction ? `${Math.round(model.fraction * 100)} %` : "loading", ready: "", failed: "not loaded" };
-    this.dot.className = `dot ${model.state}`;
-    this.name.textContent = this.title(model.id) ?? "Choose a model";
-    this.note.textContent = words[model.state];
-    this.button.setAttribute("aria-label", `Model: ${this.name.textContent}${words[model.state] ? `, ${words[model.state]}` : ""}`);
-    if (!this.panel.hidden) this.fill();
-  }
-
-  title(id) {
-    return this.state.models.find((model) => model.id === id)?.title ?? id;
-  }
-
-  toggle() {
-    if (this.panel.hidden) this.open();
-    else this.close();
-  }
-
-  open() {
-    this.fill();
-    this.panel.hidden = false;
-    this.button.setAttribute("aria-expanded", "true");
-    this.panel.querySelector("button")?.focus();
-  }
-
-  close() {
-    this.panel.hidden = true;
-    this.button.setAttribute("aria-expanded", "false");
+  mark() {
+    for (const [place, name] of Object.keys(SECTIONS).entries()) {
+      const isChosen = name === this.section;
+      this.tabs.children[place].setAttribute("aria-selected", String(isChosen));
+      this.tabs.children[place].tabIndex = isChosen ? 0 : -1;
+      this.panels.children[place].hidden = !isChosen;
+    }
   }
 
   onKey(event) {
-    if (this.panel.hidden) return;
-    const choices = [...this.panel.querySelectorAll("button.model-choice")];
-    const place = choices.indexOf(document.activeElement);
-    if (event.key === "Escape") {
-      event.preventDefault();
-      this.close();
-      this.button.focus();
-    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      event.preventDefault();
-      choices.at((place + (event.key === "ArrowDown" ? 1 : -1)) % choices.length)?.focus();
-    }
-  }
-
-  fill() {
-    const { models, model } = this.state;
-    const offered = models.some((one) => one.id === STARTER) ? [] : [{ id: STARTER, title: "SmolLM2 135M Instruct", download: true, size_bytes: this.state.starter.size_bytes }];
-    this.panel.replaceChildren(...[...models, ...offered].map((one) => this.choice(one, model)));
-    if (model.state === "failed") this.panel.append(failure(model));
-    if (model.state === "ready" || model.state === "loading") {
-      const text = model.state === "ready" ? "Unload" : "Cancel loading";
-      this.panel.append(element("button", { type: "button", class: "quiet-button unload", text, onclick: () => this.act("chat_unload") }));
-    }
-    if (model.note) this.panel.append(element("p", { class: "panel-note", text: model.note }));
-  }
-
-  choice(one, model) {
-    const isCurrent = one.id === model.id && model.state === "ready";
-    const detail = one.problem || [one.download ? "Download" : "", sizeText(one.size_bytes)].filter(Boolean).join(" · ");
-    return element(
-      "button",
-      {
-        type: "button",
-        class: `model-choice ${one.problem ? "damaged" : ""}`,
-        "aria-pressed": String(isCurrent),
-        onclick: () => this.choose(one),
-      },
-      element("span", { class: "choice-title", text: one.title }),
-      element("span", { class: "choice-detail", text: detail }),
-      isCurrent ? icon("check") : null,
-    );
-  }
-
-  async choose(one) {
-    this.close();
-    if (one.download) await this.act("chat_starter");
-    else await this.act("chat_load", { model: one.id });
-  }
-
-  async act(name, values) {
-    try {
-      await this.call(name, values);
-    } catch (error) {
-      this.toasts.error(error);
-    }
-    await this.onChange();
-  }
-}
-
-function failure(model) {
-  const box = element("div", { class: "failure", role: "alert" }, element("p", { text: model.error }));
-  if (model.details) {
-    box.append(element("details", {}, element("summary", { text: "What the engine said" }), element("pre", { text: model.details })));
-  }
-  return box;
-}
-
-// Shown where the conversation would be, as long as there is no model but the echo engine.
-export class StarterCard {
-  constructor({ call, toasts, onChange }) {
-    Object.assign(this, { call, toasts, onChange });
-    this.node = element("div", { class: "card" });
-  }
-
-  show({ starter }) {
-    const { job } = starter;
-    const running = job?.state === "running";
-    // Made anew only when it becomes another card, so that a button keeps the focus while a download goes on.
-    const shown = JSON.stringify([running, job?.id, job?.error]);
-    if (shown !== this.shown) this.build(starter, running);
-    this.shown = shown;
-    if (!running) return;
-    this.detail.textContent = `${job.note} … ${Math.round((job.progress ?? 0) * 100)} %`;
-    this.bar.value = job.progress ?? 0;
-  }
-
-  build({ job, size_bytes: sizeBytes }, running) {
-    this.detail = element("p", { class: "card-detail", text: `${sizeText(sizeBytes)} · Apache-2.0 · runs on any computer` });
-    this.node.replaceChildren(
-      element("h2", { text: "Get a first model" }),
-      element("p", { class: "card-name", text: "SmolLM2 135M Instruct" }),
-      this.detail,
-    );
-    if (running) {
-      this.bar = element("progress", { max: 1, "aria-label": "Download" });
-      const cancel = () => this.act("chat_cancel_job", { job_id: job.id });
-      this.node.append(this.bar, element("button", { type: "button", class: "quiet-button", text: "Cancel", onclick: cancel }));
-      return;
-    }
-    if (job?.error) this.node.append(element("p", { class: "card-error", role: "alert", text: job.error }));
-    const label = job?.error ? "Try again" : "Download";
-    this.node.append(element("button", { type: "button", class: "strong-button", text: label, onclick: () => this.act("chat_starter") }));
-    this.node.append(element("p", { class: "card-note", text: "Any GGUF file in the models folder works too." }));
-  }
-
-  async act(name, values) {
-    try {
-      await this.call(name, values);
-    } catch (error) {
-      this.toasts.error(error);
-    }
-    await this.onChange();
+    const names = Object.keys(SECTIONS);
+    let place = this.place(this.section);
+    if (event.key in STEPS) place = (place + STEPS[event.key] + names.length) % names.length;
+    else if (event.key === "Home") place = 0;
+    else if (event.key === "End") place = names.length - 1;
+    else return;
+    event.preventDefault();
+    this.turnTo(names[place]);
+    this.focus();
   }
 }

@@ -3,9 +3,9 @@
 const LARGEST_BODY_BYTES = 4 * 1024 * 1024;
 
 export class ActionError extends Error {
-  constructor({ message, code }) {
+  constructor({ message, code, field, details }) {
     super(message);
-    this.code = code;
+    Object.assign(this, { code, field, details });
   }
 }
 

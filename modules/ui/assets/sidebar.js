@@ -1,4 +1,4 @@
-// Past conversations: find, open, rename, delete with undo.
+// The page's views, and past conversations: find, open, rename, delete with undo.
 
 import { brandMark, element, icon, iconButton } from "./dom.js";
 
@@ -7,10 +7,11 @@ const SEARCH_CHARS = 500;
 // The place of that button in its row.
 const RENAME_BUTTON = 1;
 const DAY_SECONDS = 86400;
+const VIEWS = { chat: ["chat", "Chat"], models: ["cube", "Models"] };
 
 export class Sidebar {
-  constructor({ call, toasts, onOpen, onNew, onRenamed, onDeleted, onRestored }) {
-    Object.assign(this, { call, toasts, onOpen, onNew, onRenamed, onDeleted, onRestored });
+  constructor({ call, toasts, onView, onOpen, onNew, onRenamed, onDeleted, onRestored }) {
+    Object.assign(this, { call, toasts, onView, onOpen, onNew, onRenamed, onDeleted, onRestored });
     this.openId = null;
     this.conversations = [];
     this.renaming = null;
@@ -25,6 +26,7 @@ export class Sidebar {
       maxLength: SEARCH_CHARS,
       oninput: () => this.searchSoon(),
     });
+    this.views = element("nav", { class: "view-links", "aria-label": "Views" }, ...Object.keys(VIEWS).map((name) => this.viewLink(name)));
     this.list = element("nav", { class: "conversations", "aria-label": "Conversations" });
     this.node = element(
       "aside",
@@ -35,6 +37,7 @@ export class Sidebar {
         element("span", { class: "brand" }, brandMark(), "Parlor"),
         iconButton("close", "Close conversations", () => this.showDrawer(false), "drawer-close"),
       ),
+      this.views,
       element(
         "button",
         { type: "button", class: "new-chat", title: "Ctrl+Shift+O", onclick: () => this.startNew() },
@@ -69,6 +72,22 @@ export class Sidebar {
       this.node.querySelector(".new-chat").focus();
     } else {
       this.cameFrom.focus();
+    }
+  }
+
+  viewLink(name) {
+    const [shape, label] = VIEWS[name];
+    const turn = () => {
+      this.showDrawer(false);
+      this.onView(name);
+    };
+    return element("button", { type: "button", class: "view-link", "data-view": name, onclick: turn }, icon(shape), label);
+  }
+
+  markView(name) {
+    for (const link of this.views.children) {
+      if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
     }
   }
 

@@ -1,4 +1,4 @@
-"""The chat as one component of ours on stock Gradio: an empty root, filled by the script in assets/."""
+"""The page as one component of ours on stock Gradio: an empty root, filled by the script in assets/."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,18 +10,18 @@ from modules.ui.asset_files import assets_address
 Call = Callable[[Any], dict[str, Any]]
 
 
-def chat_view(actions: Mapping[str, Call]) -> gradio.HTML:
+def page_view(actions: Mapping[str, Call]) -> gradio.HTML:
     """`actions` are what the script may call, by name; each takes one dict and returns one.
 
     An instance, not a subclass: Gradio writes a type stub beside every module that subclasses a component.
     """
-    script = f"{assets_address()}/chat.js"
+    script = f"{assets_address()}/page.js"
     return gradio.HTML(
         value="",
         html_template='<div class="parlor-root"></div>',
-        js_on_load=f'import("{script}").then((chat) => chat.mount(element.querySelector(".parlor-root"), server));',
+        js_on_load=f'import("{script}").then((page) => page.mount(element.querySelector(".parlor-root"), server));',
         server_functions=[as_function(name, action) for name, action in actions.items()],
-        elem_id="parlor-chat",
+        elem_id="parlor-page",
         apply_default_css=False,
     )
 

@@ -1,0 +1,230 @@
+// A model's own page: what it is, what to download for this machine, its files, its card.
+
+import { copyText, element, icon, sizeText } from "./dom.js";
+import { button } from "./forms.js";
+import { titleOf } from "./hub_title.js";
+import { FITS } from "./load_estimate.js";
+import { agoText, contextText, counted, countText } from "./words.js";
+
+const CARD_PX = 360;
+
+export class HubModelPage {
+  constructor({ call, toasts, onDownload, onBack, onToken }) {
+    Object.assign(this, { call, toasts, onDownload, onToken });
+    this.visit = 0;
+    this.back = element("button", { type: "button", class: "back", onclick: onBack }, icon("left"), "Results");
+    this.body = element("div", { class: "hub-model" });
+    this.node = element("section", { class: "hub-page", hidden: true }, this.back, this.body);
+    this.node.addEventListener("click", copyCode);
+  }
+
+  async open(repository, revision) {
+    this.asked = { repository, revision };
+    this.body.replaceChildren(element("p", { class: "hub-status", role: "status", text: `Asking for ${repository} …` }));
+    this.back.focus();
+    await this.ask();
+  }
+
+  // Again when a token may have opened it.
+  async ask() {
+    const visit = ++this.visit;
+    try {
+      const model = await this.call("hub_model", this.asked);
+      if (visit === this.visit) this.show(model);
+    } catch (error) {
+      if (visit === this.visit) this.showError(error);
+    }
+  }
+
+  showError(error) {
+    this.body.replaceChildren(
+      element("p", { class: "hub-status failed", role: "alert", text: error.message }),
+      button("Enter a token", this.onToken),
+    );
+  }
+
+  show(model) {
+    this.model = model;
+    const heading = element("h2", { class: "hub-title", tabIndex: -1 }, ...titleOf(model));
+    const parts = [heading, this.facts(), this.gate(), this.choices(), this.files(), ...this.card()];
+    this.body.replaceChildren(...parts.filter(Boolean));
+    // Not while the token is being entered above it.
+    if (!document.querySelector("dialog[open]")) heading.focus();
+    this.measureCard();
+  }
+
+  facts() {
+    const { model } = this;
+    const words = [
+      model.parameters ? `${countText(model.parameters)} parameters` : "",
+      model.licence ? `licence ${model.licence}` : "no licence stated",
+      counted(model.downloads, "download"),
+      counted(model.likes, "like"),
+      model.updated ? `updated ${agoText(model.updated)}` : "",
+      model.revision === "main" ? "" : `branch ${model.revision}`,
+    ];
+    return element("p", { class: "hub-facts" }, words.filter(Boolean).join(" · "), " · ", outside(model.page, "its page on the hub"));
+  }
+
+  gate() {
+    const { gate, has_access: hasAccess, private: isPrivate, page } = this.model;
+    if (hasAccess) return null;
+    const words = {
+      manual: "Its owner lets people in one by one. Ask on the hub's page, wait for the answer, then enter a token of your account.",
+      automatic: "Its owner asks you to agree to terms. Agree on the hub's page, then enter a token of your account.",
+      open: isPrivate ? "It is private. Enter a token of an account that may read it." : "The hub does not let this program read it. Enter a token of an account that may.",
+    };
+    return element(
+      "div",
+      { class: "gate", role: "note" },
+      element("p", { text: words[gate] }),
+      element("div", { class: "gate-buttons" }, outside(page, "Open the hub's page", "quiet-button"), button("Enter a token", this.onToken, "strong-button")),
+    );
+  }
+
+  choices() {
+    const { model } = this;
+    const box = element("section", { class: "choices", "aria-label": "What to download" });
+    if (!model.choices.length) {
+      box.append(element("p", { class: "hub-status", text: "There is nothing here that Parlor can run: no GGUF and no safetensors files." }));
+      return box;
+    }
+    const context = element("select", { class: "form-field", onchange: () => this.showEstimates(Number(context.value)) });
+    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${contextText(length)} tokens` })));
+    context.value = String(model.context);
+    this.rows = model.choices.map((choice) => this.choiceRow(choice));
+    box.append(
+      element(
+        "div",
+        { class: "choices-head" },
+        element("h3", { text: "Download" }),
+        element("label", { class: "context-choice" }, element("span", { text: "judged for a context of" }), context),
+      ),
+      element("ul", { class: "choice-list" }, ...this.rows.map((row) => row.node)),
+      element("p", { class: "fine", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
+    );
+    this.showEstimates(model.context);
+    return box;
+  }
+
+  choiceRow(choice) {
+    if (choice.problem) return { choice, node: damagedRow(choice) };
+    const best = element("span", { class: "mark best", text: "Recommended", hidden: true });
+    const fit = element("span", { class: "fit" });
+    const memory = element("span", { class: "choice-memory" });
+    const speed = element("span", { class: "choice-speed" });
+    const reader = element("input", { type: "checkbox" });
+    const withReader = choice.projector_bytes
+      ? element("label", { class: "with-reader" }, reader, element("span", { text: `with image reader (${sizeText(choice.projector_bytes)})` }))
+      : null;
+    const download = button("Download", () => this.download(choice, reader.checked, download), "quiet-button", {
+      "aria-label": `Download ${choice.name}, ${sizeText(choice.size_bytes)}`,
+      disabled: !this.model.has_access,
+    });
+    const node = element(
+      "li",
+      { class: "choice" },
+      element("span", { class: "choice-name" }, element("span", { text: choice.name }), best),
+      element("span", { class: "choice-size", text: sizeText(choice.size_bytes) }),
+      fit,
+      element("span", { class: "choice-figures" }, memory, speed),
+      download,
+      withReader,
+    );
+    return { node, best, fit, memory, speed, download, choice };
+  }
+
+  showEstimates(context) {
+    const recommended = this.model.recommended[context];
+    for (const [place, row] of this.rows.entries()) {
+      if (row.choice.problem) continue;
+      const estimate = row.choice.estimates[context];
+      const isBest = recommended?.place === place;
+      row.best.hidden = !isBest;
+      row.best.title = isBest ? recommended.reason : "";
+      row.download.className = isBest ? "strong-button" : "quiet-button";
+      row.fit.className = `fit ${estimate?.fit ?? ""}`;
+      row.fit.textContent = estimate ? FITS[estimate.fit] : "";
+      row.fit.title = estimate?.note ?? "";
+      row.memory.textContent = estimate ? `needs ${sizeText(estimate.memory.value)}` : "memory unknown";
+      row.memory.title = estimate ? `between ${sizeText(estimate.memory.low)} and ${sizeText(estimate.memory.high)}` : "";
+      row.speed.textContent = speedText(estimate);
+    }
+  }
+
+  async download(choice, projector, pressed) {
+    const { repository, revision } = this.model;
+    const source = revision === "main" ? repository : `${repository}:${revision}`;
+    pressed.disabled = true;
+    try {
+      const { download } = await this.call("download_start", { source, choice: choice.name, projector });
+      this.onDownload(download);
+    } catch (error) {
+      this.toasts.error(error);
+    } finally {
+      pressed.disabled = false;
+    }
+  }
+
+  files() {
+    const { files } = this.model;
+    const row = (file) => element("li", {}, element("span", { class: "file-path", text: file.path }), element("span", { class: "file-size", text: fileSize(file.size_bytes) }));
+    return element("details", { class: "fold" }, element("summary", { text: `All ${files.length} files` }), element("ul", { class: "file-list" }, ...files.map(row)));
+  }
+
+  card() {
+    if (!this.model.card) return [element("p", { class: "hub-status", text: "It has no card." })];
+    this.cardBox = element("div", { class: "markup card-text", safeHtml: this.model.card });
+    this.whole = button("Show the whole card", () => this.unfoldCard(), "quiet-button", { hidden: true });
+    return [element("h3", { text: "What its makers say" }), this.cardBox, this.whole];
+  }
+
+  measureCard() {
+    if (!this.cardBox?.isConnected || this.cardBox.scrollHeight <= CARD_PX * 1.3) return;
+    this.cardBox.classList.add("folded");
+    this.cardBox.inert = true;
+    this.whole.hidden = false;
+  }
+
+  unfoldCard() {
+    this.cardBox.classList.remove("folded");
+    this.cardBox.inert = false;
+    this.whole.hidden = true;
+    this.cardBox.tabIndex = -1;
+    this.cardBox.focus({ preventScroll: true });
+  }
+}
+
+function damagedRow({ name, size_bytes: size, problem }) {
+  return element(
+    "li",
+    { class: "choice" },
+    element("span", { class: "choice-name", text: name }),
+    element("span", { class: "choice-size", text: sizeText(size) }),
+    element("span", { class: "choice-problem", text: problem }),
+  );
+}
+
+function outside(address, text, kind = "") {
+  return element("a", { href: address, class: kind, target: "_blank", rel: "noopener noreferrer", text });
+}
+
+function speedText(estimate) {
+  if (!estimate?.speed) return estimate ? "speed not known yet" : "";
+  const { value, low, high } = estimate.speed;
+  return `about ${figure(value)} tok/s (${figure(low)}–${figure(high)})`;
+}
+
+function figure(value) {
+  return value < 10 ? Number(value.toFixed(1)) : Math.round(value);
+}
+
+function fileSize(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1000)} kB` : sizeText(bytes);
+}
+
+function copyCode(event) {
+  const pressed = event.target.closest("button.copy-code");
+  const code = pressed?.closest("figure")?.querySelector("code");
+  if (code) copyText(code.textContent);
+}

@@ -1,0 +1,196 @@
+// The page: the side bar, the top bar, and the view that the address names.
+
+import { ChatView } from "./chat.js";
+import { element, icon, iconButton } from "./dom.js";
+import { ModelsView } from "./models.js";
+import { ModelPicker } from "./picker.js";
+import { callsTo } from "./server.js";
+import { Sidebar } from "./sidebar.js";
+import { Toasts } from "./toasts.js";
+
+const BUSY_POLL_MS = 1000;
+const IDLE_POLL_MS = 5000;
+
+export function mount(root, server) {
+  const page = new Page(callsTo(server));
+  root.replaceChildren(page.node);
+  page.start();
+}
+
+class Page {
+  constructor(call) {
+    this.call = call;
+    this.toasts = new Toasts();
+    const shared = { call, toasts: this.toasts, onChange: () => this.look() };
+    this.sidebar = new Sidebar({
+      ...shared,
+      onView: (name) => this.turnTo(name),
+      onOpen: (id) => this.openChat(id),
+      onNew: () => this.newChat(),
+      onRenamed: (renamed) => this.chat.onRenamed(renamed),
+      onDeleted: (id) => this.chat.onDeleted(id),
+      onRestored: (id) => this.openChat(id),
+    });
+    this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
+    this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
+    this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models") });
+    this.views = { chat: this.chat, models: this.models };
+    this.banner = element("div", { class: "banner", role: "status", hidden: true });
+    this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
+    this.node = element(
+      "div",
+      { class: "page" },
+      this.sidebar.node,
+      this.sidebar.scrim,
+      element(
+        "main",
+        { class: "main" },
+        element(
+          "header",
+          { class: "top-bar" },
+          iconButton("menu", "Conversations", () => this.sidebar.showDrawer(true), "drawer-open"),
+          this.picker.node,
+          element("span", { class: "spacer" }),
+          this.models.downloads.sign,
+          this.themeButton,
+        ),
+        this.banner,
+        element("div", { class: "views" }, this.chat.node, this.models.node),
+      ),
+      this.toasts.node,
+    );
+  }
+
+  async start() {
+    const systemDark = matchMedia("(prefers-color-scheme: dark)");
+    const showChosen = () => this.showTheme(localStorage.getItem("theme") ?? (systemDark.matches ? "dark" : "light"));
+    showChosen();
+    systemDark.addEventListener("change", showChosen);
+    document.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("visibilitychange", () => !document.hidden && this.onReturn());
+    window.addEventListener("focus", () => this.onReturn());
+    window.addEventListener("popstate", () => this.followAddress());
+    this.chat.startNew({ keepAddress: true });
+    await Promise.all([this.look(), this.sidebar.refresh(), this.followAddress(), this.models.downloads.look()]);
+    this.chat.focus();
+  }
+
+  // --- views ---
+
+  // A view that is away goes on: a reply is written, a search stays as it was.
+  showView(name) {
+    for (const [other, view] of Object.entries(this.views)) {
+      view.node.classList.toggle("away", other !== name);
+      if (other === name) view.show();
+      else view.hide();
+    }
+    this.shown = this.views[name];
+    this.sidebar.markView(name);
+    this.showTitle();
+  }
+
+  turnTo(name) {
+    this.showView(name);
+    const { address } = this.shown;
+    if (location.search !== address) history.pushState(null, "", address || location.pathname);
+    this.shown.focus();
+  }
+
+  async followAddress() {
+    const parameters = new URLSearchParams(location.search);
+    const name = parameters.get("view") === "models" ? "models" : "chat";
+    this.showView(name);
+    await this.views[name].openAddress(parameters);
+  }
+
+  async openChat(id) {
+    this.showView("chat");
+    await this.chat.open(id);
+    this.chat.focus();
+  }
+
+  newChat() {
+    this.showView("chat");
+    this.chat.newChat();
+  }
+
+  async talkTo(id) {
+    await this.picker.select(id);
+    this.turnTo("chat");
+  }
+
+  showTitle() {
+    const title = this.shown?.title;
+    document.title = title ? `${title} – Parlor` : "Parlor";
+  }
+
+  // --- the program's state ---
+
+  async look() {
+    clearTimeout(this.timer);
+    let wait = IDLE_POLL_MS;
+    try {
+      const { visit } = this.chat;
+      const state = await this.call("chat_state", { id: this.chat.conversation?.id });
+      const fetched = this.wasFetching && state.starter.present;
+      this.wasFetching = state.starter.job?.state === "running";
+      this.picker.update(state);
+      this.models.update(state);
+      this.showBanner(state);
+      await this.chat.update(state, visit);
+      if (fetched && !this.picker.current) {
+        await this.picker.select("starter");
+        wait = 0;
+      }
+      if (this.wasFetching || this.picker.isLoading) wait = BUSY_POLL_MS;
+    } catch (error) {
+      this.showNotices([error.message]);
+      wait = BUSY_POLL_MS * 3;
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (document.hidden ? null : this.look()), wait);
+  }
+
+  async onReturn() {
+    await Promise.all([this.look(), this.sidebar.refresh(), this.shown.onReturn()]);
+  }
+
+  showBanner({ notices, persistent }) {
+    this.showNotices(persistent ? notices : ["Chats are not being saved.", ...notices]);
+  }
+
+  showNotices(lines) {
+    this.banner.hidden = !lines.length;
+    this.banner.replaceChildren(...lines.map((text) => element("p", { text })));
+  }
+
+  // --- keys and theme ---
+
+  onKey(event) {
+    // An open dialog has the keys to itself.
+    if (document.querySelector("dialog[open]")) return;
+    const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    // Escape means the innermost thing: what an open panel or editor took is not meant for the reply.
+    if (event.key === "Escape" && this.shown === this.chat && !event.defaultPrevented) this.chat.stop();
+    else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
+      event.preventDefault();
+      this.newChat();
+    } else if (event.key === "/" && !isTyping) {
+      event.preventDefault();
+      this.sidebar.showDrawer(true);
+      this.sidebar.search.focus();
+    }
+  }
+
+  toggleTheme() {
+    const theme = document.body.classList.contains("dark") ? "light" : "dark";
+    localStorage.setItem("theme", theme);
+    this.showTheme(theme);
+  }
+
+  showTheme(theme) {
+    document.body.classList.toggle("dark", theme === "dark");
+    document.documentElement.style.colorScheme = theme;
+    this.themeButton.replaceChildren(icon(theme === "dark" ? "sun" : "moon"));
+  }
+}

@@ -1,0 +1,186 @@
+// Which model answers. What is selected is this browser's choice for the next message; several models may be loaded.
+
+import { element, icon, iconButton, sizeText } from "./dom.js";
+import { failure, stateWords } from "./model_state.js";
+
+const STARTER = { id: "starter", title: "SmolLM2 135M Instruct", isOffer: true, state: "none" };
+const KEPT_UNDER = "model";
+
+export class ModelPicker {
+  constructor({ call, toasts, onChange, onManage }) {
+    Object.assign(this, { call, toasts, onChange, onManage });
+    this.state = null;
+    this.chosen = localStorage.getItem(KEPT_UNDER);
+    this.dot = element("span", { class: "dot" });
+    this.name = element("span", { class: "model-name", text: "…" });
+    this.note = element("span", { class: "model-note" });
+    this.button = element(
+      "button",
+      { type: "button", class: "model-button", "aria-haspopup": "true", "aria-expanded": "false", onclick: () => this.toggle() },
+      this.dot,
+      this.name,
+      this.note,
+      icon("down"),
+    );
+    this.panel = element("div", { class: "model-panel", hidden: true, role: "group", "aria-label": "Models" });
+    this.node = element("div", { class: "model-picker" }, this.button, this.panel);
+    document.addEventListener("click", (event) => {
+      // What was clicked may have been made anew since.
+      if (!event.composedPath().includes(this.node)) this.close();
+    });
+    this.node.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  // The id of the selected model; null when there is none to select.
+  get current() {
+    if (!this.state) return this.chosen;
+    return this.model(this.chosen) ? this.chosen : this.state.suggested;
+  }
+
+  get isLoading() {
+    return Boolean(this.state?.models.some((one) => one.state === "loading"));
+  }
+
+  update(state) {
+    const before = JSON.stringify(this.state);
+    this.state = state;
+    if (before !== JSON.stringify(state)) this.show();
+  }
+
+  show() {
+    const model = this.model(this.current);
+    const words = stateWords(model);
+    this.dot.className = `dot ${model?.state ?? "none"}`;
+    this.name.textContent = model?.title ?? this.current ?? "Choose a model";
+    this.note.textContent = model && model.state !== "ready" ? words : "";
+    this.button.setAttribute("aria-label", ["Model: " + this.name.textContent, words].filter(Boolean).join(", "));
+    if (!this.panel.hidden) this.fill();
+  }
+
+  model(id) {
+    return this.state.models.find((one) => one.id === id);
+  }
+
+  toggle() {
+    if (this.panel.hidden) this.open();
+    else this.close();
+  }
+
+  open() {
+    if (!this.state) return;
+    this.fill();
+    this.panel.hidden = false;
+    this.button.setAttribute("aria-expanded", "true");
+    const first = this.panel.querySelector(".model-choice[aria-pressed=true]") ?? this.panel.querySelector("button");
+    first.focus();
+  }
+
+  close() {
+    this.panel.hidden = true;
+    this.button.setAttribute("aria-expanded", "false");
+  }
+
+  onKey(event) {
+    if (this.panel.hidden) return;
+    const choices = [...this.panel.querySelectorAll("button.model-choice, button.all-models")];
+    const place = choices.indexOf(document.activeElement);
+    if (event.key === "Escape") {
+      event.preventDefault();
+      this.close();
+      this.button.focus();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      choices.at((place + (event.key === "ArrowDown" ? 1 : -1)) % choices.length)?.focus();
+    }
+  }
+
+  // --- the open panel ---
+
+  fill() {
+    const focused = this.panel.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const { models, starter } = this.state;
+    const offers = models.some((one) => one.id === STARTER.id) || starter.present ? [] : [{ ...STARTER, size_bytes: starter.size_bytes }];
+    const nodes = [];
+    let group = "";
+    for (const one of [...ordered(models), ...offers]) {
+      const server = one.server ?? "";
+      if (server !== group) nodes.push(element("p", { class: "choice-group", text: server }));
+      group = server;
+      nodes.push(this.entry(one));
+    }
+    const failed = this.model(this.current);
+    if (failed?.state === "failed") nodes.push(failure(failed));
+    if (failed?.state === "ready" && failed.note) nodes.push(element("p", { class: "panel-note", text: failed.note }));
+    const manage = () => {
+      this.close();
+      this.onManage();
+    };
+    nodes.push(element("button", { type: "button", class: "all-models", "data-key": "all", text: "All models…", onclick: manage }));
+    this.panel.replaceChildren(...nodes);
+    if (focused) this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  entry(one) {
+    const isSelected = one.id === this.current;
+    const size = sizeText(one.size_bytes);
+    const words = one.isOffer ? "download" : stateWords(one);
+    const detail = one.problem || [words, size].filter(Boolean).join(" · ");
+    const choice = element(
+      "button",
+      {
+        type: "button",
+        class: `model-choice ${one.problem ? "damaged" : ""}`,
+        "data-key": `choose ${one.id}`,
+        "aria-pressed": String(isSelected),
+        disabled: Boolean(one.problem),
+        onclick: () => this.choose(one),
+      },
+      element("span", { class: `dot ${one.state}` }),
+      element("span", { class: "choice-title", dir: "auto", text: one.title }),
+      element("span", { class: "choice-detail", text: detail }),
+      isSelected ? icon("check") : one.favourite ? icon("star") : null,
+    );
+    const row = element("div", { class: "choice-row" }, choice);
+    if (one.state === "ready" || one.state === "loading") {
+      const label = one.state === "ready" ? `Unload ${one.title}` : `Cancel loading ${one.title}`;
+      const quick = iconButton(one.state === "ready" ? "eject" : "close", label, () => this.act("models_unload", { model: one.id }));
+      quick.dataset.key = `unload ${one.id}`;
+      row.append(quick);
+    }
+    return row;
+  }
+
+  async choose(one) {
+    this.close();
+    this.button.focus();
+    if (one.isOffer) await this.act("chat_starter");
+    else await this.select(one.id);
+  }
+
+  // Others that are loaded stay so.
+  async select(id) {
+    this.chosen = id;
+    localStorage.setItem(KEPT_UNDER, id);
+    const model = this.state && this.model(id);
+    if (this.state) this.show();
+    if (model?.state !== "ready" && model?.state !== "loading") await this.act("models_load", { model: id });
+  }
+
+  async act(name, values) {
+    try {
+      await this.call(name, values);
+    } catch (error) {
+      this.toasts.error(error);
+    }
+    await this.onChange();
+  }
+}
+
+// Favourites first, remote ones last, by their server; otherwise as the program has them.
+function ordered(models) {
+  const rank = (one) => [one.server ? 1 : 0, one.server ?? "", one.favourite ? 0 : 1];
+  return [...models].sort((a, b) => {
+    const [x, y] = [rank(a), rank(b)];
+    return x[0] - y[0] || x[1].localeCompare(y[1]) || x[2] - y[2];
+  });
+}

@@ -1,0 +1,112 @@
+"""Models as the page shows them, without a word of where they lie on the disk."""
+
+from modules.app import App
+from modules.engines.status import ModelStatus
+from modules.services.library import ListedModel, TrashedModel
+from modules.types.estimates import Estimate, Range
+from modules.types.local_model import LocalModel
+from modules.ui.actions import View
+
+REMOTE = "remote"
+
+
+def picker_views(app: App) -> list[View]:
+    """Every model that can be named, with its state; the page asks for it every few seconds."""
+    states = {status.id: status for status in app.models.statuses()}
+    favourites = {listed.model.id for listed in app.library.models() if listed.favourite}
+    return [
+        {**model_view(model), "favourite": model.id in favourites, **state_view(states.get(model.id))}
+        for model in app.models.models()
+    ]
+
+
+def suggested(app: App) -> str | None:
+    """What a browser that has not chosen talks to: the loaded model used last, else the program's `--model`, else the
+    first sound one. None when there is nothing but the echo engine and other servers."""
+    statuses = app.models.statuses()
+    alive = [status.id for status in statuses if status.state == "ready"]
+    coming = [status.id for status in statuses if status.state == "loading"]
+    named = [app.settings.model] if app.settings.model else []
+    sound = [model.id for model in app.models.models() if model.format not in {"echo", REMOTE} and not model.problem]
+    return next(iter([*alive, *coming, *named, *sound]), None)
+
+
+def model_view(model: LocalModel) -> View:
+    """`server` is the one that a remote model is on, empty for all others."""
+    return {
+        "id": model.id,
+        "title": model.title,
+        "format": model.format,
+        "size_bytes": model.size_bytes,
+        "problem": model.problem,
+        "server": model.id.partition("/")[0] if model.format == REMOTE else "",
+    }
+
+
+def state_view(status: ModelStatus | None) -> View:
+    """`state` is none, loading, ready or failed; `fraction` 0..1 of loading."""
+    if status is None:
+        return {"state": "none", "fraction": 0.0, "note": "", "error": "", "details": ""}
+    return {
+        "state": status.state,
+        "fraction": status.fraction,
+        "note": status.note,
+        "error": status.error,
+        "details": status.details,
+    }
+
+
+def listed_view(listed: ListedModel, status: ModelStatus | None) -> View:
+    model, shape = listed.model, listed.model.shape
+    loaded = status if status is not None and status.state == "ready" else None
+    return {
+        **model_view(model),
+        **state_view(status),
+        "favourite": listed.favourite,
+        "user_note": listed.note,
+        "last_used": listed.last_used,
+        "quantization": model.quantization,
+        "licence": model.licence,
+        "parameters": shape.parameters,
+        "context_length": shape.context_length,
+        "architecture": shape.architecture,
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "kv_heads": shape.kv_heads,
+        "vocabulary": shape.vocabulary,
+        "has_chat_template": model.has_chat_template,
+        "has_projector": model.projector is not None,
+        "files": len(model.files),
+        "memory_bytes": loaded.memory_bytes if loaded else 0,
+        "engine": loaded.engine if loaded else "",
+        "loaded_context": loaded.context_length if loaded else 0,
+        "slots": loaded.slots if loaded else 0,
+    }
+
+
+def trashed_view(trashed: TrashedModel) -> View:
+    return {
+        "id": trashed.id,
+        "name": trashed.name,
+        "size_bytes": trashed.size_bytes,
+        "deleted": trashed.deleted,
+    }
+
+
+def estimate_view(estimate: Estimate) -> View:
+    """Sizes in bytes, the speed in tokens a second; `speed` is None where nothing can be said."""
+    parts, speed = estimate.parts, estimate.tokens_per_second
+    return {
+        "fit": estimate.fit,
+        "memory": range_view(estimate.memory),
+        "parts": {"weights": parts.weights_bytes, "cache": parts.cache_bytes, "compute": parts.compute_bytes},
+        "free_bytes": estimate.free_bytes,
+        "speed": None if speed is None else range_view(speed),
+        "context_length": parts.context_length,
+        "slots": parts.slots,
+        "note": estimate.note,
+    }
+
+
+def range_view(figure: Range) -> View:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}

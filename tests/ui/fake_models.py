@@ -1,0 +1,188 @@
+"""What the Models view and the picker talk to, without a model."""
+
+import time
+from typing import Any
+
+View = dict[str, Any]
+
+
+def model(identity: str = "small", title: str = "Small Model", **values: Any) -> View:
+    """One as the program tells it; not loaded unless said otherwise."""
+    return {
+        "id": identity,
+        "title": title,
+        "format": "gguf",
+        "size_bytes": 98_000_000,
+        "problem": "",
+        "favourite": False,
+        "server": "",
+        "state": "none",
+        "fraction": 0,
+        "note": "",
+        "error": "",
+        "details": "",
+        **values,
+    }
+
+
+LISTED = {
+    "quantization": "Q4_K_M",
+    "licence": "apache-2.0",
+    "parameters": 7_240_000_000,
+    "context_length": 32_768,
+    "architecture": "llama",
+    "layers": 32,
+    "heads": 32,
+    "kv_heads": 8,
+    "vocabulary": 32_000,
+    "has_chat_template": True,
+    "has_projector": False,
+    "files": 1,
+    "user_note": "",
+    "last_used": None,
+    "memory_bytes": 0,
+    "engine": "",
+    "loaded_context": 0,
+    "slots": 0,
+}
+FIELDS = [
+    {
+        "name": "context_length",
+        "label": "Context length",
+        "kind": "number",
+        "minimum": 0,
+        "maximum": 4_194_304,
+        "automatic": "automatic",
+        "default": 0,
+        "help": "Tokens one request may hold.",
+        "advanced": False,
+    },
+    {
+        "name": "cache_type",
+        "label": "Cache type",
+        "kind": "choice",
+        "choices": [{"value": "auto", "text": "automatic"}, {"value": "q8_0", "text": "q8_0"}],
+        "default": "auto",
+        "help": "How keys and values are kept.",
+        "advanced": False,
+    },
+    {
+        "name": "flash_attention",
+        "label": "Flash attention",
+        "kind": "switch",
+        "default": True,
+        "help": "Compute attention in one pass.",
+        "advanced": False,
+    },
+    {
+        "name": "threads",
+        "label": "Threads",
+        "kind": "number",
+        "minimum": 0,
+        "maximum": 1024,
+        "automatic": "automatic",
+        "default": 0,
+        "help": "Threads for computing.",
+        "advanced": True,
+    },
+]
+
+
+class FakeModels:
+    """Public fields are set by tests. Answers on Gradio's threads."""
+
+    def __init__(self) -> None:
+        self.models: list[View] = [model(state="ready")]
+        self.trash: list[View] = []
+        self.suggested: str | None = "small"
+        self.loads_at_once = True
+        self.engines = ["llamacpp"]
+        self.remembered: View = {}
+        self.free_bytes = 8_000_000_000
+        self.speed: View | None = {"value": 12.0, "low": 9.0, "high": 15.0}
+
+    def named(self, identity: str) -> View:
+        return next(one for one in self.models if one["id"] == identity)
+
+    def state(self) -> View:
+        return {"models": self.models, "suggested": self.suggested}
+
+    def models_list(self, _values: View) -> View:
+        used = sum(one["size_bytes"] for one in self.models if one["state"] == "ready")
+        return {
+            "models": [{**LISTED, **one} for one in self.models if not one["server"]],
+            "memory": {"used_bytes": used, "budget_bytes": self.free_bytes},
+            "trash": [{"id": one["id"], "name": one["title"], **deleted_of(one)} for one in self.trash],
+        }
+
+    def models_load(self, values: View) -> View:
+        if problem := self._problem(values):
+            return problem
+        state = "ready" if self.loads_at_once else "loading"
+        self.named(values["model"]).update({"state": state, "fraction": 0.43, "error": ""})
+        return {}
+
+    def models_unload(self, values: View) -> View:
+        self.named(values["model"])["state"] = "none"
+        return {}
+
+    def models_favourite(self, values: View) -> View:
+        self.named(values["model"])["favourite"] = values["favourite"]
+        return {}
+
+    def models_note(self, values: View) -> View:
+        self.named(values["model"])["user_note"] = values["note"]
+        return {}
+
+    def models_rename(self, values: View) -> View:
+        self.named(values["model"]).update({"id": values["new_name"], "title": values["new_name"]})
+        return {}
+
+    def models_delete(self, values: View) -> View:
+        gone = self.named(values["model"])
+        self.models.remove(gone)
+        self.trash.append(gone)
+        return {"trashed": {"id": gone["id"], "name": gone["title"], **deleted_of(gone)}}
+
+    def models_restore(self, values: View) -> View:
+        back = next(one for one in self.trash if one["id"] == values["trash_id"])
+        self.trash.remove(back)
+        self.models.append(back)
+        return {}
+
+    def models_empty_trash(self, _values: View) -> View:
+        self.trash.clear()
+        return {}
+
+    def models_form(self, values: View) -> View:
+        engine = values["engine"] or self.engines[0]
+        return {"engines": self.engines, "engine": engine, "fields": FIELDS, "values": self.remembered}
+
+    def models_estimate(self, values: View) -> View:
+        if problem := self._problem(values):
+            return problem
+        context = values["options"].get("context_length", 8192)
+        weights = self.named(values["model"])["size_bytes"]
+        parts = {"weights": weights, "cache": context * 131_072, "compute": 80_000_000}
+        needed = sum(parts.values())
+        return {
+            "fit": "cpu" if needed < self.free_bytes else "no",
+            "memory": {"value": needed, "low": needed * 0.95, "high": needed * 1.05},
+            "parts": parts,
+            "gpu_bytes": 0,
+            "free_bytes": self.free_bytes,
+            "speed": self.speed,
+            "context_length": context,
+            "slots": 2,
+            "note": "",
+        }
+
+    def _problem(self, values: View) -> View | None:
+        if (values.get("options") or {}).get("context_length", 0) <= 4_194_304:
+            return None
+        message = "The option context_length is wrong: it is more than 4,194,304."
+        return {"error": {"message": message, "code": "invalid_request", "field": "options.context_length"}}
+
+
+def deleted_of(gone: View) -> View:
+    return {"size_bytes": gone["size_bytes"], "deleted": time.time()}
