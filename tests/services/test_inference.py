@@ -1,13 +1,17 @@
 """The one path: what a reader sees when it gives up early."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from modules.children import Launcher
-from modules.engines.host import Loading
+from modules.engines.loading import Loading
+from modules.engines.uses import Uses
+from modules.engines.wish import Wish
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.inference import Inference, ReplyParams
 from modules.services.models import ModelService
@@ -22,14 +26,15 @@ class SlowModels:
     """A model whose loading never ends."""
 
     def __init__(self) -> None:
-        self.loading = Loading(MODEL, "llamacpp")
+        self.loading = Loading(Wish(MODEL, "llamacpp", {}), Uses(time.time))
 
     def chosen(self, _name: str | None) -> LocalModel:
         return MODEL
 
-    def load(self, _name: str) -> Loading:
+    @contextmanager
+    def in_use(self, _name: str) -> Generator[Loading]:
         self.loading.report(0.5, "half way")
-        return self.loading
+        yield self.loading
 
 
 @pytest.mark.parametrize("at_once", [True, False])
