@@ -1,6 +1,8 @@
 """The one path: what a reader sees when it gives up early."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -24,14 +26,15 @@ class SlowModels:
     """A model whose loading never ends."""
 
     def __init__(self) -> None:
-        self.loading = Loading(Wish(MODEL, "llamacpp", {}), Uses(time.monotonic))
+        self.loading = Loading(Wish(MODEL, "llamacpp", {}), Uses(time.time))
 
     def chosen(self, _name: str | None) -> LocalModel:
         return MODEL
 
-    def load(self, _name: str) -> Loading:
+    @contextmanager
+    def in_use(self, _name: str) -> Generator[Loading]:
         self.loading.report(0.5, "half way")
-        return self.loading
+        yield self.loading
 
 
 @pytest.mark.parametrize("at_once", [True, False])
