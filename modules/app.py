@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from modules.children import Launcher
-from modules.engines.budget import Budget, this_machine
+from modules.engines.budget import Budget
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
+from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
@@ -20,6 +21,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.oracle import Oracle
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
@@ -30,6 +32,7 @@ from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
+from modules.storage.model_runs import ModelRunStore
 from modules.storage.remote_servers import RemoteServerStore
 
 
@@ -44,6 +47,7 @@ class App:
     paths: Paths
     models: ModelService
     library: LibraryService
+    oracle: Oracle
     adapters: AdapterService
     remote: RemoteService
     inference: Inference
@@ -72,6 +76,7 @@ class App:
         self.inference.close()
         self.embeddings.close()
         self._idle.close()
+        self.oracle.close()
         self._host.close()
         self._renderer.close()
         self._database.close()
@@ -85,7 +90,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
     servers = RemoteServerStore(database)
-    budget = Budget(settings.memory_budget_mib, this_machine)
+    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    budget = Budget(settings.memory_budget_mib, oracle.machine)
     host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
     remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
@@ -95,9 +101,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     options = LoadOptions(settings, remembered, templates)
     links = LinkedModels(database)
     library = Library(paths.models, settings.further_model_folders, links.all)
-    models = ModelService(settings, library, host, jobs, options, remote=remote)
-    inference = Inference(models, renderer)
+    models = ModelService(settings, library, host, jobs, options, oracle=oracle, remote=remote)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
+    inference = Inference(models, renderer, oracle.record_run)
     return App(
         settings=settings,
         paths=paths,
@@ -111,6 +117,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             jobs=jobs,
             in_use=lambda name: host.current(name) is not None,
         ),
+        oracle=oracle,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         remote=remote,
         inference=inference,

@@ -1,4 +1,4 @@
-"""The program that measures how fast all cores together read main memory: `python -m modules.machine_probe PARENT_PID`."""
+"""The program `modules.machine_probe PARENT_PID`: it measures how fast all cores together read main memory."""
 
 import json
 import time

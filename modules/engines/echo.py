@@ -158,11 +158,15 @@ def read_script(path: Path) -> list[ScriptStep]:
     try:
         return SCRIPT.validate_json(path.read_bytes())
     except OSError as error:
-        raise ModelError(f"The echo script {path.name} cannot be read: {error.strerror}.") from error
+        raise ModelError(
+            f"The echo script {path.name} cannot be read: {error.strerror}.", cause="missing_file"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ModelError(f"The echo script {path.name} is wrong at step {place}: {first['msg']}.") from error
+        raise ModelError(
+            f"The echo script {path.name} is wrong at step {place}: {first['msg']}.", cause="bad_option"
+        ) from error
 
 
 def words(text: str) -> list[str]:

@@ -193,7 +193,7 @@ class EngineHost:
                 return
             loading.begun = True
         try:
-            loading.report(0.0, "making room")
+            loading.note = "making room"
             self._make_room(loading)
             loaded = self._start(loading)
             for act in loading.before_result:
@@ -206,7 +206,7 @@ class EngineHost:
     def _start(self, loading: Loading) -> LoadedModel:
         """A worker with the model in it. Raises ModelError, also when the load was abandoned meanwhile."""
         wish = loading.wish
-        loading.report(0.0, "starting")
+        loading.note = "starting"
         process = EngineProcess(self._launcher, lambda: self._worker_ended(process))
         loading.process = process
         if loading.abandoned:

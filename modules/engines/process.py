@@ -61,12 +61,18 @@ class EngineProcess:
         self._heard = time.monotonic()
         self._gone = threading.Event()
         self._exit_status = 0
+        self._empty_bytes = 0
         self._asked_to_leave = False
         self._child = Child(launcher, "modules.engines.worker", self._take, self._ended)
 
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    @property
+    def empty_bytes(self) -> int:
+        """What the worker took before it began to load its model."""
+        return self._empty_bytes
 
     @property
     def gone(self) -> bool:
@@ -172,7 +178,8 @@ class EngineProcess:
                     future.set_exception(failure.error())
             case Loading(fraction=fraction, note=note):
                 self._report(fraction, note)
-            case Ready(capabilities=capabilities):
+            case Ready(capabilities=capabilities, empty_bytes=empty_bytes):
+                self._empty_bytes = empty_bytes
                 self._ready.set_result(capabilities)
             case LoadFailed(message=message, cause=cause):
                 self._ready.set_exception(ModelError(message, cause=cause))

@@ -127,9 +127,9 @@ class RendersChat(Protocol):
 class EngineKind(NamedTuple):
     """How an engine is found and loaded. `load` runs in the worker and imports the heavy libraries.
 
-    `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes; `token_cost`
-    what its speed depends on, None where nobody can know. `prepare` imports what every load of this engine needs: a
-    worker that has done no more is an empty one.
+    `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes, and
+    `token_cost` what its speed depends on; it is None where nobody can know. `prepare` imports what every load of this
+    engine needs: a worker that has done no more is an empty one.
     """
 
     name: str

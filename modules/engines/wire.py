@@ -58,7 +58,10 @@ class Loading:
 
 @dataclass(frozen=True)
 class Ready:
+    """`empty_bytes` is what the worker took before it began to load the model."""
+
     capabilities: Capabilities
+    empty_bytes: int = 0
     op: Literal["ready"] = "ready"
 
 

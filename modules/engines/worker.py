@@ -24,6 +24,7 @@ from modules.engines.wire import (
     Ready,
     Returned,
 )
+from modules.engines.worker_memory import measured
 from modules.errors import ModelError, ParlorError
 from modules.replies.stops import StopMatcher
 from modules.types.generation import Event, Failed, Finished, GenerationRequest, TextDelta
@@ -63,13 +64,15 @@ class Worker:
         try:
             kind = engine_named(order.engine)
             options = kind.options.model_validate(order.options)
+            kind.prepare()
+            empty_bytes = measured(os.getpid())
             self._engine = kind.load(order.model, options, self._report)
         except ModelError as error:
             self._send(LoadFailed(str(error), error.cause))
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer
             self._send(LoadFailed(str(error) if isinstance(error, ParlorError) else repr(error)))
         else:
-            self._send(Ready(self._engine.capabilities))
+            self._send(Ready(self._engine.capabilities, empty_bytes))
 
     def _report(self, fraction: float, note: str) -> None:
         self._send(Loading(fraction, note))

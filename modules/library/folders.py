@@ -189,6 +189,7 @@ def shape_of(config: Values, parameters: int) -> ModelShape:
         vocabulary=number("vocab_size"),
         sliding_window=number("sliding_window") if values.get("use_sliding_window") is not False else 0,
         kv_values=attention_layers(values) * kv_heads * 2 * head_length,
+        tied_embeddings=bool(values.get("tie_word_embeddings", config.get("tie_word_embeddings", True))),
         experts=number("num_local_experts", "num_experts", "n_routed_experts"),
         active_experts=number("num_experts_per_tok", "num_experts_per_token"),
     )

@@ -12,6 +12,7 @@ from modules.errors import ModelError
 from modules.library.gguf_types import TENSOR_TYPES
 
 MAGIC = b"GGUF"
+CUT_OFF = "The file ends in the middle of its header. Download it again."
 MAX_ENTRIES = 65_536
 MAX_ARRAY = 4_000_000
 MAX_STRING_BYTES = 4 * 1024 * 1024
@@ -130,7 +131,7 @@ class Reader:
             if len(NEXT_KEY) < length <= KEPT_KEY_BYTES:
                 self._place = at - LENGTH.size
                 return True
-        raise CutOffError("The file ends in the middle of its header. Download it again.")
+        raise CutOffError(CUT_OFF)
 
     def _skip_strings(self, count: int) -> None:
         self._strings_left -= count
@@ -145,28 +146,35 @@ class Reader:
         self._skip(place - self._place)
 
     def _tensors(self, count: int) -> None:
-        content, unpack = self._content, COUNT.unpack_from
         parameters, end = 0, 0
-        for _ in range(count):
-            name = self._place
-            self._skip(self._number(LENGTH) + COUNT.size)
-            dimensions: int = unpack(content, self._place - COUNT.size)[0]
-            if dimensions > MAX_DIMENSIONS:
-                raise ModelError(f"{self._named(name)} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit.")
-            form = TENSORS[dimensions]
-            self._skip(form.size)
-            numbers: tuple[int, ...] = form.unpack_from(content, self._place - form.size)
-            kind, offset = numbers[-2], numbers[-1]
-            if kind not in TENSOR_TYPES:
-                raise ModelError(f"{self._named(name)} has the unknown type {kind}.")
-            values = prod(numbers[:-2])
-            _, per_block, block_bytes = TENSOR_TYPES[kind]
-            self.types[kind] += values
-            parameters += values
-            end = max(end, offset + values // per_block * block_bytes)
+        try:
+            for _ in range(count):
+                values, tensor_end = self._tensor()
+                parameters += values
+                end = max(end, tensor_end)
+        except (struct.error, OverflowError) as error:
+            raise CutOffError(CUT_OFF) from error
         if parameters > MAX_PARAMETERS:
             raise ModelError(f"The header claims {parameters:,} weights; {MAX_PARAMETERS:,} is the limit.")
         self.parameters, self._tensor_bytes = parameters, end
+
+    def _tensor(self) -> tuple[int, int]:
+        """(how many weights, where they end). Reading beyond the end raises what struct raises."""
+        content, start = self._content, self._place
+        place = start + LENGTH.size + LENGTH.unpack_from(content, start)[0]
+        dimensions: int = COUNT.unpack_from(content, place)[0]
+        if dimensions > MAX_DIMENSIONS:
+            raise ModelError(f"{self._named(start)} has {dimensions} dimensions; {MAX_DIMENSIONS} is the limit.")
+        form = TENSORS[dimensions]
+        numbers: tuple[int, ...] = form.unpack_from(content, place + COUNT.size)
+        kind, offset = numbers[-2], numbers[-1]
+        if kind not in TENSOR_TYPES:
+            raise ModelError(f"{self._named(start)} has the unknown type {kind}.")
+        self._place = place + COUNT.size + form.size
+        values = prod(numbers[:-2])
+        _, per_block, block_bytes = TENSOR_TYPES[kind]
+        self.types[kind] += values
+        return values, offset + values // per_block * block_bytes
 
     def _named(self, place: int) -> str:
         self._place = place
@@ -188,7 +196,7 @@ class Reader:
 
     def _skip(self, count: int) -> None:
         if count > len(self._content) - self._place:
-            raise CutOffError("The file ends in the middle of its header. Download it again.")
+            raise CutOffError(CUT_OFF)
         self._place += count
 
 

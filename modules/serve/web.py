@@ -23,6 +23,7 @@ def build_api(app: App) -> Any:
     from modules.api.openai.embeddings import embeddings_router
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
+    from modules.api.oracle import oracle_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
@@ -42,6 +43,7 @@ def build_api(app: App) -> Any:
         downloads_router,
         library_router,
         remote_router,
+        oracle_router,
     )
     for router in routers:
         api.include_router(router(app))

@@ -1,6 +1,6 @@
 """The one path from messages to a stream of events; the page, the API and the command line all enter here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
@@ -69,9 +69,16 @@ class TokenCount:
 class Inference:
     """`chat` and `complete` return at once with a running Generation; what goes wrong later is its last event."""
 
-    def __init__(self, models: ModelService, renderer: TemplateRenderer) -> None:
+    def __init__(
+        self,
+        models: ModelService,
+        renderer: TemplateRenderer,
+        record_run: Callable[[LoadedModel, Finished], None] = lambda _loaded, _finished: None,
+    ) -> None:
+        """`record_run` is told of every request that an engine has answered."""
         self._models = models
         self._renderer = renderer
+        self._record_run = record_run
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
         self._places = BoundedSemaphore(LIMITS.queued_requests)
 
@@ -118,6 +125,10 @@ class Inference:
                 tokens = embedding_tokens(loaded, prompt)
             return TokenCount(tokens, loaded.capabilities.context_length)
 
+    def _ended(self, loaded: LoadedModel, generation: Generation) -> None:
+        if isinstance(generation.end, Finished):
+            self._record_run(loaded, generation.end)
+
     def _prepare(
         self, generation: Generation, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: LocalModel
     ) -> None:
@@ -130,6 +141,7 @@ class Inference:
                 check_writes(loaded)
                 request, dropped = prompt.request(loaded, params)
                 loaded.submit(request, generation, dropped)
+                generation.on_end(lambda: self._ended(loaded, generation))
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
             generation.put(Failed.of(error))
         finally:

@@ -1,14 +1,16 @@
 """Models as people and programs handle them: list, load, unload, fetch the starter."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from modules.engines.budget import Memory, this_machine
+from modules.engines.budget import Memory
 from modules.engines.host import EngineHost
+from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
 from modules.engines.protocol import EngineKind
 from modules.engines.registry import ENGINES, engine_for, engine_named
@@ -18,11 +20,12 @@ from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
 from modules.services.load_options import LoadOptions, check_options
+from modules.services.oracle import Oracle
 from modules.services.remote import RemoteService
 from modules.settings import Settings
+from modules.types.estimates import Estimate, MemoryEstimate
 from modules.types.jobs import Job
 from modules.types.local_model import LocalModel
-from modules.types.machine import Machine
 
 STARTER_JOB = "starter model"
 
@@ -56,7 +59,7 @@ class ModelService:
         options: LoadOptions,
         *,
         remote: RemoteService,
-        machine: Callable[[], Machine] = this_machine,
+        oracle: Oracle,
     ) -> None:
         self._settings = settings
         self._models_folder = settings.paths.models
@@ -65,7 +68,7 @@ class ModelService:
         self._host = host
         self._jobs = jobs
         self._options = options
-        self._machine = machine
+        self._oracle = oracle
 
     def models(self) -> list[LocalModel]:
         """Those that are loaded, being loaded or failed first, the most recently used of them foremost."""
@@ -136,14 +139,26 @@ class ModelService:
             if options is not None:
                 self._options.remember(model.id, kind, options)
 
-        return self._host.ensure(
+        predicted = self._predicted(model, kind, chosen)
+        loading = self._host.ensure(
             model,
             chosen,
             kind.name,
             chat_template=self._options.chat_template(chosen),
-            needed=self._needed(model, kind, chosen),
+            needed=Memory(predicted.total_bytes - predicted.gpu_bytes, predicted.gpu_bytes),
             before_result=remember,
         )
+
+        def record(result: Future[LoadedModel]) -> None:
+            if result.exception() is None:
+                self._oracle.record_load(result.result(), predicted)
+
+        loading.result.add_done_callback(record)
+        return loading
+
+    def estimate(self, name: str, engine: str | None = None, options: dict[str, Any] | None = None) -> Estimate:
+        """What a load as `load` would begin it will need and give. Raises as that does."""
+        return self._oracle.estimate(*self.planned(name, engine, options))
 
     def planned(
         self, name: str, engine: str | None = None, options: dict[str, Any] | None = None
@@ -240,17 +255,14 @@ class ModelService:
             )
         return kind
 
-    def _needed(self, model: LocalModel, kind: EngineKind, options: dict[str, Any]) -> Memory:
-        """As estimated with all that loaded models take made free; an engine refuses by itself what does not fit."""
-        machine = self._machine()
+    def _predicted(self, model: LocalModel, kind: EngineKind, options: dict[str, Any]) -> MemoryEstimate:
+        """With all that loaded models take made free; an engine refuses by itself what does not fit."""
+        machine = self._oracle.machine()
         freed = machine.available_bytes + self.memory().used_bytes
         try:
-            estimate = kind.estimate(
-                model, kind.options.model_validate(options), replace(machine, available_bytes=freed)
-            )
+            return kind.estimate(model, kind.options.model_validate(options), replace(machine, available_bytes=freed))
         except ModelError:
-            return Memory(model.size_bytes)
-        return Memory(estimate.total_bytes - estimate.gpu_bytes, estimate.gpu_bytes)
+            return MemoryEstimate(model.size_bytes)
 
 
 def allows(patterns: str, model_id: str) -> bool:

@@ -10,9 +10,9 @@ Fit = Literal["gpu", "partly", "cpu", "no"]
 class MemoryEstimate:
     """Bytes that a worker takes at most, until one prompt has filled its context, beyond an empty one of its engine.
 
-    `cache_bytes` are keys and values, `compute_bytes` the engine's buffers. `later_bytes` are not in the total: prompts
-    of past conversations may take them in the course of time. `gpu_bytes` is the share of the total that lies on
-    graphics cards.
+    `cache_bytes` are keys and values, `compute_bytes` the engine's buffers; `growing_bytes` of the total come only as
+    a text grows. `later_bytes` are not in the total: prompts of past conversations may take them in the course of time.
+    `gpu_bytes` is the share of the total that lies on graphics cards.
     """
 
     weights_bytes: int
@@ -22,16 +22,26 @@ class MemoryEstimate:
     context_length: int = 0
     slots: int = 0
     later_bytes: int = 0
+    growing_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
         return self.weights_bytes + self.cache_bytes + self.compute_bytes
 
+    def bytes_after(self, tokens: int) -> int:
+        """The total as far as it is taken when the longest text so far had that many tokens."""
+        missing = 1 - min(tokens / self.context_length, 1.0) if self.context_length else 0.0
+        return self.total_bytes - int(self.growing_bytes * missing)
+
 
 @dataclass(frozen=True)
 class TokenCost:
-    """What one token of one stream costs: bytes read from memory, at this share of its bandwidth, and seconds besides."""
+    """What a token of one stream costs: bytes read, at this share of the memory's bandwidth, and seconds besides.
 
+    `variant` names how the weights are kept, which past runs are compared by.
+    """
+
+    variant: str
     read_bytes: int
     efficiency: float
     overhead_seconds: float

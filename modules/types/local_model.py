@@ -12,7 +12,8 @@ class ModelShape:
     """What a header says that memory and speed depend on. Counts; 0 means the header does not say.
 
     `kv_heads` and lengths are of one layer; where layers differ, they are the largest, and `kv_values` counts the
-    keys' and values' numbers of one token over all layers. Of `experts` each token is computed by `active_experts`.
+    keys' and values' numbers of one token over all layers. `tied_embeddings`: the head has no
+    weights of its own. Of `experts` each token is computed by `active_experts`.
     """
 
     architecture: str = ""
@@ -30,6 +31,13 @@ class ModelShape:
     kv_values: int = 0
     experts: int = 0
     active_experts: int = 0
+    tied_embeddings: bool = False
+
+    def active_share(self) -> float:
+        """Of the weights, those that compute a token: a mixture's experts are about nine tenths of it."""
+        if not 0 < self.active_experts < self.experts:
+            return 1.0
+        return 0.1 + 0.9 * self.active_experts / self.experts
 
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Key and value cache of one token over all layers, in bytes."""

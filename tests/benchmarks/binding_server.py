@@ -7,22 +7,16 @@ import signal
 import sys
 from pathlib import Path
 
-import psutil
 import xllamacpp
 
 from modules.engines.llamacpp.kind import LlamaCppOptions
 from modules.engines.llamacpp.plan import make_plan
 from modules.library.library import Library
+from modules.machine import read_machine
 
 path = Path(sys.argv[1])
 model = next(model for model in Library(path.parent).models() if model.path == path)
-plan = make_plan(
-    model,
-    LlamaCppOptions(),
-    available_bytes=psutil.virtual_memory().available,
-    cores=psutil.cpu_count(logical=False) or 1,
-    on_gpu=False,
-)
+plan = make_plan(model, LlamaCppOptions(), read_machine(gpus=()))
 parameters = xllamacpp.CommonParams()
 parameters.model.path = str(path)
 parameters.n_ctx = plan.context_tokens * plan.slots

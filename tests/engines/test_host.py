@@ -310,8 +310,9 @@ class Client:
             self.surprises.append(error)
 
     def _act(self) -> None:
-        model = self._random.choice((A, B, C, D))
-        action = self._random.choices(("load", "unload", "idle", "generate", "cancel"), (3, 1, 1, 12, 3))[0]
+        # Loading takes long, so that it is rare; the model that fails is asked for rarely too.
+        model = self._random.choices((A, B, C, D), (10, 10, 10, 1))[0]
+        action = self._random.choices(("load", "unload", "idle", "generate", "cancel"), (2, 1, 1, 76, 20))[0]
         options = SCRIPT_THAT_LACKS if model is D else {}
         if action == "cancel" and self._waiting:
             generation = self._waiting.pop(self._random.randrange(len(self._waiting)))
@@ -333,7 +334,10 @@ class Client:
             self.ends[type(error).__name__] += 1
 
     def _generate(self, model: LocalModel, options: dict[str, str]) -> None:
-        loading = self._host.current(model.id) or self._host.ensure(model, options, needed=ROOM)
+        loading = self._host.current(model.id)
+        if loading is None and self._random.random() < 0.9:
+            raise NotFound("It is not loaded.")
+        loading = loading or self._host.ensure(model, options, needed=ROOM)
         if not loading.uses.take():
             return
         try:

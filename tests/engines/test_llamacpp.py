@@ -16,6 +16,7 @@ from modules.errors import EngineError, ModelError
 from modules.library.library import Library
 from modules.prompts.template import render
 from modules.types.local_model import LocalModel, ModelShape
+from modules.types.machine import Machine
 
 GIB = 2**30
 SHAPE = ModelShape("llama", 134_515_008, 30, 3, 64, 64, 8192)
@@ -80,20 +81,20 @@ def test_its_listener_is_private(engine: LlamaCppEngine) -> None:
 
 
 def test_plan_fits_the_machine() -> None:
-    roomy = make_plan(SMALL, LlamaCppOptions(), available_bytes=24 * GIB, cores=2, on_gpu=False)
+    roomy = make_plan(SMALL, LlamaCppOptions(), Machine(2, 24 * GIB, 24 * GIB))
     assert (roomy.context_tokens, roomy.slots, roomy.threads) == (8192, 4, 2)
     assert roomy.batch_tokens <= 128
     assert roomy.prompt_cache_mib <= 512
-    tight = make_plan(SMALL, LlamaCppOptions(), available_bytes=GIB // 4, cores=2, on_gpu=False)
+    tight = make_plan(SMALL, LlamaCppOptions(), Machine(2, GIB, GIB // 4))
     assert tight.context_tokens * tight.slots * SHAPE.kv_bytes_per_token() < GIB // 4 - SMALL.size_bytes
     assert "memory allows no more" in tight.note
     with pytest.raises(ModelError, match="Not enough memory"):
-        make_plan(SMALL, LlamaCppOptions(), available_bytes=100 * 2**20, cores=2, on_gpu=False)
+        make_plan(SMALL, LlamaCppOptions(), Machine(2, GIB, 100 * 2**20))
 
 
 def test_plan_takes_what_is_asked() -> None:
     options = LlamaCppOptions(context_length=1000, slots=2, threads=1, batch_tokens=64, prompt_cache_mib=0)
-    plan = make_plan(SMALL, options, available_bytes=24 * GIB, cores=8, on_gpu=False)
+    plan = make_plan(SMALL, options, Machine(8, 24 * GIB, 24 * GIB))
     assert (plan.context_tokens, plan.slots, plan.threads, plan.batch_tokens, plan.prompt_cache_mib) == (
         768,
         2,

@@ -15,6 +15,7 @@ from modules.engines.hf.batch import Batch, input_device, make_batch
 from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
 from modules.engines.hf.embedder import Embedder
 from modules.engines.hf.fixed import FixedPass, pass_kind
+from modules.engines.hf.footprint import DEFAULT_CONTEXT, SLOTS, prompt_cache_bytes, slot_count
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.pooling import read_pooling
@@ -26,13 +27,6 @@ from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.errors import ModelError
 from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
-
-MIB = 1024 * 1024
-SLOTS = 8
-GPU_SLOTS = 32
-# Of a GPU's memory that is free once the weights are there, for keys and values.
-GPU_SHARE = 0.7
-DEFAULT_CONTEXT = 8192
 
 
 class HfEngine(AdaptableEngine):
@@ -57,14 +51,13 @@ class HfEngine(AdaptableEngine):
         available = psutil.virtual_memory().available
         context = min(options.context_length or longest, longest)
         slots = options.slots or choose_slots(loaded, context)
-        cache_mib = options.prompt_cache_mib if options.prompt_cache_mib >= 0 else min(1024, available // MIB // 16)
         self._adapters = Adapters(loaded, loaded.dtype, input_device(loaded))
         fixed = pass_kind(loaded.device) if options.cuda_graphs else None
         batch = self._compute.submit(prepared_batch, loaded, slots, self._adapters, fixed, report).result()
         self._scheduler = Scheduler(
             self._compute,
             batch,
-            PrefixStore(cache_mib * MIB),
+            PrefixStore(prompt_cache_bytes(options, available)),
             self._adapters,
             slots=slots,
             context_length=context,
@@ -121,7 +114,7 @@ class HfEngine(AdaptableEngine):
 
 
 def choose_slots(model: Any, context: int) -> int:
-    """As many as a GPU's free memory holds keys and values for at full length; a CPU gains nothing from more than 8."""
+    """With what a GPU has free now that the weights are there."""
     if model.device.type != "cuda":
         return SLOTS
     config: Any = model.config.get_text_config()
@@ -129,7 +122,7 @@ def choose_slots(model: Any, context: int) -> int:
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     per_request = 2 * config.num_hidden_layers * heads * head_dim * model.dtype.itemsize * context
     free, _ = torch.cuda.mem_get_info(model.device)
-    return max(1, min(GPU_SLOTS, int(free * GPU_SHARE) // per_request))
+    return slot_count(per_request, free, on_gpu=True)
 
 
 def prepared_batch(model: Any, slots: int, adapters: Adapters, fixed: type[FixedPass] | None, report: Report) -> Batch:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modules.engines.protocol import START_ONLY, EngineKind, EngineOptions, Report
+from modules.engines.protocol import ADVANCED, START_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
-from modules.types.estimates import MemoryEstimate
+from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
 
@@ -26,8 +26,12 @@ class HfOptions(EngineOptions):
 
     context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
     slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
-    threads: int = Field(default=0, ge=0, le=1024, description="Threads for computing.")
-    dtype: Dtype = Field(default="auto", description="Number format of weights; auto takes the checkpoint's own.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Threads for computing.", json_schema_extra=ADVANCED)
+    dtype: Dtype = Field(
+        default="auto",
+        description="Number format of weights; auto takes the checkpoint's own.",
+        json_schema_extra=ADVANCED,
+    )
     device: Device = Field(default="auto", description="Where the model computes; auto takes a GPU where there is one.")
     weights: Weights = Field(
         default="auto",
@@ -35,19 +39,35 @@ class HfOptions(EngineOptions):
         "int8, nf4 and fp4 are bitsandbytes' formats.",
     )
     double_quantization: bool = Field(
-        default=True, description="For nf4 and fp4: quantize their scales too, which saves 0.4 bits a weight."
+        default=True,
+        description="For nf4 and fp4: quantize their scales too, which saves 0.4 bits a weight.",
+        json_schema_extra=ADVANCED,
     )
     compute_dtype: Dtype = Field(
-        default="auto", description="For nf4 and fp4: number format that is computed in; auto takes that of dtype."
+        default="auto",
+        description="For nf4 and fp4: number format that is computed in; auto takes that of dtype.",
+        json_schema_extra=ADVANCED,
     )
-    attention: Attention = Field(default="auto", description="Attention kernels; auto is PyTorch's own (sdpa).")
+    attention: Attention = Field(
+        default="auto", description="Attention kernels; auto is PyTorch's own (sdpa).", json_schema_extra=ADVANCED
+    )
     gpu_memory_mib: int = Field(
-        default=0, ge=0, le=16_777_216, description="GPU memory for weights; what does not fit goes to main memory."
+        default=0,
+        ge=0,
+        le=16_777_216,
+        description="GPU memory for weights; what does not fit goes to main memory.",
+        json_schema_extra=ADVANCED,
     )
     cpu_memory_mib: int = Field(
-        default=0, ge=0, le=16_777_216, description="Main memory for weights; what does not fit stays on disk."
+        default=0,
+        ge=0,
+        le=16_777_216,
+        description="Main memory for weights; what does not fit stays on disk.",
+        json_schema_extra=ADVANCED,
     )
-    cuda_graphs: bool = Field(default=True, description="On a GPU, write in passes that are recorded once.")
+    cuda_graphs: bool = Field(
+        default=True, description="On a GPU, write in passes that are recorded once.", json_schema_extra=ADVANCED
+    )
     speculation: Speculation = Field(
         default="off",
         description="Guess the next tokens and check several at once: lookup guesses from the text itself, draft asks "
@@ -60,7 +80,11 @@ class HfOptions(EngineOptions):
         json_schema_extra=START_ONLY,
     )
     prompt_cache_mib: int = Field(
-        default=-1, ge=-1, le=1_048_576, description="Memory for prompts of past conversations."
+        default=-1,
+        ge=-1,
+        le=1_048_576,
+        description="Memory for prompts of past conversations.",
+        json_schema_extra=ADVANCED,
     )
 
 
@@ -73,10 +97,21 @@ def load(model: LocalModel, options: HfOptions, report: Report) -> "HfEngine | E
     return (EncoderEngine if only_embeds(model.path) else HfEngine)(model, options, report)
 
 
-def estimate(model: LocalModel, options: HfOptions, _machine: Machine) -> MemoryEstimate:
-    context = options.context_length or model.shape.context_length
-    cache = context * model.shape.kv_bytes_per_token()
-    return MemoryEstimate(model.size_bytes, cache, context_length=context, slots=options.slots)
+def estimate(model: LocalModel, options: HfOptions, machine: Machine) -> MemoryEstimate:
+    from modules.engines.hf import footprint
+
+    return footprint.estimate(model, options, machine)
 
 
-HF = EngineKind("transformers", ("safetensors",), HfOptions, load, estimate)
+def token_cost(model: LocalModel, options: HfOptions) -> TokenCost:
+    from modules.engines.hf import footprint
+
+    return footprint.token_cost(model, options)
+
+
+def prepare() -> None:
+    import modules.engines.hf.encoder
+    import modules.engines.hf.engine  # noqa: F401
+
+
+HF = EngineKind("transformers", ("safetensors",), HfOptions, load, estimate, token_cost, prepare)

@@ -3,21 +3,20 @@
 import psutil
 import torch
 
+from modules.engines.hf.footprint import BITSANDBYTES, Footprint
 from modules.engines.hf.kind import HfOptions
 from modules.errors import ModelError
 from modules.types.local_model import LocalModel
 
 MIB = 1024 * 1024
-# Bytes a parameter, scales included; embeddings are never quantized, so it is more in truth. Beside int4's own numbers
-# the same weights are kept packed, for prompts.
-BYTES = {"int8": 1.0, "nf4": 0.5, "fp4": 0.5, "int4": 2.6}
 
 
 def check_memory(
     model: LocalModel, options: HfOptions, dtype: torch.dtype, *, on_gpu: bool, is_quantized: bool
 ) -> None:
     """Raises ModelError when the weights cannot fit, with what would help."""
-    needed = needed_bytes(model, options, dtype, is_quantized=is_quantized)
+    chosen = options.model_copy(update={"dtype": str(dtype).removeprefix("torch.")})
+    needed = model.size_bytes if is_quantized else Footprint(model, chosen, on_gpu).least_bytes
     free = psutil.virtual_memory().available
     if on_gpu:
         free += sum(torch.cuda.mem_get_info(device)[0] for device in range(torch.cuda.device_count()))
@@ -31,18 +30,12 @@ def check_memory(
     raise ModelError(f"{said} What helps: {helps}.", cause="out_of_memory")
 
 
-def needed_bytes(model: LocalModel, options: HfOptions, dtype: torch.dtype, *, is_quantized: bool) -> int:
-    if is_quantized:
-        return model.size_bytes
-    return int(model.shape.parameters * BYTES.get(options.weights, dtype.itemsize))
-
-
 def remedies(options: HfOptions, dtype: torch.dtype, *, is_quantized: bool) -> list[str]:
     found = ["close other programs or choose a smaller model"]
     if is_quantized or options.weights in {"nf4", "fp4"}:
         return found
     found.append("set the option weights to nf4, which takes about a quarter of bfloat16")
-    if options.weights not in BYTES:
+    if options.weights not in {*BITSANDBYTES, "int4"}:
         if dtype.itemsize > 2:
             found.append("set the option dtype to bfloat16, which takes half of float32")
         found.append("set the option cpu_memory_mib, so that the rest stays on disk, which is slow")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-CAPACITY_STEP = 256
+from modules.engines.hf.footprint import grown
 
 # Of each layer: keys and values of one request, each [kv_heads, tokens, head_dim].
 States = list[tuple[Tensor, Tensor]]
@@ -105,8 +105,7 @@ class RowCache(Cache):
     def reserve(self, length: int) -> None:
         """Make room for that many tokens a row."""
         if length > self.capacity:
-            wanted = max(length, min(2 * self.capacity, length + 8 * CAPACITY_STEP))
-            self.capacity = -(-wanted // CAPACITY_STEP) * CAPACITY_STEP
+            self.capacity = grown(self.capacity, length)
             for layer in self._rows:
                 layer.grow(self.capacity)
 

@@ -4,7 +4,6 @@ import time
 from threading import Event as Flag
 from typing import Any, get_args
 
-import psutil
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
 
 from modules.engines.grammars import TextCheck, grammar_of
@@ -14,12 +13,26 @@ from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
 from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
 from modules.engines.protocol import Capabilities, Emit, Report
 from modules.errors import BadRequest, EngineError, ModelError
+from modules.machine import read_machine
 from modules.types.generation import ConstraintKind, Finished, FinishReason, GenerationRequest, Usage
 from modules.types.local_model import LocalModel
+from modules.types.machine import Gpu
 
 # The binding is native code without type information.
 binding: Any = xllamacpp
 
+FLASH_ATTENTION = {
+    "auto": "LLAMA_FLASH_ATTN_TYPE_AUTO",
+    "on": "LLAMA_FLASH_ATTN_TYPE_ENABLED",
+    "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED",
+}
+# By whether the file is mapped, and locked into memory.
+LOAD_MODES = {
+    (True, False): "LLAMA_LOAD_MODE_MMAP",
+    (False, False): "LLAMA_LOAD_MODE_NONE",
+    (True, True): "LLAMA_LOAD_MODE_MMAP_MLOCK",
+    (False, True): "LLAMA_LOAD_MODE_MLOCK",
+}
 QUIET = 1  # errors only; they are the last words shown when a load fails
 
 
@@ -27,14 +40,7 @@ class LlamaCppEngine:
     """Each `generate` call holds one of the server's slots, so at most `capabilities.slots` may run at once."""
 
     def __init__(self, model: LocalModel, options: LlamaCppOptions, report: Report) -> None:
-        on_gpu = any(device["type"].name.endswith("GPU") for device in devices()) and options.gpu_layers != 0
-        plan = make_plan(
-            model,
-            options,
-            available_bytes=psutil.virtual_memory().available,
-            cores=psutil.cpu_count(logical=False) or 1,
-            on_gpu=on_gpu,
-        )
+        plan = make_plan(model, options, read_machine(gpus()))
         report(0.0, plan.note)
         self._address = PrivateAddress()
         try:
@@ -131,7 +137,10 @@ def parameters(model: LocalModel, options: LlamaCppOptions, plan: Plan, address:
     chosen.n_ctx = plan.context_tokens * plan.slots
     chosen.n_parallel = plan.slots
     chosen.n_batch = chosen.n_ubatch = plan.batch_tokens
-    chosen.n_gpu_layers = options.gpu_layers
+    chosen.n_gpu_layers = plan.gpu_layers
+    chosen.cache_type_k = chosen.cache_type_v = binding.ggml_type[f"GGML_TYPE_{options.cache_type.upper()}"]
+    chosen.flash_attn_type = binding.llama_flash_attn_type[FLASH_ATTENTION[options.flash_attention]]
+    chosen.load_mode = binding.llama_load_mode[LOAD_MODES[options.mmap, options.mlock]]
     chosen.cache_ram_mib = plan.prompt_cache_mib
     chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = plan.threads
     chosen.hostnames = [address.hostname]
@@ -150,5 +159,11 @@ def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
     return EngineError(f"llama.cpp failed: {error.get('message', 'no reason given')}")
 
 
-def devices() -> list[dict[str, Any]]:
-    return binding.get_device_info()
+def gpus() -> tuple[Gpu, ...]:
+    """Those that this build of llama.cpp can use."""
+    devices: list[dict[str, Any]] = binding.get_device_info()
+    return tuple(
+        Gpu(device["description"], device["memory_total"], device["memory_free"])
+        for device in devices
+        if device["type"].name.endswith("GPU")
+    )
