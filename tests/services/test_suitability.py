@@ -43,7 +43,9 @@ def test_what_fits_the_gpu_comes_first() -> None:
 
 
 def test_what_would_be_slow_or_tight_is_not_what_a_newcomer_should_get() -> None:
-    assert recommended(judged("Q2_K", 3, speed=15), judged("Q4_K_M", 5, speed=9), judged("Q8_0", 7, speed=5)) == "Q4_K_M"
+    assert (
+        recommended(judged("Q2_K", 3, speed=15), judged("Q4_K_M", 5, speed=9), judged("Q8_0", 7, speed=5)) == "Q4_K_M"
+    )
     assert recommended(judged("Q2_K", 3), judged("Q4_K_M", 5), judged("Q8_0", 7.9)) == "Q4_K_M"
 
 
