@@ -92,7 +92,9 @@ def estimate_view(estimate: Estimate | None) -> View | None:
 
 
 def download_view(download: Download) -> View:
-    return asdict(download)
+    """`model` is what the library calls it; empty for an adapter, which is not loaded by itself."""
+    is_adapter = download.target.startswith("adapters/")
+    return {**asdict(download), "model": "" if is_adapter else download.target.removesuffix(".gguf")}
 
 
 def server_view(server: RemoteServer) -> View:
