@@ -66,7 +66,7 @@ def recommend(judged: Sequence[Judged]) -> Recommendation | None:
         return Recommendation(max(on_gpu)[1], "The largest that fits the graphics card's memory.")
     well = [one for one in quantized if fits_well(one[2])]
     if well:
-        return Recommendation(max(well)[1], "The largest that fits the free memory and writes as fast as people read.")
+        return Recommendation(max(well)[1], "The largest that fits the free memory and is not slow.")
     return Recommendation(min(quantized)[1], "The smallest, so the fastest: larger ones would be slow on this machine.")
 
 

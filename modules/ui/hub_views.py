@@ -46,7 +46,7 @@ def model_view(model: HubModel, endpoint: str, estimate: Estimating) -> View:
         "contexts": contexts,
         "context": min(DEFAULT_CONTEXT, contexts[-1]),
         "choices": [choice_view(model, place, judged) for place in range(len(model.choices))],
-        "recommended": {context: recommendation_view(of_context) for context, of_context in judged.items()},
+        "recommended": {str(context): recommendation_view(of_context) for context, of_context in judged.items()},
     }
 
 
@@ -68,7 +68,9 @@ def choice_view(model: HubModel, place: int, judged: dict[int, tuple[Judged, ...
         "files": len(choice.files),
         "problem": choice.problem,
         "projector_bytes": projector.size_bytes if projector else None,
-        "estimates": {context: estimate_view(of_context[place].estimate) for context, of_context in judged.items()},
+        "estimates": {
+            str(context): estimate_view(of_context[place].estimate) for context, of_context in judged.items()
+        },
     }
 
 
@@ -90,7 +92,9 @@ def estimate_view(estimate: Estimate | None) -> View | None:
 
 
 def download_view(download: Download) -> View:
-    return asdict(download)
+    """`model` is what the library calls it; empty for an adapter, which is not loaded by itself."""
+    is_adapter = download.target.startswith("adapters/")
+    return {**asdict(download), "model": "" if is_adapter else download.target.removesuffix(".gguf")}
 
 
 def server_view(server: RemoteServer) -> View:

@@ -95,6 +95,7 @@ def download(identity: str = "d1", state: str = "running", **values: Any) -> Vie
         "id": identity,
         "source": "maker/tiny-GGUF",
         "target": f"tiny-{identity}",
+        "model": f"tiny-{identity}",
         "state": state,
         "size_bytes": 4_700_000_000,
         "done_bytes": 1_175_000_000,

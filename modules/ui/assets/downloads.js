@@ -67,12 +67,12 @@ export class DownloadList {
     for (const one of ended) this.announce(one);
   }
 
-  announce({ target, state, error }) {
+  announce({ target, model, state, error }) {
     if (state === "failed") {
       this.toasts.show(`${target} was not downloaded. ${error}`, { isError: true });
       return;
     }
-    this.toasts.show(`${target} is here.`, { action: "Load", onAction: () => this.onLoad(target) });
+    this.toasts.show(`${target} is here.`, model ? { action: "Load", onAction: () => this.onLoad(model) } : {});
     this.onChange();
   }
 
@@ -107,12 +107,12 @@ export class DownloadList {
   }
 
   build(download) {
-    const { id, target, source, state, error } = download;
+    const { id, target, model, source, state, error } = download;
     const isUnderway = state !== "done" && state !== "cancelled";
     const deeds = DEEDS[state].map(([deed, word]) =>
       button(word, () => this.act(deed, id), "quiet-button", { "aria-label": `${word}: ${target}` }),
     );
-    if (state === "done") deeds.unshift(button("Load", () => this.onLoad(target), "strong-button", { "aria-label": `Load ${target}` }));
+    if (state === "done" && model) deeds.unshift(button("Load", () => this.onLoad(model), "strong-button", { "aria-label": `Load ${target}` }));
     return element(
       "li",
       { class: `download ${state}` },

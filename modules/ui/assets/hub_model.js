@@ -37,9 +37,10 @@ export class HubModelPage {
   }
 
   showError(error) {
+    const isBarred = error.code === "hub_access";
     this.body.replaceChildren(
       element("p", { class: "hub-status failed", role: "alert", text: error.message }),
-      button("Enter a token", this.onToken),
+      isBarred ? button("Enter a token", this.onToken) : button("Try again", () => this.ask()),
     );
   }
 
