@@ -138,7 +138,7 @@ class Page {
       this.models.update(state);
       this.showBanner(state);
       await this.chat.update(state, visit);
-      if (fetched && !this.picker.current) {
+      if (fetched && !state.models.some((one) => one.state === "ready" || one.state === "loading")) {
         await this.picker.select("starter");
         wait = 0;
       }
