@@ -6,6 +6,7 @@ from modules.children import Launcher
 from modules.engines.budget import Budget
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
+from modules.engines.loaded import LoadedModel
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -34,6 +35,7 @@ from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
 from modules.storage.remote_servers import RemoteServerStore
+from modules.types.generation import Finished
 
 
 @dataclass(frozen=True)
@@ -103,20 +105,26 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     library = Library(paths.models, settings.further_model_folders, links.all)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
     models = ModelService(settings, library, host, jobs, options, remote=remote, oracle=oracle)
-    inference = Inference(models, renderer, oracle.record_run)
+    kept = LibraryService(
+        paths,
+        library,
+        links=links,
+        records=ModelRecords(database),
+        options=remembered,
+        jobs=jobs,
+        in_use=lambda name: host.current(name) is not None,
+    )
+
+    def record_run(loaded: LoadedModel, finished: Finished) -> None:
+        oracle.record_run(loaded, finished)
+        kept.used(loaded.model.id)
+
+    inference = Inference(models, renderer, record_run)
     return App(
         settings=settings,
         paths=paths,
         models=models,
-        library=LibraryService(
-            paths,
-            library,
-            links=links,
-            records=ModelRecords(database),
-            options=remembered,
-            jobs=jobs,
-            in_use=lambda name: host.current(name) is not None,
-        ),
+        library=kept,
         oracle=oracle,
         adapters=AdapterService(AdapterLibrary(paths.adapters), host),
         remote=remote,

@@ -16,11 +16,11 @@ NVIDIA_SECONDS = 5.0
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def read_machine(gpus: tuple[Gpu, ...], bandwidth: float = 0.0, cgroup: Path = CGROUP) -> Machine:
+def read_machine(gpus: tuple[Gpu, ...] = (), bandwidth: float = 0.0, cgroup: Path = CGROUP) -> Machine:
     """Cheap enough for every request; `gpus` and `bandwidth` are what `find_gpus` and the probe said."""
     memory = psutil.virtual_memory()
     limit = limit_of(cgroup / "memory.max") or memory.total
-    used = limit_of(cgroup / "memory.current") if limit < memory.total else 0
+    used = used_bytes(cgroup) if limit < memory.total else 0
     return Machine(
         cores=usable_cores(cgroup),
         memory_bytes=min(memory.total, limit),
@@ -48,6 +48,16 @@ def limit_of(path: Path) -> int:
         return int(path.read_text())
     except (OSError, ValueError):
         return 0
+
+
+def used_bytes(cgroup: Path) -> int:
+    """What a control group's programs hold, without files in memory that can be dropped."""
+    try:
+        lines = (cgroup / "memory.stat").read_text().splitlines()
+    except OSError:
+        lines = []
+    cached = sum(int(size) for name, size in map(str.split, lines) if name in {"active_file", "inactive_file"})
+    return max(limit_of(cgroup / "memory.current") - cached, 0)
 
 
 def find_gpus() -> tuple[Gpu, ...]:

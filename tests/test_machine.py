@@ -44,6 +44,8 @@ def test_a_control_group_limits_memory_and_cores(tmp_path: Path) -> None:
     limited = read_machine((), cgroup=tmp_path)
     assert (limited.memory_bytes, limited.available_bytes, limited.cores) == (512 * MIB, 312 * MIB, 1)
     assert free.memory_bytes > limited.memory_bytes
+    (tmp_path / "memory.stat").write_text(f"anon {60 * MIB}\nactive_file {40 * MIB}\ninactive_file {100 * MIB}\n")
+    assert read_machine((), cgroup=tmp_path).available_bytes == 452 * MIB
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "cpu.max").write_text("max 100000\n")
     unlimited = read_machine((), cgroup=tmp_path)

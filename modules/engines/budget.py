@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-import psutil
-
 from modules.engines.uses import Uses
 from modules.errors import ModelBusy
 from modules.types.local_model import LocalModel
@@ -81,9 +79,3 @@ def leaving(loaded: Sequence[Model], needed: Memory, room: Memory) -> list[Model
 def chosen_bytes(memory_bytes: int) -> int:
     """All of the machine's memory but a fifth or 2 GiB, whichever is more; half of it on a small one."""
     return max(memory_bytes - max(memory_bytes // SYSTEM_SHARE, SYSTEM_BYTES), memory_bytes // 2)
-
-
-def this_machine() -> Machine:
-    """As far as main memory and cores go."""
-    memory = psutil.virtual_memory()
-    return Machine(psutil.cpu_count(logical=False) or 1, memory.total, memory.available)

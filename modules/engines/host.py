@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from modules.children import Launcher
-from modules.engines.budget import Budget, Memory, leaving, this_machine
+from modules.engines.budget import Budget, Memory, leaving
 from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
@@ -18,6 +18,7 @@ from modules.engines.status import ModelStatus, loading_status, ready_status
 from modules.engines.uses import Uses
 from modules.engines.wish import NOTHING, Wish
 from modules.errors import ModelBusy, ModelError, NotFound
+from modules.machine import read_machine
 from modules.types.local_model import LocalModel
 
 FAILURES_KEPT = 20
@@ -41,7 +42,7 @@ class EngineHost:
     ) -> None:
         """`for_worker` adds to a model what only its worker may know, such as the key of its server."""
         self._launcher = launcher
-        self._budget = budget or Budget(0, this_machine)
+        self._budget = budget or Budget(0, read_machine)
         self._clock = clock
         self._for_worker = for_worker
         self._lock = threading.Lock()

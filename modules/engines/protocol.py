@@ -129,7 +129,7 @@ class EngineKind(NamedTuple):
 
     `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes, and
     `token_cost` what its speed depends on; it is None where nobody can know. `prepare` imports what every load of this
-    engine needs: a worker that has done no more is an empty one.
+    engine needs: a worker that has done no more is an empty one, and takes about `worker_bytes` of memory.
     """
 
     name: str
@@ -139,3 +139,4 @@ class EngineKind(NamedTuple):
     estimate: Callable[[LocalModel, Any, Machine], MemoryEstimate]
     token_cost: Callable[[LocalModel, Any], TokenCost] | None = None
     prepare: Callable[[], None] = lambda: None
+    worker_bytes: int = 32 * 2**20

@@ -145,7 +145,7 @@ class ModelService:
             chosen,
             kind.name,
             chat_template=self._options.chat_template(chosen),
-            needed=Memory(predicted.total_bytes - predicted.gpu_bytes, predicted.gpu_bytes),
+            needed=Memory(kind.worker_bytes + predicted.total_bytes - predicted.gpu_bytes, predicted.gpu_bytes),
             before_result=remember,
         )
 

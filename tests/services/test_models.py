@@ -1,6 +1,7 @@
 """Which models are loaded and used, and options of loading: checked, remembered per model, and who wins over whom."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,12 @@ def test_a_reply_that_is_prepared_keeps_its_model(folders: Path) -> None:
     assert isinstance(reply_to.end, Finished)
     assert other.result.exception(60) is None or isinstance(other.result.exception(), ModelBusy)
     app.close()
+
+
+def test_a_model_that_answered_was_used(app: App) -> None:
+    assert [listed.last_used for listed in app.library.models()] == [None, None]
+    began = time.time()
+    list(app.inference.complete("hello", ReplyParams(max_tokens=2), "tiny"))
+    used = {listed.model.id: listed.last_used or 0.0 for listed in app.library.models()}
+    assert began <= used["tiny"] <= time.time()
+    assert used["other"] == 0.0

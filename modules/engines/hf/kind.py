@@ -115,4 +115,6 @@ def prepare() -> None:
     import_module("modules.engines.hf.engine")
 
 
-HF = EngineKind("transformers", ("safetensors",), HfOptions, load, estimate, token_cost, prepare)
+HF = EngineKind(
+    "transformers", ("safetensors",), HfOptions, load, estimate, token_cost, prepare, worker_bytes=300 * 2**20
+)
