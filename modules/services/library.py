@@ -77,6 +77,10 @@ class LibraryService:
                 found.append(ListedModel(model, record.favourite, record.note, record.last_used))
         return found
 
+    def favourites(self) -> set[str]:
+        """Their names; also of models that are not here at the moment."""
+        return {name for name, record in self._records.all().items() if record.favourite}
+
     def rename(self, name: str, new_name: str) -> LocalModel:
         """All its files, and what is remembered of it. Raises Busy, Conflict, BadRequest, NotFound or StorageError."""
         with self._lock:

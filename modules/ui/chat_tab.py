@@ -58,10 +58,11 @@ class ChatTab:
     @action(Values)
     def chat_state(self, values: Values) -> View:
         app = self._app
+        models = app.models.models()
         starter = app.models.starter()
         return {
-            "models": picker_views(app),
-            "suggested": suggested(app),
+            "models": picker_views(app, models),
+            "suggested": suggested(app, models),
             "starter": {
                 "present": starter.present,
                 "size_bytes": starter.size_bytes,

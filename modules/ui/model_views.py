@@ -1,5 +1,7 @@
 """Models as the page shows them, without a word of where they lie on the disk."""
 
+from collections.abc import Sequence
+
 from modules.app import App
 from modules.engines.status import ModelStatus
 from modules.services.library import ListedModel, TrashedModel
@@ -10,24 +12,24 @@ from modules.ui.actions import View
 REMOTE = "remote"
 
 
-def picker_views(app: App) -> list[View]:
-    """Every model that can be named, with its state; the page asks for it every few seconds."""
+def picker_views(app: App, models: Sequence[LocalModel]) -> list[View]:
+    """The models with their states; the page asks for it every few seconds."""
     states = {status.id: status for status in app.models.statuses()}
-    favourites = {listed.model.id for listed in app.library.models() if listed.favourite}
+    favourites = app.library.favourites()
     return [
         {**model_view(model), "favourite": model.id in favourites, **state_view(states.get(model.id))}
-        for model in app.models.models()
+        for model in models
     ]
 
 
-def suggested(app: App) -> str | None:
+def suggested(app: App, models: Sequence[LocalModel]) -> str | None:
     """What a browser that has not chosen talks to: the loaded model used last, else the program's `--model`, else the
     first sound one. None when there is nothing but the echo engine and other servers."""
     statuses = app.models.statuses()
     alive = [status.id for status in statuses if status.state == "ready"]
     coming = [status.id for status in statuses if status.state == "loading"]
     named = [app.settings.model] if app.settings.model else []
-    sound = [model.id for model in app.models.models() if model.format not in {"echo", REMOTE} and not model.problem]
+    sound = [model.id for model in models if model.format not in {"echo", REMOTE} and not model.problem]
     return next(iter([*alive, *coming, *named, *sound]), None)
 
 

@@ -178,6 +178,16 @@ def test_quick_unload_and_remote_models_in_the_picker(window: Watched, library: 
     expect(page.locator(".model-panel")).to_be_hidden()
 
 
+def test_the_welcome_says_where_words_go(window: Watched, library: FakeModels) -> None:
+    library.models.append(model("gpu/llama", "llama", format="remote", size_bytes=0, server="gpu"))
+    page = window.open()
+    promise = page.locator(".welcome > p")
+    expect(promise).to_have_text("Everything you write stays on this machine.")
+    page.locator(".model-button").click()
+    page.locator(".model-choice", has_text="llama").click()
+    expect(promise).to_have_text("What you write goes to the server gpu.")
+
+
 # --- the list ---
 
 

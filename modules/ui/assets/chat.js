@@ -22,6 +22,7 @@ export class ChatView {
     this.visit = 0;
     this.changes = 0;
     this.card = new StarterCard({ call, toasts, onChange });
+    this.promise = element("p");
     this.thread = new Thread({
       call,
       toasts,
@@ -231,6 +232,7 @@ export class ChatView {
     } else if (!box.querySelector(".welcome")) {
       box.replaceChildren(this.welcome());
     }
+    this.promise.textContent = promiseOf(this.picker.model(this.picker.current));
   }
 
   welcome() {
@@ -239,7 +241,7 @@ export class ChatView {
       "div",
       { class: "welcome" },
       element("h1", { text: "What is on your mind?" }),
-      element("p", { text: "Everything you write stays on this machine." }),
+      this.promise,
       element("div", { class: "examples" }, ...EXAMPLES.map(example)),
     );
   }
@@ -248,4 +250,9 @@ export class ChatView {
     this.composer.put(text);
     this.composer.focus();
   }
+}
+
+// Where a message will go.
+function promiseOf(model) {
+  return model?.server ? `What you write goes to the server ${model.server}.` : "Everything you write stays on this machine.";
 }
