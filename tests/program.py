@@ -18,6 +18,11 @@ from modules.paths import PROJECT
 START_SECONDS = 60.0
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's, without what was set for Parlor or for the model hub; engines that ran here set some, too."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PARLOR_", "HF_"))}
+
+
 class RunningProgram:
     """`python webui.py ...` until the end of the `with` block; `lines` is its standard output so far."""
 
@@ -30,7 +35,6 @@ class RunningProgram:
             command += ["--data", str(self.data)]
         if "--models" not in arguments:
             command += ["--models", str(self.models)]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PARLOR_")}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [*command, *arguments],
@@ -38,7 +42,7 @@ class RunningProgram:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**clean, **(environment or {})},
+            env={**clean_environment(), **(environment or {})},
             cwd=folder,
         )
         self.lines: list[str] = []

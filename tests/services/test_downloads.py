@@ -16,6 +16,7 @@ from modules.errors import Busy, Conflict, DownloadError, NotFound
 from modules.paths import PROJECT
 from tests.hub.downloading import RULES, content, fetched, files_below, service_on, wait_until
 from tests.hub.fake_hub import FakeHub, Fault
+from tests.program import clean_environment
 
 NAME = "m-Q4_K_M.gguf"
 SIZE = 600_000
@@ -177,6 +178,7 @@ def command(hub: FakeHub, folder: Path, *arguments: str) -> "subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
+        env=clean_environment(),
     )
 
 
@@ -229,6 +231,7 @@ def test_a_full_disk_keeps_what_came(hub: FakeHub, tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
         cwd=tmp_path,
+        env=clean_environment(),
         check=False,
     )
     assert process.returncode == 1
