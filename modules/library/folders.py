@@ -188,6 +188,7 @@ def shape_of(config: Values, parameters: int) -> ModelShape:
         feed_forward_length=number("intermediate_size", "n_inner", "ffn_dim"),
         vocabulary=number("vocab_size"),
         sliding_window=number("sliding_window") if values.get("use_sliding_window") is not False else 0,
+        state_size=number("state_size", "mamba_d_state"),
         kv_values=attention_layers(values) * kv_heads * 2 * head_length,
         tied_embeddings=bool(values.get("tie_word_embeddings", config.get("tie_word_embeddings", True))),
         experts=number("num_local_experts", "num_experts", "n_routed_experts"),

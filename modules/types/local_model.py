@@ -12,8 +12,8 @@ class ModelShape:
     """What a header says that memory and speed depend on. Counts; 0 means the header does not say.
 
     `kv_heads` and lengths are of one layer; where layers differ, they are the largest, and `kv_values` counts the
-    keys' and values' numbers of one token over all layers. `tied_embeddings`: the head has no
-    weights of its own. Of `experts` each token is computed by `active_experts`.
+    keys' and values' numbers of one token over all layers. `state_size` is a recurrent layer's for each channel.
+    `tied_embeddings`: the head has no weights of its own. Of `experts` each token is computed by `active_experts`.
     """
 
     architecture: str = ""
@@ -28,6 +28,7 @@ class ModelShape:
     feed_forward_length: int = 0
     vocabulary: int = 0
     sliding_window: int = 0
+    state_size: int = 0
     kv_values: int = 0
     experts: int = 0
     active_experts: int = 0

@@ -115,15 +115,24 @@ def folder(width: int = 2, **shape: Any) -> LocalModel:
         ({"dtype": "float32"}, {}, 0.4e9 + 3.6e9),
         ({"dtype": "float32", "weights": "plain"}, {}, 4.0e9),
         ({"weights": "int4"}, {}, 2.0e9 + 1.8e9 + 0.9e9 * 0.625),
-        # Embeddings and head stay as they are.
-        ({"weights": "int8"}, {}, 0.8e9 + 0.4e9 + 4.0e9),
-        ({"weights": "nf4"}, {}, 0.8e9 * 0.53 + 0.4e9 + 4.0e9),
+        # Embeddings and head stay as they are; the mapped file stays beside.
+        ({"weights": "int8"}, {}, 0.8e9 + 0.4e9 + 2.0e9),
+        ({"weights": "nf4"}, {}, 0.8e9 * 0.53 + 0.4e9 + 2.0e9),
         # Recurrent models are left as they are.
         ({}, {"kv_heads": 0}, 2.0e9),
     ],
 )
 def test_transformers_weights(options: dict[str, Any], shape: dict[str, Any], expected: float) -> None:
     assert hf.Footprint(folder(**shape), HfOptions(**options)).weights_bytes == pytest.approx(expected, abs=10)
+
+
+def test_a_recurrent_model_that_reads_prompts_whole_needs_room_for_it() -> None:
+    shape = {"kv_heads": 0, "embedding_length": 768, "state_size": 16}
+    said = [
+        HF.estimate(folder(architecture=name, **shape), HfOptions(context_length=2048), MACHINE).compute_bytes
+        for name in ("mamba", "mamba2")
+    ]
+    assert said[0] - said[1] == 18 * 2048 * 2 * 768 * 16
 
 
 def test_transformers_rows_grow_for_all_slots_and_one_prompt_is_kept() -> None:
@@ -165,6 +174,15 @@ def test_a_small_llamacpp_worker_takes_what_was_predicted(launcher: Launcher, tm
     check(launcher, LLAMACPP, Library(tmp_path).find("tiny"), {})
 
 
-def test_a_transformers_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path) -> None:
-    make_folder(tmp_path / "tiny", "llama")
+@pytest.mark.parametrize("name", ["llama", "gemma3", "mixtral", "gpt2", "mamba"])
+def test_a_small_transformers_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path, name: str) -> None:
+    make_folder(tmp_path / "tiny", name)
     check(launcher, HF, Library(tmp_path).find("tiny"), {"threads": 1})
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": "nf4"}, {"dtype": "float32"}], ids=str)
+def test_a_transformers_worker_takes_what_was_predicted(
+    launcher: Launcher, starter_folder: Path, options: dict[str, Any]
+) -> None:
+    model = Library(starter_folder.parent).find(starter_folder.name)
+    check(launcher, HF, model, {"context_length": 512, "slots": 1, **options})

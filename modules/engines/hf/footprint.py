@@ -17,7 +17,9 @@ DEFAULT_CONTEXT = 8192
 # Of a GPU's memory that is free once the weights are there, for keys and values.
 GPU_SHARE = 0.7
 # The model's own Python code, kernels made at the first pass, the tokenizer's and the compute thread's buffers.
-FIXED_BYTES = 26 * MIB
+FIXED_BYTES = 38 * MIB
+# bitsandbytes' library, with its tables and what it unpacks weights into.
+BITSANDBYTES_BYTES = 60 * MIB
 # A token's text and merges in the tokenizer's tables.
 VOCABULARY_ENTRY_BYTES = 200
 WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -25,6 +27,9 @@ WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 BITSANDBYTES = {"int8": 1.0, "nf4": 0.53, "fp4": 0.53}
 # int4's own numbers, with a scale and a zero point for each 32. Beside them the packed weights stay, for prompts.
 INT4 = 0.5 + 4 / 32
+# Recurrent models that read prompts whole, and the bytes they then take for each token, channel and place of the state.
+WHOLE_PROMPTS = frozenset({"mamba", "falcon_mamba", "jamba"})
+SCANNED_BYTES = 18
 # Rows grow in such steps of tokens, and by no more than eight of them beyond what is needed.
 CAPACITY_STEP = 256
 PIECE = 256
@@ -32,8 +37,11 @@ PIECE = 256
 TYPICAL_TOKENS = 512
 # Share of the memory's bandwidth that weights are read with, and what a layer takes besides: Python's calls of kernels.
 # To set them: `python -m tests.benchmarks.oracle`, nothing else running, and its last lines.
-EFFICIENCY = {"plain": 0.55, "packed": 0.7, "int4": 0.55, "int8": 0.15, "nf4": 0.1, "fp4": 0.1}
+EFFICIENCY = {"plain": 0.25, "packed": 0.43, "int4": 0.47, "int8": 0.07, "nf4": 0.12, "fp4": 0.12}
 LAYER_SECONDS = 350e-6
+# Choosing among experts doubles a layer's calls. Sampling and handing over take the rest of a token's time.
+EXPERTS_FACTOR = 2
+TOKEN_SECONDS = 0.8e-3
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,7 @@ class Footprint:
         if self.is_quantized:
             return self.model.size_bytes
         if kind in BITSANDBYTES:
-            # On a CPU the mapped file stays, and as much again of what was in between.
-            return self._bitsandbytes_bytes + (0 if self.on_gpu else 2 * self.model.shape.parameters * self.width)
+            return self._bitsandbytes_bytes + (0 if self.on_gpu else self.model.size_bytes)
         if kind == "packed":
             return self._kept_bytes + linear * self.width
         if kind == "int4":
@@ -127,8 +134,15 @@ class Footprint:
         kept = self.kv_bytes(tokens)
         return kept if kept <= budget_bytes else 0
 
-    def compute_bytes(self) -> int:
-        return FIXED_BYTES + self.model.shape.vocabulary * VOCABULARY_ENTRY_BYTES
+    def compute_bytes(self, tokens: int) -> int:
+        """Fixed parts, the vocabulary, and what one full prompt needs besides."""
+        shape = self.model.shape
+        # A head that is not packed is laid out anew, and thrown away, for each piece of a prompt.
+        head = 0 if self.on_gpu or self.kind in {"packed", "int4"} else shape.vocabulary * shape.embedding_length
+        channels = 2 * shape.embedding_length * shape.state_size if shape.architecture in WHOLE_PROMPTS else 0
+        library = BITSANDBYTES_BYTES if self.kind in BITSANDBYTES else 0
+        fixed = FIXED_BYTES + library + shape.vocabulary * VOCABULARY_ENTRY_BYTES
+        return fixed + head * self.width + SCANNED_BYTES * tokens * channels
 
     def kv_bytes(self, tokens: int) -> int:
         return tokens * self.model.shape.kv_bytes_per_token(self.width)
@@ -148,7 +162,7 @@ def estimate(model: LocalModel, options: HfOptions, machine: Machine) -> MemoryE
     return MemoryEstimate(
         weights,
         cache,
-        footprint.compute_bytes(),
+        footprint.compute_bytes(context),
         gpu_bytes=min(weights + cache, gpu_free) if on_gpu else 0,
         context_length=context,
         slots=slots,
@@ -195,5 +209,5 @@ def token_cost(model: LocalModel, options: HfOptions) -> TokenCost:
         footprint.kind,
         int(weights * model.shape.active_share()) + footprint.kv_bytes(TYPICAL_TOKENS),
         EFFICIENCY[footprint.kind],
-        model.shape.layers * LAYER_SECONDS,
+        TOKEN_SECONDS + model.shape.layers * LAYER_SECONDS * (EXPERTS_FACTOR if model.shape.experts else 1),
     )

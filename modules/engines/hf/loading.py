@@ -1,7 +1,10 @@
 """A folder in Hugging Face format becomes a model and a tokenizer; whatever goes wrong is said in a sentence."""
 
+import ctypes
 import json
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,7 @@ def load_model(
         loaded.requires_grad_(False)
         report(0.8, "laying out the weights")
         lay_out(loaded, options, device, dtype)
+        return_freed_memory()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise out_of_memory(model.title) from error
     except (
@@ -114,6 +118,13 @@ def load_model(
     ) as error:
         raise explained(error, model.title, folder) from error
     return loaded, tokenizer
+
+
+def return_freed_memory() -> None:
+    """To the system: glibc keeps what weights left behind that were converted or laid out anew, as much again."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def thread_count(options: HfOptions) -> int:

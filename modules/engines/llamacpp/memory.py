@@ -46,7 +46,7 @@ SLIDING = {
 TYPICAL_TOKENS = 512
 # Share of the memory's bandwidth that weights are read with, by what they are quantized in, and what a layer takes
 # besides. To set them: `python -m tests.benchmarks.oracle`, nothing else running, and its last lines.
-EFFICIENCY = {"F16": 0.75, "BF16": 0.5, "F32": 0.8, "Q8_0": 0.7, "Q4_0": 0.6, "Q4_1": 0.55}
+EFFICIENCY = {"F16": 0.8, "BF16": 0.5, "F32": 0.8, "Q8_0": 0.62, "Q4_0": 0.66, "Q4_1": 0.47}
 OTHER_EFFICIENCY = 0.5
 LAYER_SECONDS = 60e-6
 
