@@ -30,12 +30,12 @@ HEAVY = {
     "llguidance": ("engines/grammars", "engines/hf"),
     "huggingface_hub": ("library",),
 }
-# Whoever talks to another machine is named here. outbound.py is the one fetcher; huggingface_hub, in `library` alone,
+# Whoever talks to another machine is named here. outbound/ holds the one fetcher; huggingface_hub, in `library` alone,
 # talks to the configured hub. http.client: llama.cpp's own Unix socket.
 OUTBOUND = {
     "httpx": (),
     "httpx2": ("library/hub/connection.py",),
-    "httpcore": ("outbound.py",),
+    "httpcore": ("outbound/",),
     "requests": (),
     "aiohttp": (),
     "urllib3": (),

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from modules.engines.remote.knobs import ServerKind
 from modules.errors import BadRequest, Busy, ContextOverflow, EngineError, FetchError, NotFound, ParlorError
-from modules.outbound import Answer, Fetcher, FetchLimits, target_of
+from modules.outbound.fetcher import Answer, Fetcher, FetchLimits
+from modules.outbound.targets import target_of
 from modules.types.remote import Endpoint
 
 Json = dict[str, Any]

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from modules.errors import Cancelled, FetchError
-from modules.outbound import Fetcher, FetchLimits, is_public, target_of
+from modules.outbound.fetcher import Fetcher, FetchLimits
+from modules.outbound.targets import is_public, target_of
 from tests.canary import Canary, answering, http_answer
 
 QUICK = FetchLimits(connect_seconds=2, read_seconds=1, total_seconds=2, body_bytes=100_000, decoded_bytes=200_000)
