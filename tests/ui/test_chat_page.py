@@ -2,48 +2,20 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from modules.ui.markup import render_message
-from tests.browser import Watched, chromium
-from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress, running_page
+from tests.browser import Watched
+from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress
 from tests.ui.fake_models import model
 
 pytestmark = pytest.mark.browser
 
 LONG = "<p>" + "A line of text.<br>" * 80 + "</p>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[PageServer]:
-    with running_page() as served:
-        yield served
-
-
-@pytest.fixture
-def chat(served: PageServer) -> Iterator[FakeChat]:
-    served.chat = FakeChat()
-    yield served.chat
-    served.chat.accepts_sends.set()
-    served.chat.go_on.set()
-
-
-@pytest.fixture
-def window(browser: Browser, served: PageServer, chat: FakeChat) -> Iterator[Watched]:
-    window = Watched(browser, served.url)
-    yield window
-    window.close()
-    assert window.complaints == []
 
 
 def message_field(page: Page) -> Any:

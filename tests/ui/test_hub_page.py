@@ -1,13 +1,12 @@
 """The Models view's hub, downloads, servers and import, in a real browser against scripted answers."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched, chromium
-from tests.ui.fake_chat import FakeChat, PageServer, running_page
+from tests.browser import Watched
+from tests.ui.fake_chat import FakeChat, PageServer
 from tests.ui.fake_hub_page import FakeHubPage, choice, download, entry, hub_model, job, server
 from tests.ui.test_chat_page import wait_until
 from tests.ui.test_markup import ATTACKS
@@ -17,35 +16,9 @@ pytestmark = pytest.mark.browser
 OUTAGE = "hub.example cannot be reached. Is this machine on the internet?"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[PageServer]:
-    with running_page() as served:
-        yield served
-
-
-@pytest.fixture
-def chat(served: PageServer) -> FakeChat:
-    served.chat = FakeChat()
-    return served.chat
-
-
 @pytest.fixture
 def hub(chat: FakeChat) -> FakeHubPage:
     return chat.hub
-
-
-@pytest.fixture
-def window(browser: Browser, served: PageServer, chat: FakeChat) -> Iterator[Watched]:
-    window = Watched(browser, served.url)
-    yield window
-    window.close()
-    assert window.complaints == []
 
 
 def open_section(window: Watched, section: str) -> Page:

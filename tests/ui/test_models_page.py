@@ -2,38 +2,18 @@
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import Watched, chromium
-from tests.ui.fake_chat import PAUSE, FakeChat, PageServer, delta, running_page
+from tests.browser import Watched
+from tests.ui.fake_chat import PAUSE, FakeChat, PageServer, delta
 from tests.ui.fake_models import FakeModels, model
 from tests.ui.test_chat_page import come_back, message_field, wait_until
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = '<img src=x onerror="document.title=1">'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[PageServer]:
-    with running_page() as served:
-        yield served
-
-
-@pytest.fixture
-def chat(served: PageServer) -> Iterator[FakeChat]:
-    served.chat = FakeChat()
-    yield served.chat
-    served.chat.go_on.set()
 
 
 @pytest.fixture
@@ -46,14 +26,6 @@ def library(chat: FakeChat) -> FakeModels:
         model("recent", "Middle Model", size_bytes=900_000_000, last_used=time.time() - 60, favourite=True),
     ]
     return library
-
-
-@pytest.fixture
-def window(browser: Browser, served: PageServer, chat: FakeChat) -> Iterator[Watched]:
-    window = Watched(browser, served.url)
-    yield window
-    window.close()
-    assert window.complaints == []
 
 
 def open_models(window: Watched, section: str = "") -> Page:
