@@ -26,7 +26,7 @@ def oracle_router(app: App) -> APIRouter:
     def estimate(body: EstimateRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Speeds are null until this machine was measured, which the first estimate begins and takes seconds."""
         said = app.models.estimate(body.model, body.engine, body.options)
-        return {"estimate": {**asdict(said), "total_bytes": said.parts.total_bytes}}
+        return {"estimate": {**asdict(said), "total_bytes": said.parts.total_bytes + said.worker_bytes}}
 
     @router.get("/oracle/history")
     def history(  # pyright: ignore[reportUnusedFunction]

@@ -63,8 +63,8 @@ FAULTS: tuple[Fault, ...] = (
 SIGNAL_CAUSES: dict[int, tuple[ModelCause, str]] = {
     signal.SIGKILL: (
         "killed",
-        "the system killed it, most likely because memory ran out. Close other programs, set a smaller context_length, "
-        "or choose a smaller model.",
+        "something killed it. The system does so when memory runs out: close other programs, set a smaller "
+        "context_length, or choose a smaller model.",
     ),
     signal.SIGILL: ("crashed", "this processor lacks an instruction that the engine uses."),
 }

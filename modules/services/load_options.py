@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from modules.engines.protocol import EngineKind
 from modules.errors import BadRequest, StorageError
@@ -76,5 +77,23 @@ def check_options(kind: EngineKind, options: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise BadRequest(f"The option {name} is wrong: {first['msg']}.", field=f"options.{name}") from error
+        raise BadRequest(f"{name.replace('_', ' ').capitalize()} {fault_of(first)}.", f"options.{name}") from error
     return options
+
+
+def fault_of(error: ErrorDetails) -> str:
+    """The limit, in words for a person."""
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "less_than_equal":
+            return f"can be {limits['le']:,} at most"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']:,}"
+        case "int_type" | "int_parsing":
+            return "must be a whole number"
+        case "literal_error":
+            return f"must be one of {limits['expected']}"
+        case "string_too_long":
+            return f"can have {limits['max_length']:,} characters at most"
+        case _:
+            return f"is wrong: {error['msg']}"

@@ -76,13 +76,15 @@ class Oracle:
             self._measure()
         parts, fits_now = estimated_parts(model, kind, chosen, machine)
         fit = fit_of(parts, machine)
+        memory = self._memory(model, kind, cost, parts)
         return Estimate(
             parts,
-            self._memory(model, kind, cost, parts),
+            Range(*(bound + kind.worker_bytes for bound in (memory.value, memory.low, memory.high))),
             self._speed(model, kind, cost, fit, machine),
             fit,
             machine.available_bytes,
             note_of(parts, chosen, model, machine, fit, fits_now=fits_now),
+            kind.worker_bytes,
         )
 
     def record_load(self, loaded: LoadedModel, predicted: MemoryEstimate) -> None:

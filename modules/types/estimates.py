@@ -63,7 +63,8 @@ class Range:
 class Estimate:
     """`memory` in bytes, `tokens_per_second` of one stream; None where nothing can be said.
 
-    `fit` is where the model would run. `note` is a sentence for people, empty when there is nothing to add.
+    `fit` is where the model would run. `note` is a sentence for people, empty when there is nothing to add. The memory
+    includes `worker_bytes`, which a worker without a model takes.
     """
 
     parts: MemoryEstimate
@@ -72,3 +73,4 @@ class Estimate:
     fit: Fit
     free_bytes: int
     note: str = ""
+    worker_bytes: int = 0

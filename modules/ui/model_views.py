@@ -101,7 +101,11 @@ def estimate_view(estimate: Estimate) -> View:
     return {
         "fit": estimate.fit,
         "memory": range_view(estimate.memory),
-        "parts": {"weights": parts.weights_bytes, "cache": parts.cache_bytes, "compute": parts.compute_bytes},
+        "parts": {
+            "weights": parts.weights_bytes,
+            "cache": parts.cache_bytes,
+            "compute": parts.compute_bytes + estimate.worker_bytes,
+        },
         "free_bytes": estimate.free_bytes,
         "speed": None if speed is None else range_view(speed),
         "context_length": parts.context_length,

@@ -72,7 +72,7 @@ def test_what_the_engine_itself_named_stays() -> None:
 
 
 DEATHS = [
-    (-9, "", "killed", "memory ran out"),
+    (-9, "", "killed", "when memory runs out"),
     (-4, "", "crashed", "processor"),
     (-11, "", "crashed", "unexpectedly"),
     (1, "", "crashed", "unexpectedly"),
@@ -149,7 +149,7 @@ def test_too_little_memory_for_transformers(failure: Callable[..., ModelError], 
 
 def test_a_worker_that_the_system_kills_while_it_loads(launcher: Launcher, models_folder: Path) -> None:
     process = EngineProcess(launcher, lambda: None)
-    with pytest.raises(ModelError, match="system killed") as caught:
+    with pytest.raises(ModelError, match="something killed it") as caught:
         process.load(
             "llamacpp",
             Library(models_folder).find("starter"),

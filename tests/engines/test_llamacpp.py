@@ -96,12 +96,19 @@ def test_plan_takes_what_is_asked() -> None:
     options = LlamaCppOptions(context_length=1000, slots=2, threads=1, batch_tokens=64, prompt_cache_mib=0)
     plan = make_plan(SMALL, options, Machine(8, 24 * GIB, 24 * GIB))
     assert (plan.context_tokens, plan.slots, plan.threads, plan.batch_tokens, plan.prompt_cache_mib) == (
-        768,
+        1024,
         2,
         1,
         64,
         0,
     )
+    assert "no more" not in plan.note
+
+
+def test_plan_goes_no_further_than_the_model_was_made_for() -> None:
+    plan = make_plan(SMALL, LlamaCppOptions(context_length=200_000), Machine(8, 24 * GIB, 24 * GIB))
+    assert plan.context_tokens == SHAPE.context_length
+    assert "made for no more" in plan.note
 
 
 @pytest.mark.parametrize(("parameters", "cores", "batch"), [(134_515_008, 2, 64), (8 * 10**9, 2, 8), (10**6, 8, 512)])

@@ -128,8 +128,8 @@ def test_the_flags_of_the_start_win_over_memory_and_the_call_over_both(folders: 
 
 WRONG = [
     ({"slots": 65}, "options.slots", "64"),
-    ({"slots": "2"}, "options.slots", "integer"),
-    ({"slots": None}, "options.slots", "integer"),
+    ({"slots": "2"}, "options.slots", "whole number"),
+    ({"slots": None}, "options.slots", "whole number"),
     ({"threads": -1}, "options.threads", "0"),
     ({"weights": "int3"}, "options.weights", "int4"),
     ({"speed": 1}, "options.speed", "It has: .*weights"),

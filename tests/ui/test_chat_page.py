@@ -219,7 +219,7 @@ def test_starter_card(window: Watched, chat: FakeChat) -> None:
 def test_failed_model_tells_why(window: Watched, chat: FakeChat) -> None:
     chat.library.models = [model(state="failed", error="It needs more memory.", details="alloc failed")]
     page = window.open()
-    page.get_by_role("button", name=re.compile("Model: Small Model, failed to load")).click()
+    page.get_by_role("button", name=re.compile("Model: Small Model, failed")).click()
     expect(page.get_by_text("It needs more memory.")).to_be_visible()
     expect(page.get_by_text("alloc failed")).to_be_hidden()
     page.get_by_text("What the engine said").click()

@@ -90,7 +90,7 @@ def test_a_flag_of_the_start_is_what_holds_where_nothing_is_set(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "values", "field", "words"),
     [
-        ("models_load", {"options": {"context_length": -1}}, "options.context_length", "greater than or equal to 0"),
+        ("models_load", {"options": {"context_length": -1}}, "options.context_length", "must be at least 0"),
         ("models_estimate", {"options": {"nothing": 1}}, "options.nothing", "has no option"),
         ("models_form", {"engine": "transformers"}, "engine", "cannot load"),
         ("models_note", {"note": "x" * 2001}, None, "more than 2,000 characters"),

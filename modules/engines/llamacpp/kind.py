@@ -82,4 +82,6 @@ def prepare() -> None:
     import_module("modules.engines.llamacpp.engine")
 
 
-LLAMACPP = EngineKind("llamacpp", ("gguf",), LlamaCppOptions, load, estimate, token_cost, prepare)
+LLAMACPP = EngineKind(
+    "llamacpp", ("gguf",), LlamaCppOptions, load, estimate, token_cost, prepare, worker_bytes=36 * 2**20
+)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modules.engines.llamacpp.kind import LlamaCppOptions
-from modules.engines.llamacpp.memory import MIB, Footprint
+from modules.engines.llamacpp.memory import CACHE_STEP, MIB, Footprint, rounded
 from modules.errors import ModelError
 from modules.types.estimates import MemoryEstimate
 from modules.types.local_model import LocalModel
@@ -45,7 +45,7 @@ def make_plan(model: LocalModel, options: LlamaCppOptions, machine: Machine) -> 
     footprint = Footprint(model, options, on_gpu=gpu_bytes > 0)
     batch = options.batch_tokens or (GPU_BATCH if gpu_bytes else cpu_batch(shape.parameters, machine.cores))
     room = (machine.available_bytes + gpu_bytes - footprint.weights_bytes) // 2
-    wanted = options.context_length or min(shape.context_length or DEFAULT_CONTEXT, 4 * DEFAULT_CONTEXT)
+    wanted = wanted_context(options.context_length, shape.context_length)
     context = longest_context(footprint, wanted, room, batch)
     if context < min(wanted, MINIMUM_CONTEXT):
         raise ModelError(
@@ -64,7 +64,9 @@ def make_plan(model: LocalModel, options: LlamaCppOptions, machine: Machine) -> 
     fitting = footprint.layers_that_fit(cache_bytes, gpu_bytes)
     gpu_layers = fitting if options.gpu_layers < 0 else min(options.gpu_layers, shape.layers + 1)
     threads = options.threads or machine.cores
-    shortened = f" (memory allows no more than {context:,})" if context < wanted else ""
+    shortened = " (the model was made for no more)" if context == shape.context_length < options.context_length else ""
+    if context < wanted:
+        shortened = f" (memory allows no more than {context:,})"
     return Plan(
         context_tokens=context,
         slots=slots,
@@ -92,7 +94,15 @@ def longest_context(footprint: Footprint, wanted: int, room: int, batch_tokens: 
         # Rounding up to a whole step may be what does not fit.
         share = max(room, 0) / footprint.cache_bytes(context, 1, batch_tokens)
         context = min(context - 1, int(context * share))
-    return context - (context % 256 if context > MINIMUM_CONTEXT else 0)
+    return context - (context % CACHE_STEP if MINIMUM_CONTEXT < context < wanted else 0)
+
+
+def wanted_context(asked: int, trained: int) -> int:
+    """In whole steps, which the caches take anyway; llama.cpp goes no further than the model was made for."""
+    wanted = asked or min(trained or DEFAULT_CONTEXT, 4 * DEFAULT_CONTEXT)
+    if wanted > MINIMUM_CONTEXT:
+        wanted = rounded(wanted)
+    return min(wanted, trained) if trained else wanted
 
 
 def cpu_batch(parameters: int, cores: int) -> int:

@@ -115,6 +115,8 @@ class Server:
                 number(details.get("n_ctx")) or told_context(said),
                 f"The prompt does not fit the context of the model on {self._origin}. Shorten the conversation.{said}",
             )
+        if status == 404 and not self.endpoint.model:
+            return EngineError(f"{self._origin} answers, but has no list of models there (404). Is the address right?")
         if status == 404:
             return NotFound(f"{self._origin} has no model called {self.endpoint.model!r}.{said}", field="model")
         if status < 500:

@@ -11,7 +11,8 @@ export class ImportDialog {
   constructor({ call, toasts, onChange }) {
     Object.assign(this, { call, toasts, onChange });
     const field = (properties) => element("input", { type: "text", class: "form-field", required: true, spellcheck: false, autocapitalize: "off", ...properties });
-    this.path = field({ maxLength: PATH_CHARS, placeholder: "/home/me/models/name.gguf", onchange: () => this.suggestName() });
+    this.path = field({ maxLength: PATH_CHARS, placeholder: "/home/me/models/name.gguf", oninput: () => this.onPath() });
+    this.suggested = "";
     this.name = field({ maxLength: NAME_CHARS });
     const way = (value, checked) => element("input", { type: "radio", name: "import-way", value, checked });
     this.link = way("link", true);
@@ -56,8 +57,12 @@ export class ImportDialog {
     this.dialog.close();
   }
 
-  suggestName() {
-    if (!this.name.value) this.name.value = nameOf(this.path.value.trim());
+  // A name that the person chose stays.
+  onPath() {
+    this.error.clear();
+    if (this.name.value !== this.suggested) return;
+    this.suggested = nameOf(this.path.value.trim());
+    this.name.value = this.suggested;
   }
 
   async lookElsewhere() {
@@ -117,6 +122,7 @@ export class ImportDialog {
     if (job.state !== "done") throw new Error(job.error || "It was not added.");
     this.path.value = "";
     this.name.value = "";
+    this.suggested = "";
     this.toasts.show(`${name} was added.`);
     this.hide();
     this.onChange();

@@ -62,6 +62,8 @@ class OptionLine {
   get value() {
     const { field, input } = this;
     if (field.kind === "switch") return input.checked === field.default ? undefined : input.checked;
+    // What is no number has no value; the program says what is wrong with it.
+    if (input.validity.badInput) return "?";
     if (input.value === "") return undefined;
     if (field.kind === "number") return Number(input.value);
     return input.value === field.default ? undefined : input.value;

@@ -1,4 +1,4 @@
-// Where a model stands, in words: loaded, loading, failed to load, or none of it.
+// Where a model stands, in words: loaded, loading, failed, or none of it.
 
 import { element } from "./dom.js";
 
@@ -6,7 +6,8 @@ export function stateWords(model) {
   if (!model) return "";
   if (model.state === "loading") return model.fraction ? `loading ${Math.round(model.fraction * 100)} %` : "loading";
   // A model of another server is there already.
-  return { ready: "loaded", failed: "failed to load" }[model.state] ?? (model.server ? "" : "not loaded");
+  if (model.server) return model.state === "failed" ? "failed" : "";
+  return { ready: "loaded", failed: "failed" }[model.state] ?? "not loaded";
 }
 
 export function failure(model) {

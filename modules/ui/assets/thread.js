@@ -173,6 +173,7 @@ export class Thread {
     bar.append(copy);
     if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
     else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
+    if (view.role === "assistant" && view.model) bar.append(element("span", { class: "said-by", dir: "auto", text: view.model }));
     bar.append(element("span", { class: "stats", text: view.role === "assistant" ? statsText(view.stats) : "" }));
     return bar;
   }
