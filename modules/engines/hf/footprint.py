@@ -29,7 +29,7 @@ BITSANDBYTES = {"int8": 1.0, "nf4": 0.53, "fp4": 0.53}
 INT4 = 0.5 + 4 / 32
 # Recurrent models that read prompts whole, and the bytes they then take for each token, channel and place of the state.
 WHOLE_PROMPTS = frozenset({"mamba", "falcon_mamba", "jamba"})
-SCANNED_BYTES = 18
+SCANNED_BYTES = 21.5
 # Rows grow in such steps of tokens, and by no more than eight of them beyond what is needed.
 CAPACITY_STEP = 256
 PIECE = 256
@@ -142,7 +142,7 @@ class Footprint:
         channels = 2 * shape.embedding_length * shape.state_size if shape.architecture in WHOLE_PROMPTS else 0
         library = BITSANDBYTES_BYTES if self.kind in BITSANDBYTES else 0
         fixed = FIXED_BYTES + library + shape.vocabulary * VOCABULARY_ENTRY_BYTES
-        return fixed + head * self.width + SCANNED_BYTES * tokens * channels
+        return fixed + head * self.width + int(SCANNED_BYTES * tokens * channels)
 
     def kv_bytes(self, tokens: int) -> int:
         return tokens * self.model.shape.kv_bytes_per_token(self.width)
