@@ -57,7 +57,8 @@ HF_OPTIONS: tuple[dict[str, Any], ...] = (
 
 
 TINY = ("llama", "gemma3", "mixtral", "gpt2", "mamba")
-ANSWER_TOKENS = 64
+# Half a second or a tenth of one says little on a machine with neighbours.
+ANSWER_TOKENS, TINY_ANSWER_TOKENS = 192, 400
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def compare(launcher: Launcher, case: Case, bandwidth: float) -> None:
     kind, model, options = case.kind, case.model, case.options
     chosen = kind.options.model_validate(options)
     predicted = kind.estimate(model, chosen, read_machine(())).total_bytes
-    found = measure(launcher, kind, model, options, answer_tokens=ANSWER_TOKENS if bandwidth else 0)
+    found = measure(launcher, kind, model, options, answer_tokens=answer_tokens(model) if bandwidth else 0)
     error = predicted - found.peak_bytes
     sign = "x" if abs(error) > tolerance(found.peak_bytes) else " "
     said = ", ".join(f"{name}={value}" for name, value in options.items())
@@ -115,13 +116,10 @@ def compare_speed(launcher: Launcher, case: Case, bandwidth: float, first: float
     assert kind.token_cost is not None
     cost = kind.token_cost(model, kind.options.model_validate(options))
     raw = cost.tokens_per_second(bandwidth)
-    short = {**options, "context_length": 256}
-    speeds = [
-        first,
-        *(measure(launcher, kind, model, short, answer_tokens=ANSWER_TOKENS).tokens_per_second for _ in "ab"),
-    ]
+    short, tokens = {**options, "context_length": 512}, answer_tokens(model)
+    speeds = [first, *(measure(launcher, kind, model, short, answer_tokens=tokens).tokens_per_second for _ in "ab")]
     runs = [ModelRun(model.id, kind.name, cost.variant, "speed", raw, speed, 0.0) for speed in speeds]
-    last = measure(launcher, kind, model, short, answer_tokens=ANSWER_TOKENS).tokens_per_second
+    last = measure(launcher, kind, model, short, answer_tokens=tokens).tokens_per_second
     learnt = corrected(raw, SPEED, runs, model.id, cost.variant).value
     busy = max(1 / last - cost.overhead_seconds, 1e-9)
     print(
@@ -130,6 +128,10 @@ def compare_speed(launcher: Launcher, case: Case, bandwidth: float, first: float
         f"{1 / last / max(model.shape.layers, 1) * 1e6:.0f} us a layer",
         flush=True,
     )
+
+
+def answer_tokens(model: LocalModel) -> int:
+    return TINY_ANSWER_TOKENS if model.id.startswith("tiny") else ANSWER_TOKENS
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ def answer(process: EngineProcess, prompt_tokens: int, answer_tokens: int) -> Fi
     """To a prompt of ids that every vocabulary has and that do not repeat themselves."""
     prompt = tuple((7 * place * place + 13 * place) % 150 + 2 for place in range(prompt_tokens))
     events: queue.Queue[Event] = queue.Queue()
-    process.generate(GenerationRequest("", prompt, answer_tokens, (), SamplingParams(temperature=0.0)), events.put)
+    process.generate(
+        GenerationRequest("", prompt, answer_tokens, (), SamplingParams(temperature=0.0, ignore_eos=True)), events.put
+    )
     while not isinstance(event := events.get(), Finished | Failed):
         pass
     assert isinstance(event, Finished), event

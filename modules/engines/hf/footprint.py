@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modules.engines.hf.kind import Dtype, HfOptions
 from modules.types.estimates import MemoryEstimate, TokenCost
-from modules.types.local_model import LocalModel
+from modules.types.local_model import LocalModel, ModelShape
 from modules.types.machine import Machine
 
 MIB = 1024 * 1024
@@ -38,9 +38,11 @@ TYPICAL_TOKENS = 512
 # Share of the memory's bandwidth that weights are read with, and what a layer takes besides: Python's calls of kernels.
 # To set them: `python -m tests.benchmarks.oracle`, nothing else running, and its last lines.
 EFFICIENCY = {"plain": 0.25, "packed": 0.43, "int4": 0.47, "int8": 0.07, "nf4": 0.12, "fp4": 0.12}
-LAYER_SECONDS = 350e-6
+LAYER_SECONDS = 340e-6
+# Architectures whose layers make far fewer or more calls: gpt2 neither turns positions nor norms in Python.
+LAYER_SECONDS_OF = {"gpt2": 105e-6, "gemma3": 480e-6, "gemma3_text": 480e-6, "mamba": 275e-6}
 # Choosing among experts doubles a layer's calls. Sampling and handing over take the rest of a token's time.
-EXPERTS_FACTOR = 2
+EXPERTS_FACTOR = 1.8
 TOKEN_SECONDS = 0.8e-3
 
 
@@ -209,5 +211,9 @@ def token_cost(model: LocalModel, options: HfOptions) -> TokenCost:
         footprint.kind,
         int(weights * model.shape.active_share()) + footprint.kv_bytes(TYPICAL_TOKENS),
         EFFICIENCY[footprint.kind],
-        TOKEN_SECONDS + model.shape.layers * LAYER_SECONDS * (EXPERTS_FACTOR if model.shape.experts else 1),
+        TOKEN_SECONDS + model.shape.layers * layer_seconds(model.shape),
     )
+
+
+def layer_seconds(shape: ModelShape) -> float:
+    return LAYER_SECONDS_OF.get(shape.architecture, LAYER_SECONDS) * (EXPERTS_FACTOR if shape.experts else 1)
