@@ -1,12 +1,21 @@
 """What a person sets for replies: the knobs, and how long a reply may be, where it stops, what it must match."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from modules.limits import LIMITS
 from modules.types.generation import Constraint
 from modules.types.sampling import SamplingParams, ShortText, knob
+
+
+def constraint_of(stored: Any) -> Any:
+    """From YAML and JSON a constraint comes as a mapping."""
+    return CONSTRAINT.validate_python(stored) if isinstance(stored, dict) else stored
+
+
+CONSTRAINT: TypeAdapter[Constraint] = TypeAdapter(Constraint)
+StoredConstraint = Annotated[Constraint, BeforeValidator(constraint_of)]
 
 
 class Parameters(SamplingParams):
@@ -23,7 +32,7 @@ class Parameters(SamplingParams):
         group="text",
         max_length=LIMITS.stop_strings,
     )
-    constraint: Constraint | None = knob(
+    constraint: StoredConstraint | None = knob(
         None, "What a reply must match: a JSON schema, regular expression, list of choices, GBNF or Lark grammar.",
-        title="Structure", group="text", strict=False,
+        title="Structure", group="text",
     )  # fmt: skip

@@ -3,7 +3,7 @@
 Sliders, API fields, presets, validation and the reference page are read from these fields.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -48,8 +48,7 @@ def knob(
         "step": step,
         "simple": simple,
     }
-    made = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
-    return Field(**made, title=title, description=description, json_schema_extra=shown, **bounds)
+    return Field(default=default, title=title, description=description, json_schema_extra=shown, **bounds)
 
 
 class SamplingParams(BaseModel):
@@ -251,6 +250,9 @@ class SamplingParams(BaseModel):
     @classmethod
     def neutral(cls, name: str) -> Any:
         """The value at which this knob changes nothing."""
-        shown = cls.model_fields[name].json_schema_extra
-        assert isinstance(shown, dict)
-        return shown["neutral"]
+        return shown_of(cls, name)["neutral"]
+
+
+def shown_of(declared: type[SamplingParams], name: str) -> dict[str, Any]:
+    """What `knob` was told of this field besides its bounds."""
+    return cast("dict[str, Any]", declared.model_fields[name].json_schema_extra)
