@@ -19,6 +19,7 @@ class Limits:
     embedding_dimensions: int = 65_536
     stop_strings: int = 16
     stop_chars: int = 256
+    texts: int = 64
     logit_biases: int = 1024
     adapters: int = 8
     adapter_name_chars: int = 120

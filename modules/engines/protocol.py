@@ -11,6 +11,7 @@ from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.generation import ConstraintKind, Event, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
+from modules.types.sampling import SAMPLER_ORDER, SamplerName
 
 Emit = Callable[[Event], None]
 Report = Callable[[float, str], None]
@@ -42,6 +43,7 @@ class Capabilities:
     One that `renders_chat` takes messages as they are and counts for itself; its `context_length` may be 0, unknown.
 
     A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
+    `ignored_knobs` are those that would change nothing, so a request that sets one is refused.
     """
 
     context_length: int
@@ -60,6 +62,9 @@ class Capabilities:
     adapters: bool = False
     logits_processors: bool = False
     constraints: tuple[ConstraintKind, ...] = ()
+    distribution: bool = False
+    fill_in_the_middle: bool = False
+    ignored_knobs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -130,6 +135,8 @@ class EngineKind(NamedTuple):
     `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes, and
     `token_cost` what its speed depends on; it is None where nobody can know. `prepare` imports what every load of this
     engine needs: a worker that has done no more is an empty one, and takes about `worker_bytes` of memory.
+    `ignored_knobs` is what is known of its capability of that name before a model is loaded, and `samplers` are those
+    that an order may name.
     """
 
     name: str
@@ -140,3 +147,5 @@ class EngineKind(NamedTuple):
     token_cost: Callable[[LocalModel, Any], TokenCost] | None = None
     prepare: Callable[[], None] = lambda: None
     worker_bytes: int = 32 * 2**20
+    ignored_knobs: frozenset[str] = frozenset()
+    samplers: tuple[SamplerName, ...] = SAMPLER_ORDER

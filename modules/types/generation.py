@@ -51,7 +51,8 @@ class GenerationRequest:
     """What an engine is asked to do. `prompt_tokens` are the ids of `prompt`, BOS included.
 
     `adapters` are all that count for it: those switched on are named too. `prompt_logprobs` is how many alternatives to
-    report at each place of the prompt; None reports nothing.
+    report at each place of the prompt; None reports nothing. With `distribution` nothing is written: a Distribution
+    tells that many of the likeliest next tokens after each sampler.
 
     An engine that renders chats gets `messages` instead of a prompt, or a prompt as text without its ids. It counts for
     itself, so `drop_oldest` tells it what to do with messages that do not fit.
@@ -66,17 +67,22 @@ class GenerationRequest:
     adapters: tuple[AdapterUse, ...] = ()
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
+    distribution: int | None = None
     messages: tuple[Message, ...] | None = None
     drop_oldest: bool = False
 
 
 @dataclass(frozen=True)
 class TokenChoice:
-    """A token and the natural logarithm of its probability; None for a prompt's first, which follows nothing."""
+    """A token and the natural logarithm of its probability; None for a prompt's first, which follows nothing.
+
+    `id` is -1 where an engine does not tell.
+    """
 
     token: str
     logprob: float | None
     token_bytes: tuple[int, ...] = ()
+    id: int = -1
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,26 @@ class PromptLogprobs:
 
     logprobs: tuple[TokenLogprob, ...]
     kind: Literal["prompt_logprobs"] = "prompt_logprobs"
+
+
+@dataclass(frozen=True)
+class SamplerStep:
+    """The distribution of the next token after the sampler `name`, normalised; "model" is the model's own.
+
+    `tokens` are the likeliest with their logarithms, `kept` is how many have any probability.
+    """
+
+    name: str
+    kept: int
+    tokens: tuple[TokenChoice, ...]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How the next token would be chosen, sampler by sampler in their order; the last step is what is drawn from."""
+
+    steps: tuple[SamplerStep, ...]
+    kind: Literal["distribution"] = "distribution"
 
 
 @dataclass(frozen=True)
@@ -177,5 +203,5 @@ class Failed:
         return kind(self.message, self.field) if issubclass(kind, BadRequest | NotFound) else kind(self.message)
 
 
-AnyEvent = Progress | PromptLogprobs | TextDelta | ReasoningDelta | ToolCall | Finished | Failed
+AnyEvent = Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | Finished | Failed
 Event = Annotated[AnyEvent, Field(discriminator="kind")]

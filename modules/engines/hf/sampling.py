@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import get_args
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from modules.engines.hf.candidates import Candidates, Head
 from modules.engines.hf.constraints import Matcher
 from modules.engines.hf.processors import Processor
 from modules.errors import BadRequest, EngineError
-from modules.types.sampling import SamplerName, SamplingParams
+from modules.types.sampling import SAMPLER_ORDER, SamplingParams
 
 # No temperature below this: what it would choose is the likeliest token.
 COLDEST = 1e-4
@@ -44,7 +43,7 @@ class Sampler:
         self._processors = processors
         self._random = torch.Generator()
         self._random.manual_seed(knobs.seed if knobs.seed is not None else self._random.seed() % 2**32)
-        self._order: list[str] = list(knobs.samplers if knobs.samplers is not None else get_args(SamplerName))
+        self._order: list[str] = list(knobs.samplers if knobs.samplers is not None else SAMPLER_ORDER)
         self._surprise = 2 * knobs.mirostat_tau
         self._bias = [(int(token), bias) for token, bias in (knobs.logit_bias or {}).items()]
         self._truncations: dict[str, Callable[[Candidates], None]] = {

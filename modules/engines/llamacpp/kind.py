@@ -10,10 +10,15 @@ from modules.limits import LIMITS
 from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
+from modules.types.sampling import SamplerName
 
 if TYPE_CHECKING:
     from modules.engines.llamacpp.engine import LlamaCppEngine
 
+# Those it knows, in its own order.
+SAMPLERS: tuple[SamplerName, ...] = (
+    "penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature",
+)  # fmt: skip
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 FlashAttention = Literal["auto", "on", "off"]
 

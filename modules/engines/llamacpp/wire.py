@@ -1,7 +1,8 @@
 """Our request as llama.cpp's completion body, and its stream as our events."""
 
-from typing import Any, get_args
+from typing import Any
 
+from modules.engines.llamacpp.kind import SAMPLERS
 from modules.types.generation import (
     GenerationRequest,
     Progress,
@@ -9,7 +10,7 @@ from modules.types.generation import (
     TokenChoice,
     TokenLogprob,
 )
-from modules.types.sampling import SamplerName, SamplingParams
+from modules.types.sampling import SamplingParams
 
 RANDOM_SEED = 2**32 - 1
 
@@ -65,7 +66,7 @@ def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
 
 def sampler_order(knobs: SamplingParams) -> list[str]:
     """Adaptive-p chooses the token itself, so it stands last; llama.cpp leaves it out of its own order."""
-    order: list[str] = list(knobs.samplers if knobs.samplers is not None else get_args(SamplerName))
+    order: list[str] = list(knobs.samplers if knobs.samplers is not None else SAMPLERS)
     return [*order, "adaptive_p"] if knobs.adaptive_target >= 0 else order
 
 
