@@ -12,11 +12,11 @@ def fault_of(error: ErrorDetails) -> str:
     limits = error.get("ctx", {})
     match error["type"]:
         case "less_than_equal":
-            return f"can be {limits['le']:,} at most"
+            return f"can be {plain(limits['le'])} at most"
         case "greater_than_equal":
-            return f"must be at least {limits['ge']:,}"
+            return f"must be at least {plain(limits['ge'])}"
         case "less_than":
-            return f"must be below {limits['lt']:,}"
+            return f"must be below {plain(limits['lt'])}"
         case "int_type" | "int_parsing" | "int_from_float":
             return "must be a whole number"
         case "float_type" | "finite_number":
@@ -25,6 +25,8 @@ def fault_of(error: ErrorDetails) -> str:
             return "must be true or false"
         case "string_type":
             return "must be text"
+        case "string_unicode":
+            return "holds half of a surrogate pair, which is not a character"
         case "list_type":
             return "must be a list"
         case "dict_type":
@@ -41,6 +43,11 @@ def fault_of(error: ErrorDetails) -> str:
             return f"is wrong: {limits['error']}"
         case _:
             return f"is wrong: {error['msg']}"
+
+
+def plain(limit: float) -> str:
+    """5 of 5.0, and 4,194,304 of 4194304."""
+    return f"{int(limit):,}" if limit == int(limit) else f"{limit:,}"
 
 
 def fault_of_text(text: str) -> str:
