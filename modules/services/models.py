@@ -208,14 +208,14 @@ class ModelService:
         return self._options.remembered(model.id, self._kind(model, engine))
 
     def ignored_knobs(self, name: str) -> tuple[str, frozenset[str]]:
-        """(the engine that runs it or would, the knobs it passes over): a loaded model says so itself.
+        """(what the model runs on or would, the knobs that this passes over): a loaded one says so itself.
 
         Raises NotFound.
         """
         current = self._host.current(name)
         if current is not None and current.result.done() and current.result.exception() is None:
             loaded = current.result.result()
-            return loaded.engine, frozenset(loaded.capabilities.ignored_knobs)
+            return loaded.capabilities.runs_on, frozenset(loaded.capabilities.ignored_knobs)
         _, kind, _ = self.planned(name)
         return kind.name, kind.ignored_knobs
 

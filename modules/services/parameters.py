@@ -7,6 +7,7 @@ from typing import Any
 
 from modules.errors import BadRequest, NotFound
 from modules.services.inference import ReplyParams, reply_params
+from modules.services.knob_checks import why_ignored
 from modules.services.models import ModelService
 from modules.storage.parameters import ParameterStore, StoredParameters
 from modules.storage.presets import PresetStore
@@ -113,13 +114,9 @@ class ParameterService:
             self._store.remove(scope)
 
     def refusals(self, model: str) -> dict[str, str]:
-        """Parameters that this model's engine passes over, each with a sentence that says so."""
-        engine, ignored = self._models.ignored_knobs(model)
-        return {
-            name: f"The {engine} engine does not have this; the transformers engine has all of them."
-            for name in Parameters.model_fields
-            if name in ignored
-        }
+        """Parameters that do nothing with this model, each with a sentence that says why. Raises NotFound."""
+        runs_on, ignored = self._models.ignored_knobs(model)
+        return {name: why_ignored(name, runs_on) for name in Parameters.model_fields if name in ignored}
 
     def follow(self, preset: str, new_name: str) -> None:
         """The preset goes by another name now."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from modules.errors import BadRequest
 from modules.types.parameters import Parameters
-from modules.types.sampling import SamplerName, SamplingParams, shown_of
+from modules.types.sampling import SWITCHES, SamplerName, SamplingParams, shown_of
 
 # Of the keys below, what its presets leave out.
 USUAL: dict[str, Any] = {
@@ -87,15 +87,8 @@ SAMPLERS: dict[str, SamplerName] = {
 TEMPERATURES = ("temperature", "dynamic_temperature", "quadratic_sampling")
 # They once could not be sorted and came first; all others that a list does not name come last.
 EARLY = ("repetition_penalty", "dry", "no_repeat_ngram")
-# Samplers that not every engine has, with the knob that switches each on: named in an order only when they act.
-RARE: dict[SamplerName, str] = {
-    "no_repeat_ngram": "no_repeat_ngram_size",
-    "tfs": "tfs",
-    "top_a": "top_a",
-    "epsilon": "epsilon_cutoff",
-    "eta": "eta_cutoff",
-    "smoothing": "smoothing_factor",
-}
+# Samplers that not every engine has: named in an order only when they act.
+RARE: frozenset[SamplerName] = frozenset(["no_repeat_ngram", "tfs", "top_a", "epsilon", "eta", "smoothing"])
 QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -163,22 +156,22 @@ def greedy() -> dict[str, Any]:
 
 def sampler_order(their: Mapping[str, Any], values: Mapping[str, Any]) -> list[SamplerName] | None:
     """Its order where that matters: it takes the temperature first, we take it last."""
-    is_neutral = all(values[name] == SamplingParams.neutral(name) for name in ("temperature", "smoothing_factor"))
-    if is_neutral and not values.get("dynatemp_range") and their["sampler_priority"] == USUAL["sampler_priority"]:
+    heats = acts("temperature", values) or acts("smoothing", values)
+    if not heats and their["sampler_priority"] == USUAL["sampler_priority"]:
         return None
     theirs = lines(their, "sampler_priority")
     early = [name for name in EARLY if name not in theirs]
     names = [*early, *theirs, *cast("list[str]", USUAL["sampler_priority"])]
     if flag(their, "temperature_last"):
         names = [name for name in names if name not in TEMPERATURES] + [*TEMPERATURES]
-    heats = "dynamic_temperature" if flag(their, "dynamic_temperature") else "temperature"
-    samplers: dict[str, SamplerName] = {**SAMPLERS, heats: "temperature"}
+    heated = "dynamic_temperature" if flag(their, "dynamic_temperature") else "temperature"
+    samplers: dict[str, SamplerName] = {**SAMPLERS, heated: "temperature"}
     named: dict[SamplerName, None] = dict.fromkeys(samplers[name] for name in names if name in samplers)
-    return [name for name in named if name not in RARE or not is_off(values, RARE[name])]
+    return [name for name in named if name not in RARE or acts(name, values)]
 
 
-def is_off(values: Mapping[str, Any], knob: str) -> bool:
-    return values[knob] == SamplingParams.neutral(knob)
+def acts(sampler: SamplerName, values: Mapping[str, Any]) -> bool:
+    return any(knob in values and values[knob] != SamplingParams.neutral(knob) for knob in SWITCHES[sampler])
 
 
 def number(their: Mapping[str, Any], name: str) -> float | int:

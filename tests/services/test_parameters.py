@@ -237,12 +237,16 @@ def test_a_renamed_model_takes_its_parameters_along(tmp_path: Path, models_folde
     app.close()
 
 
-def test_what_an_engine_passes_over_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert app.parameters.refusals("echo") == {}
-    monkeypatch.setattr(app.models, "ignored_knobs", lambda _: ("llamacpp", frozenset({"tfs", "top_a"})))
-    refusals = app.parameters.refusals("echo")
-    assert set(refusals) == {"tfs", "top_a"}
+def test_what_a_model_does_nothing_with_is_told(tmp_path: Path, models_folder: Path) -> None:
+    """Before it is loaded, its engine says so."""
+    app = build_app(Settings(data=tmp_path / "data", models=models_folder))
+    refusals = app.parameters.refusals(STARTER.id)
+    assert {"tfs", "smoothing_factor"} <= set(refusals)
+    assert "temperature" not in refusals
     assert "llamacpp" in refusals["tfs"]
+    with pytest.raises(NotFound):
+        app.parameters.refusals("nothing")
+    app.close()
 
 
 def test_presets_are_compared_and_copied_as_text(app: App) -> None:

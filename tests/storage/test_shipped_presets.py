@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from modules.engines.registry import ENGINES, engine_named
+from modules.engines.registry import engine_named
 from modules.paths import PROJECT
 from modules.storage.presets import PresetStore
 from modules.types.presets import Preset
-from modules.types.sampling import SamplingParams, shown_of
 
 PRESETS = PresetStore(PROJECT / "presets" / "samplers", Path("none")).presets()
 # Knobs that act by themselves; the others say how one of these does.
@@ -37,9 +36,7 @@ def test_each_is_sound_and_acts(preset: Preset) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_what_llamacpp_does_not_have_is_said(preset: Preset) -> None:
-    ignored = {name for name in preset.values if name in engine_named("llamacpp").ignored_knobs}
-    rare = {"smoothing_factor", "smoothing_curve", "tfs", "top_a", "epsilon_cutoff", "eta_cutoff"} & set(preset.values)
-    assert ("transformers engine" in preset.description) == bool(ignored | rare)
-    hf = next(kind for kind in ENGINES if kind.name == "transformers")
-    assert not set(preset.values) & hf.ignored_knobs
-    assert all(shown_of(SamplingParams, name) for name in preset.values)
+    kind = engine_named("llamacpp")
+    lacking = kind.ignored_knobs & set(preset.values) or set(preset.values.get("samplers", [])) - set(kind.samplers)
+    assert ("transformers engine" in preset.description) == bool(lacking)
+    assert not engine_named("transformers").ignored_knobs & set(preset.values)

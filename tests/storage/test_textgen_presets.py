@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from modules.engines.registry import engine_named
 from modules.errors import BadRequest
 from modules.storage.preset_files import parsed
+from modules.storage.textgen_presets import RARE
+from modules.types.sampling import SAMPLER_ORDER
 
 # What every preset of theirs says by what it leaves out, where our defaults differ.
 NEUTRAL = {
@@ -114,6 +117,12 @@ def test_orders() -> None:
         assert values["samplers"] == [
             "penalties", "dry", "xtc", "min_p", "top_k", "temperature", "smoothing", "top_n_sigma", "top_p", "typ_p", "tfs",
         ]  # fmt: skip
+
+
+def test_orders_name_what_llamacpp_has_unless_more_is_needed() -> None:
+    """It would refuse an order with a sampler that it does not have."""
+    assert set(SAMPLER_ORDER) - RARE == set(engine_named("llamacpp").samplers)
+    assert set(values_of("temperature: 1.5\n")["samplers"]) == set(SAMPLER_ORDER) - RARE
 
 
 def test_what_has_no_equal_here_is_kept_and_named() -> None:
