@@ -23,6 +23,8 @@ from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.services.oracle import Oracle
+from modules.services.parameters import ParameterService
+from modules.services.presets import PresetService
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
@@ -34,6 +36,8 @@ from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
+from modules.storage.parameters import ParameterStore
+from modules.storage.presets import PresetStore
 from modules.storage.remote_servers import RemoteServerStore
 from modules.types.generation import Finished
 
@@ -55,6 +59,8 @@ class App:
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
+    presets: PresetService
+    parameters: ParameterService
     hub: HubService
     downloads: DownloadService
     jobs: JobRunner
@@ -105,12 +111,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     library = Library(paths.models, settings.further_model_folders, links.all)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
     models = ModelService(settings, library, host, jobs, options, remote=remote, oracle=oracle)
+    scopes = ParameterStore(database)
     kept = LibraryService(
         paths,
         library,
         links=links,
         records=ModelRecords(database),
         options=remembered,
+        parameters=scopes,
         jobs=jobs,
         in_use=lambda name: host.current(name) is not None,
     )
@@ -120,6 +128,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         kept.used(loaded.model.id)
 
     inference = Inference(models, renderer, record_run)
+    conversations = ConversationStore(database)
+    presets = PresetStore(paths.shipped_presets, paths.own_presets)
+    parameters = ParameterService(scopes, presets, models, {"model": models.find, "conversation": conversations.get})
     return App(
         settings=settings,
         paths=paths,
@@ -130,7 +141,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
-        chat=ChatService(ConversationStore(database), inference),
+        chat=ChatService(conversations, inference, parameters),
+        presets=PresetService(presets, parameters),
+        parameters=parameters,
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,

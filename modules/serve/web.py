@@ -24,6 +24,8 @@ def build_api(app: App) -> Any:
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
     from modules.api.oracle import oracle_router
+    from modules.api.parameters import parameters_router
+    from modules.api.presets import presets_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
@@ -44,6 +46,8 @@ def build_api(app: App) -> Any:
         downloads_router,
         remote_router,
         oracle_router,
+        presets_router,
+        parameters_router,
     )
     for router in routers:
         api.include_router(router(app))
@@ -79,11 +83,13 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     from modules.ui.hub_tab import HubTab
     from modules.ui.models_tab import ModelsTab
     from modules.ui.page import build_page, page_options
+    from modules.ui.parameters_tab import ParametersTab
 
+    tabs = (ChatTab(app), ModelsTab(app), HubTab(app), ParametersTab(app))
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
-        build_page({**ChatTab(app).actions(), **ModelsTab(app).actions(), **HubTab(app).actions()}),
+        build_page({name: act for tab in tabs for name, act in tab.actions().items()}),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,

@@ -1,11 +1,12 @@
 """Conversations as a person has them: send, stop, regenerate, edit, find again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modules.errors import BadRequest, Conflict, NotFound, ParlorError
 from modules.limits import LIMITS
-from modules.services.inference import Inference, ReplyParams
+from modules.services.inference import Inference
 from modules.services.journal import LiveReply, ReplyJournal
+from modules.services.parameters import ParameterService
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.messages import Message
@@ -28,9 +29,10 @@ class ChatService:
     The person's message is in the database before a model is asked.
     """
 
-    def __init__(self, store: ConversationStore, inference: Inference) -> None:
+    def __init__(self, store: ConversationStore, inference: Inference, parameters: ParameterService) -> None:
         self._store = store
         self._inference = inference
+        self._parameters = parameters
         self._journal = ReplyJournal(store)
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
@@ -130,7 +132,8 @@ class ChatService:
             Message(message.role, message.content) for message in path if message.id != reply.id and message.content
         ]
         try:
-            generation = self._inference.chat(messages, ReplyParams(overflow="drop_oldest"), model)
+            params = self._parameters.for_reply(model=model or "", conversation=reply.conversation_id)
+            generation = self._inference.chat(messages, replace(params, overflow="drop_oldest"), model)
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:

@@ -104,6 +104,16 @@ MIGRATIONS: tuple[str, ...] = (
         bandwidth REAL NOT NULL
     );
     """,
+    # Parameters of everywhere, of models, conversations and documents: a preset's name, and changes as JSON.
+    """
+    CREATE TABLE parameter_scope (
+        kind TEXT NOT NULL,
+        target TEXT NOT NULL,
+        preset TEXT NOT NULL,
+        changes TEXT NOT NULL,
+        PRIMARY KEY (kind, target)
+    );
+    """,
 )
 
 # Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.
