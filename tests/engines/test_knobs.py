@@ -201,6 +201,10 @@ def llamacpp_engine(file: Path, name: str) -> LlamaCppEngine:
     return LlamaCppEngine(Library(file.parent).find(name), options, lambda _fraction, _note: None)
 
 
+def name_of(shown: str | dict[str, Any]) -> str:
+    return shown if isinstance(shown, str) else ",".join(f"{name}={value}" for name, value in shown.items())
+
+
 @pytest.mark.parametrize(("subject", "case"), PAIRS, indirect=["subject"], ids=name_of)
 def test_each_step_is_what_its_formula_says(subject: Subject, case: dict[str, Any]) -> None:
     case = {name: [subject.breaker[0]] if value == ["BREAKER"] else value for name, value in case.items()}
@@ -210,10 +214,6 @@ def test_each_step_is_what_its_formula_says(subject: Subject, case: dict[str, An
     for name, scores in expected.items():
         compare(name, *found[name], scores)
     assert changes(subject.model, list(expected.values())[-1])
-
-
-def name_of(shown: str | dict[str, Any]) -> str:
-    return shown if isinstance(shown, str) else ",".join(f"{name}={value}" for name, value in shown.items())
 
 
 def reference_steps(subject: Subject, knobs: SamplingParams) -> dict[str, Scores]:
