@@ -317,8 +317,8 @@ def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:
         )
     if params.distribution is not None and not can.distribution:
         raise BadRequest(
-            f"This model runs on {can.runs_on}, which does not tell how it chooses a token. Choose a model that runs on "
-            "llama.cpp or transformers here.",
+            f"This model runs on {can.runs_on}, which does not tell how it chooses a token. Choose a model that runs "
+            "on llama.cpp or transformers here.",
             field="distribution",
         )
     check_knobs(params.sampling, can)

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from modules.engines.hf.breakers import NO_BREAKERS, Breakers
 from modules.engines.hf.candidates import HEAD, Candidates
-from modules.engines.hf.sampling import Sampler, repeated_runs
-from modules.errors import BadRequest, EngineError
+from modules.engines.hf.repetition import repeated_runs
+from modules.engines.hf.sampling import Sampler
+from modules.errors import EngineError
 from modules.types.sampling import SamplingParams
 
 VOCABULARY = 2000
@@ -22,8 +24,17 @@ def logits_of(spread: float, seed: int = 0) -> Tensor:
     return torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed)) * spread
 
 
-def sampler(**knobs: Any) -> Sampler:
-    return Sampler(SamplingParams(**{**NEUTRAL, **knobs}), (END,), frozenset())
+def sampler(prompt: tuple[int, ...] = (), breakers: Breakers = NO_BREAKERS, **knobs: Any) -> Sampler:
+    return Sampler(SamplingParams(**{**NEUTRAL, **knobs}), prompt, (END,), breakers=breakers)
+
+
+def left(logits: Tensor, history: tuple[int, ...] = (), **knobs: Any) -> Tensor:
+    """What is drawn from: probabilities [vocabulary], in float64."""
+    *_, (_, candidates) = sampler(history, **knobs).states(logits, list(history))
+    found = torch.zeros(logits.numel(), dtype=torch.float64)
+    _, ids, logprobs = candidates.likeliest(logits.numel())
+    found[ids] = torch.exp(logprobs.double())
+    return found
 
 
 def drawn(logits: Tensor, count: int = 3000, history: tuple[int, ...] = (), **knobs: Any) -> Counter[int]:
@@ -103,27 +114,46 @@ def test_xtc_leaves_the_least_likely_of_the_top_choices() -> None:
     assert set(drawn(logits, 400, xtc_probability=0.0, xtc_threshold=0.1)) == {0, 1, 2, 3}
 
 
+def softmax(logits: Tensor) -> Tensor:
+    return torch.softmax(logits.double(), 0)
+
+
+def close(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found, expected, atol=1e-6)
+
+
 def test_penalties() -> None:
     logits = torch.zeros(VOCABULARY)
     logits[10], logits[11] = 6.0, -6.0
-    adjusted = sampler(repetition_penalty=2.0)._adjusted(logits, [10, 11])
-    assert (float(adjusted[10]), float(adjusted[11])) == (3.0, -12.0)
-    adjusted = sampler(presence_penalty=1.0, frequency_penalty=0.5)._adjusted(logits, [10, 10, 10])
-    assert float(adjusted[10]) == 6.0 - 1.0 - 1.5
-    adjusted = sampler(repetition_penalty=2.0, repetition_penalty_range=1)._adjusted(logits, [10, 11])
-    assert (float(adjusted[10]), float(adjusted[11])) == (6.0, -12.0)
-    assert float(logits[10]) == 6.0
+    before = logits.clone()
+    expected = logits.clone()
+    expected[10], expected[11] = 3.0, -12.0
+    assert close(left(logits, (10, 11), repetition_penalty=2.0), softmax(expected))
+    expected = logits.clone()
+    expected[10] = 6.0 - 1.0 - 1.5
+    assert close(left(logits, (10, 10, 10), presence_penalty=1.0, frequency_penalty=0.5), softmax(expected))
+    expected = logits.clone()
+    expected[11] = -12.0
+    assert close(left(logits, (10, 11), repetition_penalty=2.0, repetition_penalty_range=1), softmax(expected))
+    assert close(left(logits, (10, 11), repetition_penalty=2.0, samplers=["temperature"]), softmax(logits))
+    assert torch.equal(logits, before)
+
+
+def runs(recent: list[int], *breakers: int) -> dict[int, int]:
+    limit = Breakers({token: frozenset({()}) for token in breakers}).run_limit(recent)
+    return repeated_runs(recent, limit, 1)
 
 
 def test_dry_counts_runs() -> None:
-    assert repeated_runs([1, 2, 3, 9, 1, 2, 3], frozenset()) == {9: 3}
-    assert repeated_runs([5, 5, 5], frozenset()) == {5: 2}
-    assert repeated_runs([1, 2, 3, 9, 1, 2, 3], frozenset({2})) == {9: 1}
-    assert repeated_runs([], frozenset()) == {}
-    adjusted = sampler(dry_multiplier=2.0, dry_base=3.0, dry_allowed_length=1)._adjusted(
-        torch.zeros(20), [1, 2, 3, 9, 1, 2, 3]
-    )
-    assert float(adjusted[9]) == -2.0 * 3.0**2
+    assert runs([1, 2, 3, 9, 1, 2, 3]) == {9: 3}
+    assert runs([5, 5, 5]) == {5: 2}
+    assert runs([1, 2, 3, 9, 1, 2, 3], 2) == {9: 1}
+    assert runs([1, 2, 3, 9, 1, 2, 3], 3) == {}
+    assert runs([]) == {}
+    expected = torch.zeros(VOCABULARY)
+    expected[9] = -2.0 * 3.0**2
+    knobs = {"dry_multiplier": 2.0, "dry_base": 3.0, "dry_allowed_length": 1}
+    assert close(left(torch.zeros(VOCABULARY), (1, 2, 3, 9, 1, 2, 3), **knobs), softmax(expected))
 
 
 def test_bias_and_the_end() -> None:
@@ -173,9 +203,3 @@ def test_numbers_that_are_none_fail(value: float) -> None:
     logits = torch.full((VOCABULARY,), value)
     with pytest.raises(EngineError, match="not finite"):
         sampler().choose(logits, [])
-
-
-def test_a_knob_that_is_not_known_is_refused() -> None:
-    with pytest.raises(BadRequest) as caught:
-        sampler(adaptive_target=0.5)
-    assert caught.value.field == "adaptive_target"
