@@ -75,15 +75,17 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     import gradio
     from fastapi import FastAPI
 
+    from modules.ui.adapters_tab import AdaptersTab
     from modules.ui.chat_tab import ChatTab
     from modules.ui.hub_tab import HubTab
     from modules.ui.models_tab import ModelsTab
     from modules.ui.page import build_page, page_options
 
+    tabs = (ChatTab(app), ModelsTab(app), AdaptersTab(app), HubTab(app))
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
-        build_page({**ChatTab(app).actions(), **ModelsTab(app).actions(), **HubTab(app).actions()}),
+        build_page({name: act for tab in tabs for name, act in tab.actions().items()}),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,
