@@ -32,7 +32,7 @@ class NameValues(Values):
 
 class Use(Values):
     name: AdapterName
-    weight: Annotated[float, Field(strict=False, allow_inf_nan=False)]
+    weight: Annotated[float, Field(ge=-LIMITS.adapter_weight, le=LIMITS.adapter_weight, allow_inf_nan=False)]
 
 
 class SwitchValues(Values):
