@@ -91,7 +91,7 @@ def test_a_reply_goes_on_while_another_view_is_shown(window: Watched, chat: Fake
     expect(page.locator("article.streaming .tail")).to_have_text("begin")
     page.get_by_role("button", name="Models", exact=True).click()
     chat.go_on.set()
-    expect(page.locator("article.complete")).to_have_count(1, timeout=10_000)
+    expect(page.locator("article.assistant.complete")).to_have_count(1)
     expect(page).to_have_url(re.compile("view=models"))
     page.get_by_role("button", name="Chat", exact=True).click()
     expect(page.locator("article.last")).to_contain_text("All of it.")
@@ -204,6 +204,7 @@ def test_details_note_and_rename(window: Watched, chat: FakeChat, library: FakeM
     expect(large.get_by_label("Note")).to_have_value("For long texts")
     page.keyboard.press("Escape")
     expect(large.locator(".api-name")).to_contain_text("In API requests, model is")
+    window.context.grant_permissions(["clipboard-read", "clipboard-write"])
     large.get_by_role("button", name="Copy the API name of Large Model").click()
     expect(large.locator(".api-name code")).to_have_text("large")
     assert page.evaluate("navigator.clipboard.readText()") == "large"

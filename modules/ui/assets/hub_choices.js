@@ -46,6 +46,9 @@ export class ChoiceList {
 class ChoiceRow {
   constructor(choice, { model, call, deeds }) {
     Object.assign(this, { choice, model, call, deeds, downloads: [], models: [] });
+    this.isAsking = false;
+    // Why the program did not begin to download it.
+    this.refusal = "";
     this.best = element("span", { class: "mark best", text: "Recommended", hidden: true });
     this.here = element("span", { class: "mark", text: "On this machine", hidden: true });
     this.fit = element("span", { class: "fit" });
@@ -106,12 +109,12 @@ class ChoiceRow {
     const isStrong = isMain && !this.best.hidden;
     const now = JSON.stringify([words, label, isStrong]);
     this.here.hidden = !isHere;
-    this.say(problem || this.refusal || "");
+    this.say(problem || this.refusal);
     if (now === this.offered) return;
     this.offered = now;
     const hadFocus = this.deed.contains(document.activeElement);
     const press = label
-      ? button(label, act, isStrong ? "strong-button" : "quiet-button", { "aria-label": `${label} ${this.choice.name}, ${sizeText(this.choice.size_bytes)}` })
+      ? button(label, act, isStrong ? "strong-button" : "quiet-button", { "aria-label": `${label.replace("…", "")} ${this.choice.name}, ${sizeText(this.choice.size_bytes)}` })
       : null;
     this.deed.replaceChildren(...[words ? element("span", { class: "fine", text: words }) : null, press].filter(Boolean));
     if (press && label === "Download") press.disabled = !this.model.has_access;
@@ -122,9 +125,10 @@ class ChoiceRow {
     const { choice, standing, deeds } = this;
     const download = this.downloads.find((one) => one.id === standing.download_id);
     if (download?.state in COMING) return { words: comingText(download), label: "Show", act: deeds.onDownloads };
-    const id = (download?.state === "done" && download.model) || standing.model;
-    const model = this.models.find((one) => one.id === id);
-    if (model) return this.offerOfModel(model);
+    // What has just come may not be among the models yet; what was here when the hub was asked may have been deleted.
+    const come = download?.state === "done" && download.model;
+    const model = this.models.find((one) => one.id === (come || standing.model));
+    if (model || come) return this.offerOfModel(model ?? { id: come });
     const isFolder = standing.is_here && !standing.model;
     if (isFolder || (choice.name === ADAPTER && download?.state === "done")) return { label: "Show", act: deeds.onLibrary, isHere: true };
     if (standing.problem) return { problem: standing.problem };
@@ -140,11 +144,12 @@ class ChoiceRow {
     return { label: "Load…", act: () => deeds.onLoad(model.id), isMain: true, isHere: true };
   }
 
+  // The button keeps the focus, and a second press means nothing.
   async download() {
+    if (this.isAsking) return;
     const { repository, revision } = this.model;
     const source = revision === "main" ? repository : `${repository}:${revision}`;
-    const press = this.deed.querySelector("button");
-    press.disabled = true;
+    this.isAsking = true;
     this.refusal = "";
     try {
       const { download } = await this.call("download_start", { source, choice: this.choice.name, projector: this.reader.checked });
@@ -152,7 +157,7 @@ class ChoiceRow {
     } catch (error) {
       this.refusal = error.message;
     } finally {
-      press.disabled = false;
+      this.isAsking = false;
     }
     this.showDeed();
   }

@@ -32,7 +32,7 @@ export class ModelsView {
       onTalk,
     };
     this.sections = {
-      local: new LibraryList({ ...shared, onLoad, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
+      local: new LibraryList({ call, toasts, onChange: () => Promise.all([onChange(), this.downloads.look()]), onLoad, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
       hub: new HubSearch({ ...shared, deeds }),
       downloads: this.downloads,
       servers: new ServerList({ ...shared, onSelect: onTalk }),
