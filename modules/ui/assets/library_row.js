@@ -158,8 +158,7 @@ function apiName(model) {
     "p",
     { class: "api-name" },
     element("span", { class: "fine", text: "In API requests, model is" }),
-    element("code", { text: model.id }),
-    copyButton(`Copy the API name of ${model.title}`, () => model.id),
+    element("span", { class: "api-value" }, element("code", { text: model.id }), copyButton(`Copy the API name of ${model.title}`, () => model.id)),
   );
 }
 
