@@ -20,6 +20,8 @@ Report = Callable[[float, str], None]
 START_ONLY: dict[str, Any] = {"readOnly": True}
 # Marks an option that few people need; forms show it on request.
 ADVANCED: dict[str, Any] = {"advanced": True}
+# Marks an option that changes nothing without a graphics card; forms leave it out where there is none.
+GPU_ONLY: dict[str, Any] = {"gpu": True}
 
 
 class EngineOptions(BaseModel):

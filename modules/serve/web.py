@@ -79,13 +79,20 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     import gradio
     from fastapi import FastAPI
 
+    from modules.ui.adapters_tab import AdaptersTab
     from modules.ui.chat_tab import ChatTab
     from modules.ui.hub_tab import HubTab
     from modules.ui.models_tab import ModelsTab
     from modules.ui.page import build_page, page_options
     from modules.ui.parameters_tab import ParametersTab
 
-    tabs = (ChatTab(app), ModelsTab(app), HubTab(app), ParametersTab(app))
+    tabs = (
+        ChatTab(app),
+        ModelsTab(app),
+        AdaptersTab(app),
+        HubTab(app),
+        ParametersTab(app),
+    )
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,

@@ -10,6 +10,7 @@ from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
 from modules.types.generation import AdapterUse
 from modules.types.local_adapter import LocalAdapter
+from modules.types.local_model import LocalModel
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class AdapterService:
     def __init__(self, library: AdapterLibrary, host: EngineHost) -> None:
         self._library = library
         self._host = host
+
+    def models(self) -> list[LocalModel]:
+        """The loaded ones that take adapters, the one used last first."""
+        return [one.model for one in self._host.loaded() if one.capabilities.adapters]
 
     def adapters(self, model: str | None = None) -> list[AdapterStatus]:
         """Those in the folder, by name. Raises NotFound for a named model that is not loaded."""

@@ -193,11 +193,18 @@ def target_path(models: Path, plan: DownloadPlan) -> Path:
 
 def require_free_place(models: Path, plan: DownloadPlan) -> None:
     """Raises Conflict when something lies where the model would be put."""
-    target = target_path(models, plan)
-    if is_from(target, plan) or (plan.is_file and target.is_file() and target.stat().st_size == plan.size_bytes):
+    if is_there(models, plan):
         raise Conflict(f"This model is there already, as {plan.target}.", field="source")
-    if target.exists():
+    if target_path(models, plan).exists():
         raise taken(plan)
+
+
+def is_there(models: Path, plan: DownloadPlan) -> bool:
+    """Whether this very model lies where it would be put. Raises BadRequest as `target_path`."""
+    target = target_path(models, plan)
+    if plan.is_file:
+        return target.is_file() and target.stat().st_size == plan.size_bytes
+    return is_from(target, plan)
 
 
 def taken(plan: DownloadPlan) -> Conflict:

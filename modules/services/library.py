@@ -1,7 +1,7 @@
 """The models on disk as a person keeps them: rename, delete and undo, notes, favourites, import."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +72,26 @@ class LibraryService:
 
     def models(self) -> list[ListedModel]:
         """Those on disk, damaged ones too."""
-        records = self._records.all()
-        found: list[ListedModel] = []
+        return self._listed([model for model in self._library.models() if model.path is not None])
+
+    def built_in(self) -> list[ListedModel]:
+        """Those that need no file."""
+        return self._listed([model for model in self._library.models() if model.path is None])
+
+    def names_by_place(self) -> dict[str, str]:
+        """Models of the program's own folder: by where they lie below it, with `/`, what they are called.
+
+        A GGUF model goes by its file and by the folder that holds its files.
+        """
+        names: dict[str, str] = {}
         for model in self._library.models():
-            if model.path is not None:
-                record = records.get(cleaned(model.id), ModelRecord())
-                found.append(ListedModel(model, record.favourite, record.note, record.last_used))
-        return found
+            if model.path is None or model.folder or model.is_linked:
+                continue
+            place = model.path.relative_to(self._models)
+            names[place.as_posix()] = model.id
+            if model.format == "gguf":
+                names.setdefault(place.parent.as_posix(), model.id)
+        return names
 
     def favourites(self) -> set[str]:
         """Their names; also of models that are not here at the moment."""
@@ -158,6 +171,14 @@ class LibraryService:
     def found_elsewhere(self) -> list[FoundModel]:
         """Models of other programs of this person: the hub's cache, LM Studio, Ollama. Takes a moment."""
         return ForeignPrograms.of_this_person().models()
+
+    def _listed(self, models: Sequence[LocalModel]) -> list[ListedModel]:
+        records = self._records.all()
+        found: list[ListedModel] = []
+        for model in models:
+            record = records.get(cleaned(model.id), ModelRecord())
+            found.append(ListedModel(model, record.favourite, record.note, record.last_used))
+        return found
 
     def _model_at(self, path: Path) -> LocalModel:
         return next(model for model in self._library.models() if model.path == path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from modules.engines.loading import Loading
 from modules.engines.protocol import EngineKind
 from modules.engines.registry import ENGINES, engine_for, engine_named
 from modules.engines.status import ModelStatus
-from modules.errors import BadRequest, ModelError, NotFound
+from modules.errors import BadRequest, ModelError, NotFound, ParlorError
 from modules.jobs import JobRunner
 from modules.library.library import Library
 from modules.library.starter import STARTER, fetch_starter, has_starter
@@ -159,6 +159,17 @@ class ModelService:
     def estimate(self, name: str, engine: str | None = None, options: dict[str, Any] | None = None) -> Estimate:
         """What a load as `load` would begin it will need and give. Raises as that does."""
         return self._oracle.estimate(*self.planned(name, engine, options))
+
+    def memory_needs(self) -> dict[str, float]:
+        """Bytes that each sound model here takes, or would take if it were loaded now; by name, where it is known."""
+        needs: dict[str, float] = {status.id: status.memory_bytes for status in self._host.statuses()}
+        for model in self._library.models():
+            if model.path is None or model.problem or needs.get(model.id):
+                continue
+            with suppress(ParlorError):
+                kind = self._kind(model)
+                needs[model.id] = self._oracle.memory(model, kind, self._options.choose(model.id, kind, None)).value
+        return {name: need for name, need in needs.items() if need}
 
     def planned(
         self, name: str, engine: str | None = None, options: dict[str, Any] | None = None

@@ -76,16 +76,22 @@ class Oracle:
             self._measure()
         parts, fits_now = estimated_parts(model, kind, chosen, machine)
         fit = fit_of(parts, machine)
-        memory = self._memory(model, kind, cost, parts)
         return Estimate(
             parts,
-            Range(*(bound + kind.worker_bytes for bound in (memory.value, memory.low, memory.high))),
+            self._memory(model, kind, cost, parts),
             self._speed(model, kind, cost, fit, machine),
             fit,
             machine.available_bytes,
             note_of(parts, chosen, model, machine, fit, fits_now=fits_now),
             kind.worker_bytes,
         )
+
+    def memory(self, model: LocalModel, kind: EngineKind, options: Mapping[str, Any]) -> Range:
+        """As `estimate` tells it; begins no measurement."""
+        chosen = kind.options.model_validate(options)
+        cost = kind.token_cost(model, chosen) if kind.token_cost else None
+        parts, _ = estimated_parts(model, kind, chosen, self.machine())
+        return self._memory(model, kind, cost, parts)
 
     def record_load(self, loaded: LoadedModel, predicted: MemoryEstimate) -> None:
         """A model was loaded; what it takes is compared when it has answered and rests."""
@@ -120,8 +126,10 @@ class Oracle:
             self._runs.keep_bandwidth(bandwidth)
 
     def _memory(self, model: LocalModel, kind: EngineKind, cost: TokenCost | None, parts: MemoryEstimate) -> Range:
-        variant = cost.variant if cost else ""
-        return corrected(parts.total_bytes, MEMORY, self._runs.of_engine(kind.name, "memory"), model.id, variant)
+        """With the worker's own."""
+        runs = self._runs.of_engine(kind.name, "memory")
+        band = corrected(parts.total_bytes, MEMORY, runs, model.id, cost.variant if cost else "")
+        return Range(*(bound + kind.worker_bytes for bound in (band.value, band.low, band.high)))
 
     def _speed(
         self, model: LocalModel, kind: EngineKind, cost: TokenCost | None, fit: Fit, machine: Machine

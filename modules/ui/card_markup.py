@@ -58,16 +58,31 @@ MOST_TAGS = 10_000
 SPAN = re.compile(r"[0-9]{1,2}")
 
 
-def render_card(text: str, page: str) -> str:
-    """`page` is the address of the model's files on its hub, which the card's relative links mean.
+def render_card(text: str, page: str, whole_bytes: int = 0) -> str:
+    """`page` is the address of the model's files on its hub, which the card's relative links mean; `whole_bytes` is
+    the size of the whole card, where `text` may be its beginning.
 
-    Nothing in the result loads anything or leaves the card's own box: images are words, links open elsewhere.
+    A card that is too long is cut, and says so. Nothing in the result loads anything or leaves the card's own box:
+    images are words, links open elsewhere.
     """
     text = without_surrogates(text)
-    if len(text) > LIMITS.render_chars or text.count("<") > MOST_TAGS or LONG_RUN.search(text):
-        return plain(text)
+    whole_bytes = max(whole_bytes, len(text.encode()))
+    shown, is_cut = text[: LIMITS.render_chars], len(text) > LIMITS.render_chars
+    rendered = (
+        plain(shown)
+        if shown.count("<") > MOST_TAGS or LONG_RUN.search(shown)
+        else rendered_card(shown, page, is_cut=is_cut)
+    )
+    return rendered + cut_note(len(shown.encode()), whole_bytes) if is_cut else rendered
+
+
+def rendered_card(text: str, page: str, *, is_cut: bool) -> str:
+    """Of a text that `is_cut` the last block is left out, unless it is all there is."""
+    markdown, environment = card_parser(), {"deadline": time.monotonic() + RENDER_SECONDS}
     try:
-        rendered = card_parser().render(text, {"deadline": time.monotonic() + RENDER_SECONDS})
+        tokens = markdown.parse(text, environment)
+        whole = tokens[: last_block(tokens)] if is_cut else tokens
+        rendered = markdown.renderer.render(whole or tokens, markdown.options, environment)
     except RecursionError:
         return plain(text)
     return nh3.clean(
@@ -80,6 +95,16 @@ def render_card(text: str, page: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer",
     )
+
+
+def last_block(tokens: Sequence[Token]) -> int:
+    """Where the last outermost block begins."""
+    return max((place for place, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0), default=0)
+
+
+def cut_note(shown_bytes: int, whole_bytes: int) -> str:
+    sizes = f"{shown_bytes / 1000:,.0f} kB of {whole_bytes / 1000:,.0f} kB"
+    return f'<p class="cut">This is the beginning of the card, {sizes}. The rest is on its page on the hub.</p>'
 
 
 def attribute_of(page: str) -> Callable[[str, str, str], str | None]:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
 from modules.library.hub.sources import parse_source
+from modules.services.standing import standings_of
+from modules.types.downloads import Download
 from modules.types.hub import HubFormat, HubQuery, Sorting
 from modules.ui.actions import View, action
 from modules.ui.hub_views import (
@@ -18,6 +20,7 @@ from modules.ui.hub_views import (
     model_view,
     results_view,
     server_view,
+    standing_view,
 )
 from modules.ui.views import job_view
 
@@ -123,8 +126,14 @@ class HubTab:
 
     @action(ModelValues)
     def hub_model(self, values: ModelValues) -> View:
-        model = self._app.hub.model(values.repository, values.revision)
-        return model_view(model, self._app.hub.endpoint, self._app.oracle.estimate)
+        app = self._app
+        model = app.hub.model(values.repository, values.revision)
+        names = app.library.names_by_place()
+        standings = [
+            [standing_view(one, names) for one in standings_of(app.paths.models, model, choice)]
+            for choice in model.choices
+        ]
+        return model_view(model, app.hub.endpoint, app.oracle.estimate, standings)
 
     @action(Values)
     def hub_account(self, _values: Values) -> View:
@@ -141,24 +150,25 @@ class HubTab:
 
     @action(Values)
     def download_list(self, _values: Values) -> View:
-        return {"downloads": [download_view(one) for one in self._app.downloads.downloads()]}
+        names = self._app.library.names_by_place()
+        return {"downloads": [download_view(one, names) for one in self._app.downloads.downloads()]}
 
     @action(StartValues)
     def download_start(self, values: StartValues) -> View:
         download = self._app.downloads.start(values.source, choice=values.choice, projector=values.projector)
-        return {"download": download_view(download)}
+        return self._shown(download)
 
     @action(DownloadValues)
     def download_pause(self, values: DownloadValues) -> View:
-        return {"download": download_view(self._app.downloads.pause(values.id))}
+        return self._shown(self._app.downloads.pause(values.id))
 
     @action(DownloadValues)
     def download_resume(self, values: DownloadValues) -> View:
-        return {"download": download_view(self._app.downloads.resume(values.id))}
+        return self._shown(self._app.downloads.resume(values.id))
 
     @action(DownloadValues)
     def download_cancel(self, values: DownloadValues) -> View:
-        return {"download": download_view(self._app.downloads.cancel(values.id))}
+        return self._shown(self._app.downloads.cancel(values.id))
 
     @action(DownloadValues)
     def download_remove(self, values: DownloadValues) -> View:
@@ -194,3 +204,6 @@ class HubTab:
     def import_job(self, values: JobValues) -> View:
         """How a copy that was begun gets on."""
         return {"job": job_view(self._app.jobs.get(values.id))}
+
+    def _shown(self, download: Download) -> View:
+        return {"download": download_view(download, self._app.library.names_by_place())}

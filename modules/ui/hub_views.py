@@ -1,12 +1,13 @@
 """The hub, downloads and servers as the page shows them: plain values; a card's HTML is already safe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from urllib.parse import quote, urlsplit
 
 from modules.services.hub import HubAccount
 from modules.services.library import FoundModel
 from modules.services.remote import RemoteServer
+from modules.services.standing import Standing
 from modules.services.suitability import Estimating, Judged, judge, recommend
 from modules.types.downloads import Download
 from modules.types.estimates import Estimate
@@ -14,6 +15,7 @@ from modules.types.hub import HubModel, HubResults
 from modules.ui.actions import View
 from modules.ui.card_markup import render_card
 
+CARD = "README.md"
 CONTEXTS = (4096, 8192, 16_384, 32_768)
 DEFAULT_CONTEXT = 8192
 
@@ -31,8 +33,10 @@ def results_view(results: HubResults) -> View:
     return {"entries": [asdict(entry) for entry in results.entries], "next": results.next}
 
 
-def model_view(model: HubModel, endpoint: str, estimate: Estimating) -> View:
-    """`estimates` and `recommended` are by context length, so that choosing another one asks nobody anything."""
+def model_view(model: HubModel, endpoint: str, estimate: Estimating, standings: Sequence[Sequence[View]]) -> View:
+    """`standings` has for each choice where it stands on this machine: without what reads images, then with it.
+
+    `estimates` and `recommended` are by context length, so that choosing another one asks nobody anything."""
     page = f"{endpoint}/{quote(model.entry.repository)}"
     contexts = contexts_of(model)
     judged = {context: judge(estimate, model, context) for context in contexts}
@@ -40,14 +44,21 @@ def model_view(model: HubModel, endpoint: str, estimate: Estimating) -> View:
         **asdict(model.entry),
         "revision": model.revision,
         "page": page,
-        "card": render_card(model.card, f"{page}/blob/{quote(model.revision)}/"),
+        "card": render_card(model.card, f"{page}/blob/{quote(model.revision)}/", card_bytes(model)),
         "has_access": model.has_access,
         "files": [{"path": file.path, "size_bytes": file.size_bytes} for file in model.files],
         "contexts": contexts,
         "context": min(DEFAULT_CONTEXT, contexts[-1]),
-        "choices": [choice_view(model, place, judged) for place in range(len(model.choices))],
+        "choices": [
+            {**choice_view(model, place, judged), "standings": of_choice} for place, of_choice in enumerate(standings)
+        ],
         "recommended": {str(context): recommendation_view(of_context) for context, of_context in judged.items()},
     }
+
+
+def card_bytes(model: HubModel) -> int:
+    """All of it, also where its beginning alone was asked for."""
+    return next((file.size_bytes for file in model.files if file.path == CARD), 0)
 
 
 def contexts_of(model: HubModel) -> list[int]:
@@ -91,10 +102,14 @@ def estimate_view(estimate: Estimate | None) -> View | None:
     }
 
 
-def download_view(download: Download) -> View:
-    """`model` is what the library calls it; empty for an adapter, which is not loaded by itself."""
-    is_adapter = download.target.startswith("adapters/")
-    return {**asdict(download), "model": "" if is_adapter else download.target.removesuffix(".gguf")}
+def standing_view(standing: Standing, names: Mapping[str, str]) -> View:
+    """`model` is what the library calls it; empty for what is not here, and for an adapter."""
+    return {**asdict(standing), "model": names.get(standing.target, "") if standing.is_here else ""}
+
+
+def download_view(download: Download, names: Mapping[str, str]) -> View:
+    """`model` is what the library calls what has come, by its place in `names`; empty for an adapter."""
+    return {**asdict(download), "model": names.get(download.target, "") if download.state == "done" else ""}
 
 
 def server_view(server: RemoteServer) -> View:

@@ -1,4 +1,4 @@
-"""Models as the page shows them, without a word of where they lie on the disk."""
+"""Models as the page shows them; where they lie on the disk is told of linked ones alone."""
 
 from collections.abc import Sequence
 
@@ -59,6 +59,7 @@ def state_view(status: ModelStatus | None) -> View:
 
 
 def listed_view(listed: ListedModel, status: ModelStatus | None) -> View:
+    """`location` is where a linked model lies, `folder` the models' folder of another program that one lies in."""
     model, shape = listed.model, listed.model.shape
     loaded = status if status is not None and status.state == "ready" else None
     return {
@@ -79,6 +80,9 @@ def listed_view(listed: ListedModel, status: ModelStatus | None) -> View:
         "has_chat_template": model.has_chat_template,
         "has_projector": model.projector is not None,
         "files": len(model.files),
+        "is_built_in": model.path is None,
+        "folder": model.folder,
+        "location": str(model.path) if model.is_linked else "",
         "memory_bytes": loaded.memory_bytes if loaded else 0,
         "engine": loaded.engine if loaded else "",
         "loaded_context": loaded.context_length if loaded else 0,
@@ -91,6 +95,7 @@ def trashed_view(trashed: TrashedModel) -> View:
         "id": trashed.id,
         "name": trashed.name,
         "size_bytes": trashed.size_bytes,
+        "is_link": bool(trashed.link),
         "deleted": trashed.deleted,
     }
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
+from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.ui.actions import View, action
 from modules.ui.model_views import estimate_view, listed_view, trashed_view
@@ -33,7 +34,7 @@ class LoadValues(ModelValues):
 
 
 class RenameValues(ModelValues):
-    new_name: Annotated[str, Field(min_length=1, max_length=LIMITS.title_chars)]
+    new_name: Annotated[str, Field(max_length=LIMITS.title_chars)]
 
 
 class NoteValues(ModelValues):
@@ -57,7 +58,8 @@ class ModelsTab:
     def actions(self) -> dict[str, Callable[[Any], View]]:
         """By the names the page calls them by."""
         listed = (
-            self.models_list, self.models_load, self.models_unload, self.models_form, self.models_estimate,
+            self.models_list, self.models_needs,
+            self.models_load, self.models_unload, self.models_form, self.models_estimate,
             self.models_rename, self.models_note, self.models_favourite,
             self.models_delete, self.models_restore, self.models_empty_trash,
         )  # fmt: skip
@@ -69,10 +71,18 @@ class ModelsTab:
         states = {status.id: status for status in app.models.statuses()}
         memory = app.models.memory()
         return {
-            "models": [listed_view(listed, states.get(listed.model.id)) for listed in app.library.models()],
+            "models": [
+                listed_view(listed, states.get(listed.model.id))
+                for listed in (*app.library.models(), *app.library.built_in())
+            ],
             "memory": {"used_bytes": memory.used_bytes, "budget_bytes": memory.budget_bytes},
             "trash": [trashed_view(trashed) for trashed in app.library.trash()],
         }
+
+    @action(Nothing)
+    def models_needs(self, _values: Nothing) -> View:
+        """Bytes of memory that each model takes or would take, where that is known."""
+        return {"needs": self._app.models.memory_needs()}
 
     # --- loading ---
 
@@ -100,7 +110,7 @@ class ModelsTab:
         return {
             "engines": [one.name for one in models.engines_for(model.id)],
             "engine": kind.name,
-            "fields": option_fields(kind.options, usual, names),
+            "fields": option_fields(kind.options, usual, names, has_gpu=bool(self._app.oracle.machine().gpus)),
             "values": models.remembered(model, kind.name),
         }
 
@@ -112,7 +122,12 @@ class ModelsTab:
 
     @action(RenameValues)
     def models_rename(self, values: RenameValues) -> View:
-        return {"model": self._app.library.rename(values.model, values.new_name).id}
+        """The name alone is another; the model stays in its folder."""
+        if "/" in values.new_name:
+            message = "A name holds no /, which stands for a folder. A model keeps its folder when it is renamed."
+            raise BadRequest(message, field="name")
+        folder, slash, _ = values.model.rpartition("/")
+        return {"model": self._app.library.rename(values.model, folder + slash + values.new_name).id}
 
     @action(NoteValues)
     def models_note(self, values: NoteValues) -> View:

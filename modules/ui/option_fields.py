@@ -13,9 +13,9 @@ WORDS = {"gpu": "GPU", "cpu": "CPU", "cuda": "CUDA", "kv": "KV", "mib": "(MiB)",
 
 
 def option_fields(
-    options: type[EngineOptions], usual: Mapping[str, Any], names: Mapping[str, Sequence[str]]
+    options: type[EngineOptions], usual: Mapping[str, Any], names: Mapping[str, Sequence[str]], *, has_gpu: bool
 ) -> list[View]:
-    """Every option that a request may set, in the order of its declaration.
+    """Every option that a request may set and that can matter on this machine, in the order of its declaration.
 
     `usual` are the values that the flags of the start give; `names` what an option that holds a name can be.
     """
@@ -30,7 +30,7 @@ def option_fields(
             **control_of(schema, usual.get(name, schema.get("default")), names.get(name)),
         }
         for name, schema in properties.items()
-        if not schema.get("readOnly")
+        if not schema.get("readOnly") and (has_gpu or not schema.get("gpu") or name in usual)
     ]
 
 

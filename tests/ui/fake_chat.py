@@ -31,7 +31,7 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
-ACTIONS = ("chat_", "models_", "hub_", "download_", "remote_", "import_")
+ACTIONS = ("chat_", "models_", "adapter_", "hub_", "download_", "remote_", "import_")
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 

@@ -61,7 +61,20 @@ def choice(name: str, size: float, fit: str = "cpu", **values: Any) -> View:
         "files": 1,
         "problem": "",
         "projector_bytes": None,
+        "standings": [standing(name), standing(f"{name}-with-reader")],
         "estimates": {str(context): estimate(fit, size + context * 1e5, 60e9 / size) for context in CONTEXTS},
+        **values,
+    }
+
+
+def standing(name: str, **values: Any) -> View:
+    """Where a choice stands on this machine: nothing is there, unless said otherwise."""
+    return {
+        "download_id": f"id-{name}",
+        "target": f"tiny-{name}.gguf",
+        "is_here": False,
+        "problem": "",
+        "model": "",
         **values,
     }
 
@@ -119,6 +132,7 @@ class FakeHubPage:
         self.model: View = hub_model()
         self.account: View = {"user": None, "has_token": False, "from_environment": False}
         self.downloads: list[View] = []
+        self.next_id = ""
         self.servers: list[View] = []
         self.found: list[View] = []
         self.jobs: list[View] = [job("done")]
@@ -150,7 +164,7 @@ class FakeHubPage:
         return {"downloads": self.downloads}
 
     def download_start(self, _values: View) -> View:
-        self.downloads.insert(0, download(f"d{len(self.downloads) + 1}"))
+        self.downloads.insert(0, download(self.next_id or f"d{len(self.downloads) + 1}"))
         return {"download": self.downloads[0]}
 
     def download_pause(self, values: View) -> View:

@@ -44,6 +44,9 @@ LISTED = {
     "engine": "",
     "loaded_context": 0,
     "slots": 0,
+    "is_built_in": False,
+    "folder": "",
+    "location": "",
 }
 FIELDS = [
     {
@@ -99,6 +102,9 @@ class FakeModels:
         self.engines = ["llamacpp"]
         self.remembered: View = {}
         self.free_bytes = 8_000_000_000
+        self.needs: dict[str, float] = {}
+        self.adapters: list[View] = []
+        self.adaptable: list[str] = []
         self.speed: View | None = {"value": 12.0, "low": 9.0, "high": 15.0}
 
     def named(self, identity: str) -> View:
@@ -136,7 +142,7 @@ class FakeModels:
 
     def models_rename(self, values: View) -> View:
         self.named(values["model"]).update({"id": values["new_name"], "title": values["new_name"]})
-        return {}
+        return {"model": values["new_name"]}
 
     def models_delete(self, values: View) -> View:
         gone = self.named(values["model"])
@@ -152,6 +158,31 @@ class FakeModels:
 
     def models_empty_trash(self, _values: View) -> View:
         self.trash.clear()
+        return {}
+
+    def models_needs(self, _values: View) -> View:
+        return {"needs": self.needs}
+
+    def adapter_list(self, values: View) -> View:
+        """Only the first of the adaptable models has any loaded."""
+        chosen = values["model"] or next(iter(self.adaptable), None)
+        bare = {"loaded": False, "memory_bytes": 0, "weight": None}
+        shown = self.adapters if chosen in self.adaptable[:1] else [{**one, **bare} for one in self.adapters]
+        models = [{"id": name, "title": self.named(name)["title"]} for name in self.adaptable]
+        return {"models": models, "model": chosen, "adapters": shown, "largest_weight": 4, "most": 8}
+
+    def adapter_load(self, values: View) -> View:
+        self._adapter(values["name"]).update({"loaded": True, "memory_bytes": 4_000_000})
+        return {}
+
+    def adapter_unload(self, values: View) -> View:
+        self._adapter(values["name"]).update({"loaded": False, "memory_bytes": 0, "weight": None})
+        return {}
+
+    def adapter_switch(self, values: View) -> View:
+        weights = {one["name"]: one["weight"] for one in values["adapters"]}
+        for one in self.adapters:
+            one["weight"] = weights.get(one["name"])
         return {}
 
     def models_form(self, values: View) -> View:
@@ -177,6 +208,9 @@ class FakeModels:
             "note": "",
         }
 
+    def _adapter(self, name: str) -> View:
+        return next(one for one in self.adapters if one["name"] == name)
+
     def _problem(self, values: View) -> View | None:
         if (values.get("options") or {}).get("context_length", 0) <= 4_194_304:
             return None
@@ -184,5 +218,22 @@ class FakeModels:
         return {"error": {"message": message, "code": "invalid_request", "field": "options.context_length"}}
 
 
+def adapter(name: str = "pirate", **values: Any) -> View:
+    """One that is not loaded."""
+    return {
+        "name": name,
+        "base_model": "maker/large",
+        "kind": "lora",
+        "rank": 16,
+        "size_bytes": 6_700_000,
+        "problem": "",
+        "loaded": False,
+        "memory_bytes": 0,
+        "weight": None,
+        **values,
+    }
+
+
 def deleted_of(gone: View) -> View:
-    return {"size_bytes": gone["size_bytes"], "deleted": time.time()}
+    is_link = bool(gone.get("location"))
+    return {"size_bytes": 0 if is_link else gone["size_bytes"], "is_link": is_link, "deleted": time.time()}

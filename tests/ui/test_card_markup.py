@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from modules.limits import LIMITS
 from modules.ui.card_markup import CARD_ATTRIBUTES, CLASSES, RAW_TAGS, render_card
 from modules.ui.markup import MATHML, TAGS
 from tests.ui.test_markup import ATTACKS, Reader, read
@@ -94,3 +95,31 @@ def test_cards_built_to_be_slow_are_not(text: str) -> None:
     began = time.monotonic()
     render_card(text, PAGE)
     assert time.monotonic() - began < 5
+
+
+def test_a_card_that_is_too_long_is_cut_at_a_block_and_says_so() -> None:
+    blocks = [f"## Part {number}\n\n{'word ' * 200}\n\n```python\nprint({number})\n```\n" for number in range(400)]
+    text = "\n".join(blocks)
+    assert len(text) > LIMITS.render_chars
+    rendered = render_card(text, PAGE, 5_000_000)
+    reader = read(rendered)
+    assert sum(tag == "h2" for tag, _ in reader.tags) > 100
+    assert "plain" not in rendered
+    # Each heading that is left has its code, whole.
+    last = re.findall(r"Part (\d+)", reader.text)[-1]
+    assert rendered.count("<figure") in {int(last), int(last) + 1}
+    assert "This is the beginning of the card, 200 kB of 5,000 kB." in reader.text
+    assert "beginning of the card" not in render_card("short", PAGE, 5)
+
+
+def test_a_long_card_of_one_block_is_shown_as_far_as_it_goes() -> None:
+    rendered = render_card("- item\n" * 50_000, PAGE)
+    assert rendered.count("<li>") > 20_000
+    assert "This is the beginning of the card, 200 kB of 350 kB." in rendered
+
+
+def test_what_is_left_of_a_cut_card_is_as_safe() -> None:
+    rendered = render_card("<details><script>alert(1)</script>\n\ntext\n\n" * 5_000, PAGE)
+    assert "<script" not in rendered
+    assert rendered.endswith("its page on the hub.</p>")
+    assert rendered.count("<details") == rendered.count("</details>")

@@ -7,7 +7,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import Watched
 from tests.ui.fake_chat import FakeChat, PageServer
-from tests.ui.fake_hub_page import FakeHubPage, choice, download, entry, hub_model, job, server
+from tests.ui.fake_hub_page import FakeHubPage, choice, download, entry, hub_model, job, server, standing
+from tests.ui.fake_models import model
 from tests.ui.test_chat_page import wait_until
 from tests.ui.test_markup import ATTACKS
 
@@ -132,6 +133,78 @@ def test_one_click_downloads_the_choice(window: Watched, chat: FakeChat) -> None
     sign.click()
     expect(page.get_by_role("tab", name="Downloads")).to_have_attribute("aria-selected", "true")
     expect(page.locator(".download")).to_contain_text("1.2 GB of 4.7 GB · 1 of 2 files · 12.3 MB/s · 5 min left")
+
+
+def test_a_choice_follows_its_download_until_it_is_here(window: Watched, chat: FakeChat) -> None:
+    page = open_section(window, "hub")
+    open_model(page)
+    row = page.locator(".choice").nth(0)
+    chat.hub.next_id = "id-Q2_K"
+    page.get_by_role("button", name="Download Q2_K, 3.0 GB").press("Enter")
+    expect(row).to_contain_text("Downloading 25 %")
+    expect(row.get_by_role("button", name="Show Q2_K")).to_be_focused()
+    chat.hub.downloads = [download("id-Q2_K", done_bytes=2_350_000_000)]
+    expect(row).to_contain_text("Downloading 50 %")
+    chat.hub.downloads = [download("id-Q2_K", "paused", done_bytes=2_350_000_000)]
+    expect(row).to_contain_text("Paused at 50 %")
+    chat.library.models.append(model("tiny", "Tiny"))
+    chat.hub.downloads = [download("id-Q2_K", "done", model="tiny")]
+    row.get_by_role("button", name="Show Q2_K").click()
+    expect(page.get_by_role("tab", name="Downloads")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("button", name="Load tiny-id-Q2_K")).to_be_visible()
+    page.get_by_role("tab", name="Hub").click()
+    expect(row.get_by_text("On this machine")).to_be_visible()
+    row.get_by_role("button", name="Load Q2_K, 3.0 GB", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Load Tiny")
+    dialog.get_by_role("button", name="Load", exact=True).click()
+    row.get_by_role("button", name="Talk to it").click()
+    expect(page.get_by_role("button", name="Model: Tiny, loaded")).to_be_visible()
+
+
+def test_what_is_here_already_is_not_offered_again(window: Watched, chat: FakeChat) -> None:
+    here = standing("Q4_K_M", is_here=True, model="tiny")
+    with_reader = [standing("Q8_0"), standing("Q8_0-reader", is_here=True, model="seeing/tiny")]
+    sentence = "There is something called tiny-F16.gguf among the models already, and it is not overwritten."
+    chat.hub.model = hub_model(
+        choices=[
+            choice("Q2_K", 3e9),
+            choice("Q4_K_M", 4.7e9, standings=[here]),
+            choice("Q8_0", 8.1e9, standings=with_reader, projector_bytes=6e8),
+            choice("F16", 15e9, standings=[standing("F16", problem=sentence)]),
+            choice("adapter", 5e6, standings=[standing("adapter", is_here=True)]),
+        ]
+    )
+    chat.library.models += [model("tiny", "Tiny"), model("seeing/tiny", "Seeing", problem="It ends early.")]
+    page = open_section(window, "hub")
+    open_model(page)
+    rows = page.locator(".choice")
+    expect(rows.get_by_role("button", name="Download")).to_have_count(1)
+    expect(rows.nth(1)).to_contain_text("Recommended")
+    expect(rows.nth(1).get_by_role("button", name="Load Q4_K_M")).to_have_class("strong-button")
+    expect(rows.nth(2)).to_contain_text("Damaged")
+    expect(rows.nth(2).get_by_label("with image reader")).to_be_checked()
+    rows.nth(2).get_by_label("with image reader").uncheck()
+    expect(rows.nth(2).get_by_role("button", name="Download Q8_0")).to_be_visible()
+    expect(rows.nth(3).get_by_role("alert")).to_have_text(sentence)
+    expect(rows.nth(3).get_by_role("button")).to_have_count(0)
+    rows.nth(4).get_by_role("button", name="Show adapter").click()
+    expect(page.get_by_role("tab", name="On this machine")).to_have_attribute("aria-selected", "true")
+    # Deleted meanwhile, it can be had again.
+    page.get_by_role("button", name="Details of Tiny").click()
+    page.locator(".library-row", has_text="Tiny").get_by_role("button", name="Delete").click()
+    page.get_by_role("tab", name="Hub").click()
+    expect(rows.nth(1).get_by_role("button", name="Download Q4_K_M")).to_be_visible()
+
+
+def test_a_refused_download_is_told_in_its_row(window: Watched, chat: FakeChat) -> None:
+    page = open_section(window, "hub")
+    open_model(page)
+    chat.refuse("download_start", "This model is there already, as tiny.gguf.", "conflict")
+    page.get_by_role("button", name="Download Q2_K").click()
+    expect(page.locator(".choice").nth(0).get_by_role("alert")).to_have_text(
+        "This model is there already, as tiny.gguf."
+    )
+    expect(page.locator(".toast")).to_have_count(0)
 
 
 def test_unusable_choices_say_why(window: Watched, hub: FakeHubPage) -> None:
@@ -269,7 +342,9 @@ def test_ends_are_told_wherever_the_person_is(window: Watched, chat: FakeChat) -
     expect(page.get_by_text("tiny-d1 is here.")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text(f"tiny-d2 was not downloaded. {error}")
     expect(page.locator(".download-sign")).to_be_hidden()
-    page.get_by_role("button", name="Load", exact=True).click()
+    page.get_by_role("button", name="Load…", exact=True).click()
+    page.get_by_role("dialog", name="Load Tiny").get_by_role("button", name="Load", exact=True).click()
+    page.get_by_role("button", name="Talk to it").click()
     expect(page.get_by_role("button", name="Model: Tiny, loaded")).to_be_visible()
     calls = len(asked(chat, "download_list"))
     time.sleep(2.5)

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import Watched
 from tests.ui.fake_chat import PAUSE, FakeChat, PageServer, delta
-from tests.ui.fake_models import FakeModels, model
+from tests.ui.fake_models import FakeModels, adapter, model
 from tests.ui.test_chat_page import come_back, message_field, wait_until
 
 pytestmark = pytest.mark.browser
@@ -91,7 +91,7 @@ def test_a_reply_goes_on_while_another_view_is_shown(window: Watched, chat: Fake
     expect(page.locator("article.streaming .tail")).to_have_text("begin")
     page.get_by_role("button", name="Models", exact=True).click()
     chat.go_on.set()
-    expect(page.locator("article.complete")).to_have_count(1, timeout=10_000)
+    expect(page.locator("article.assistant.complete")).to_have_count(1)
     expect(page).to_have_url(re.compile("view=models"))
     page.get_by_role("button", name="Chat", exact=True).click()
     expect(page.locator("article.last")).to_contain_text("All of it.")
@@ -202,21 +202,98 @@ def test_details_note_and_rename(window: Watched, chat: FakeChat, library: FakeM
     large.get_by_label("Note").fill("For long texts")
     come_back(page)
     expect(large.get_by_label("Note")).to_have_value("For long texts")
-    large.get_by_role("button", name="Rename").click()
-    field = page.get_by_label("New name of Large Model")
+    page.keyboard.press("Escape")
+    expect(large.locator(".api-name")).to_contain_text("In API requests, model is")
+    window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    large.get_by_role("button", name="Copy the API name of Large Model").click()
+    expect(large.locator(".api-name code")).to_have_text("large")
+    assert page.evaluate("navigator.clipboard.readText()") == "large"
+
+
+def test_a_new_name_is_asked_for_until_it_can_be(window: Watched, chat: FakeChat, library: FakeModels) -> None:
+    library.named("large").update({"id": "maker/large"})
+    page = open_models(window)
+    page.get_by_role("button", name="Details of Large Model").click()
+    row(page, "Large Model").get_by_role("button", name="Rename…").click()
+    dialog = page.get_by_role("dialog", name="Rename Large Model")
+    field = dialog.get_by_label("New name")
     expect(field).to_have_value("large")
-    field.press("Escape")
-    expect(large.get_by_role("button", name="Rename")).to_be_focused()
-    expect(large.locator(".row-kind")).to_contain_text("For long texts")
+    expect(field).to_be_focused()
+    expect(dialog).to_contain_text("It stays in the folder maker.")
+    page.keyboard.press("Escape")
+    expect(row(page, "Large Model").get_by_role("button", name="Rename…")).to_be_focused()
     page.keyboard.press("Enter")
+    field.fill("  ")
+    field.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("A name has at least one character.")
     chat.refuse("models_rename", "There is a model of that name already.")
     field.fill("Small Model")
     field.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("There is a model of that name already.")
-    large.get_by_role("button", name="Rename").click()
+    expect(dialog.get_by_role("alert")).to_have_text("There is a model of that name already.")
+    expect(field).to_have_value("Small Model")
+    expect(field).to_be_focused()
     field.fill("Larger")
+    expect(dialog.get_by_role("alert")).to_be_hidden()
     field.press("Enter")
-    expect(titles(page).filter(has_text="Larger")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    expect(row(page, "Larger").locator(".row-open")).to_be_focused()
+    sent = [values for name, values in chat.calls if name == "models_rename"]
+    assert sent[-1] == {"model": "maker/large", "new_name": "Larger"}
+
+
+def test_what_a_loaded_model_needs_first_is_said_beforehand(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
+    library.named("large")["state"] = "loading"
+    page = open_models(window)
+    for title in ("Small Model", "Large Model"):
+        page.get_by_role("button", name=f"Details of {title}").click()
+    small, large = row(page, "Small Model"), row(page, "Large Model")
+    expect(small.get_by_role("button", name="Rename…")).to_be_disabled()
+    expect(small).to_contain_text("To rename it, unload it first.")
+    expect(large.get_by_role("button", name="Delete")).to_be_disabled()
+    expect(large).to_contain_text("To rename or delete it, cancel loading it first.")
+    small.get_by_role("button", name="Unload and delete").click()
+    expect(small).to_have_count(0)
+    assert [name for name, _ in chat.calls if name in {"models_unload", "models_delete"}] == [
+        "models_unload",
+        "models_delete",
+    ]
+
+
+def test_links_and_models_of_other_programs_are_marked(window: Watched, library: FakeModels) -> None:
+    library.named("large")["location"] = "/data/far/large.gguf"
+    library.named("recent")["folder"] = "lm-studio"
+    page = open_models(window)
+    large, middle = row(page, "Large Model"), row(page, "Middle Model")
+    expect(large.locator(".mark")).to_have_text("linked")
+    expect(middle.locator(".mark")).to_have_text("in lm-studio")
+    for title in ("Large Model", "Middle Model"):
+        page.get_by_role("button", name=f"Details of {title}").click()
+    expect(large).to_contain_text("/data/far/large.gguf")
+    expect(middle).to_contain_text("a folder of another program, where nothing is renamed or deleted")
+    expect(middle.get_by_role("button", name="Delete")).to_have_count(0)
+    large.get_by_role("button", name="Delete").click()
+    page.get_by_text("1 deleted model", exact=True).click()
+    expect(page.locator(".trash-list")).to_contain_text("link, nothing on disk is deleted")
+    page.get_by_role("button", name="Empty trash").click()
+    expect(page.get_by_text("This forgets them and cannot be undone.")).to_be_visible()
+
+
+def test_what_is_built_in_is_listed_last_and_only_loaded(window: Watched, library: FakeModels) -> None:
+    library.models.insert(0, model("echo", "Echo", format="echo", size_bytes=0, favourite=True, is_built_in=True))
+    page = open_models(window)
+    expect(titles(page)).to_have_text(["Middle Model", "Large Model", "Small Model", "Echo"])
+    echo = row(page, "Echo")
+    expect(echo).to_contain_text("Built in · repeats what you write, to try things without a model")
+    page.get_by_role("button", name="Details of Echo").click()
+    expect(echo.get_by_role("button", name="Talk to it")).to_be_visible()
+    expect(echo.get_by_role("button", name="Rename…")).to_have_count(0)
+    expect(echo.get_by_role("button", name="Delete")).to_have_count(0)
+    library.models = library.models[:1]
+    come_back(page)
+    expect(page.locator(".no-models")).to_be_visible()
+    expect(titles(page)).to_have_text(["Echo"])
 
 
 def test_delete_is_undone_and_the_trash_is_emptied(window: Watched, library: FakeModels) -> None:
@@ -265,7 +342,7 @@ def test_load_is_followed_cancelled_and_explained(window: Watched, chat: FakeCha
     page.get_by_role("button", name="Unload Small Model").click()
     expect(row(page, "Small Model")).to_contain_text("not loaded")
     page.get_by_role("button", name="Details of Middle Model").click()
-    page.get_by_role("button", name="Use in chat").click()
+    page.get_by_role("button", name="Talk to it").click()
     expect(message_field(page)).to_be_focused()
     expect(page.locator(".model-name")).to_have_text("Middle Model")
 
@@ -277,6 +354,115 @@ def test_a_machine_without_models_leads_on(window: Watched, chat: FakeChat, libr
     expect(page.locator(".no-models").get_by_role("button", name="Download", exact=True)).to_be_visible()
     page.get_by_role("button", name="Search the hub").click()
     expect(page.get_by_role("tab", name="Hub")).to_have_attribute("aria-selected", "true")
+
+
+# --- loading beside the chat ---
+
+
+def test_loading_another_model_leaves_the_chat_where_it_is(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
+    page = open_models(window)
+    button = page.get_by_role("button", name=re.compile("^Model:"))
+    expect(button).to_have_accessible_name("Model: Small Model, loaded")
+    open_dialog(page, "Large Model").get_by_role("button", name="Load", exact=True).click()
+    # What is used last is suggested first.
+    library.suggested = "large"
+    expect(page.get_by_text("Large Model is loaded.")).to_be_visible()
+    come_back(page)
+    expect(button).to_have_accessible_name("Model: Small Model, loaded")
+    page.reload()
+    expect(button).to_have_accessible_name("Model: Small Model, loaded")
+    open_dialog(page, "Middle Model").get_by_role("button", name="Load", exact=True).click()
+    page.get_by_role("button", name="Talk to it").click()
+    expect(message_field(page)).to_be_focused()
+    expect(button).to_have_accessible_name("Model: Middle Model, loaded")
+
+
+def test_what_is_loaded_takes_the_place_of_nothing(window: Watched, library: FakeModels) -> None:
+    library.models = [model(), model("large", "Large Model")]
+    page = open_models(window)
+    button = page.get_by_role("button", name=re.compile("^Model:"))
+    expect(button).to_have_accessible_name("Model: Small Model, not loaded")
+    open_dialog(page, "Large Model").get_by_role("button", name="Load", exact=True).click()
+    library.suggested = "large"
+    expect(button).to_have_accessible_name("Model: Large Model, loaded")
+
+
+def test_a_load_that_fails_out_of_sight_is_told(window: Watched, library: FakeModels) -> None:
+    library.loads_at_once = False
+    page = open_models(window)
+    open_dialog(page, "Large Model").get_by_role("button", name="Load", exact=True).click()
+    expect(row(page, "Large Model")).to_contain_text("loading 43 %")
+    page.get_by_role("button", name="Chat", exact=True).click()
+    library.named("large").update({"state": "failed", "error": "It needs more memory."})
+    page.get_by_role("button", name="Show why").click()
+    expect(row(page, "Large Model").get_by_role("alert")).to_contain_text("It needs more memory.")
+
+
+def test_the_picker_tells_of_memory_where_it_is_known(window: Watched, library: FakeModels) -> None:
+    library.needs = {"small": 240_000_000, "large": 6_100_000_000}
+    page = window.open()
+    page.locator(".model-button").click()
+    choices = page.locator(".model-choice")
+    expect(choices.filter(has_text="Small")).to_contain_text("loaded · takes 240 MB")
+    expect(choices.filter(has_text="Large")).to_contain_text("not loaded · needs about 6.1 GB")
+    expect(choices.filter(has_text="Middle")).to_contain_text("not loaded · 900 MB")
+    expect(choices.filter(has_text="Small")).to_be_focused()
+
+
+# --- adapters ---
+
+
+def test_adapters_wait_for_a_model_that_takes_them(window: Watched, library: FakeModels) -> None:
+    library.adapters = [adapter(), adapter("damaged", problem="adapter_model.safetensors is missing.", kind="")]
+    page = open_models(window)
+    adapters = page.get_by_role("region", name="Adapters")
+    expect(adapters).to_contain_text("Load the model it was made for with the Transformers engine")
+    expect(adapters.locator(".adapter").first).to_contain_text("for maker/large")
+    expect(adapters.locator(".adapter").first).to_contain_text("LoRA · rank 16 · 7 MB")
+    expect(adapters.locator(".adapter").last).to_contain_text("adapter_model.safetensors is missing.")
+    expect(adapters.get_by_role("button")).to_have_count(0)
+
+
+def test_an_adapter_is_loaded_switched_on_weighed_and_unloaded(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
+    library.adapters, library.adaptable = [adapter(), adapter("poet", loaded=True, weight=0.5)], ["small"]
+    page = open_models(window)
+    chat.refuse("adapter_load", "Its layers are 32 wide, those of Small Model 64.")
+    page.get_by_role("button", name="Load pirate").click()
+    pirate = page.locator(".adapter", has_text="pirate")
+    expect(pirate.get_by_role("alert")).to_have_text("Its layers are 32 wide, those of Small Model 64.")
+    page.get_by_role("button", name="Load pirate").click()
+    expect(pirate).to_contain_text("takes 4 MB of memory")
+    weight, toggle = pirate.get_by_label("Weight of pirate"), pirate.get_by_role("switch")
+    expect(weight).to_be_disabled()
+    toggle.check()
+    expect(weight).to_be_enabled()
+    expect(toggle).to_be_focused()
+    weight.fill("0.7")
+    weight.press("Enter")
+    wait_until(lambda: library.adapters[0]["weight"] == 0.7)
+    assert library.adapters[1]["weight"] == 0.5
+    weight.fill("9")
+    weight.press("Enter")
+    expect(pirate.get_by_role("alert")).to_have_text("A weight is a number from -4 to 4.")
+    toggle.uncheck()
+    expect(weight).to_be_disabled()
+    assert [one["weight"] for one in library.adapters] == [None, 0.5]
+    page.get_by_role("button", name="Unload pirate").click()
+    expect(page.get_by_role("button", name="Load pirate")).to_be_visible()
+
+
+def test_of_several_models_one_is_chosen_for_adapters(window: Watched, library: FakeModels) -> None:
+    library.named("large")["state"] = "ready"
+    library.adapters, library.adaptable = [adapter(loaded=True, weight=1.0)], ["small", "large"]
+    page = open_models(window)
+    expect(page.get_by_role("switch", name="Switch on pirate")).to_be_checked()
+    page.get_by_label("Model", exact=True).select_option("Large Model")
+    expect(page.get_by_role("button", name="Load pirate")).to_be_visible()
+    expect(page.get_by_label("Model", exact=True)).to_have_value("large")
 
 
 # --- the load dialog ---
@@ -374,5 +560,14 @@ def test_everything_fits_a_phone(
     dialog = open_dialog(page, "Large Model")
     assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth")
     assert dialog.bounding_box() == {"x": 0, "y": 0, "width": 390, "height": 844}
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Details of Middle Model").click()
+    row(page, "Middle Model").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("Deleted “Middle Model”.")).to_be_visible()
+    toast, tabs = page.locator(".toast").bounding_box(), page.locator(".tabs").bounding_box()
+    assert toast
+    assert tabs
+    assert toast["y"] > tabs["y"] + tabs["height"]
+    assert toast["y"] + toast["height"] < 844
     window.close()
     assert window.complaints == []

@@ -12,6 +12,8 @@ from modules.settings import Settings
 from modules.ui.actions import View
 from modules.ui.chat_tab import ChatTab
 from modules.ui.models_tab import ModelsTab
+from tests.engines.tiny_models import make_folder
+from tests.library.gguf_files import write_gguf
 
 Act = Callable[..., View]
 
@@ -33,9 +35,15 @@ def act(app: App) -> Act:
     return call
 
 
+def listed(act: Act) -> list[View]:
+    """Without what is built in."""
+    return [one for one in act("models_list")["models"] if not one["is_built_in"]]
+
+
 def test_a_model_is_told_of_from_its_header_without_its_path(act: Act, models_folder: Path) -> None:
     listed = act("models_list")
-    (model,) = listed["models"]
+    model, echo = listed["models"]
+    assert (echo["id"], echo["is_built_in"], model["is_built_in"]) == ("echo", True, False)
     assert (model["id"], model["quantization"], model["context_length"]) == ("starter", "Q4_1", 8192)
     assert (model["layers"], model["heads"], model["kv_heads"]) == (30, 9, 3)
     assert (model["state"], model["last_used"], model["user_note"]) == ("none", None, "")
@@ -47,15 +55,58 @@ def test_favourites_notes_and_names_are_kept(act: Act) -> None:
     act("models_favourite", model="starter", favourite=True)
     act("models_note", model="starter", note="Good for quick tests")
     assert act("models_rename", model="starter", new_name="tiny") == {"model": "tiny"}
-    (model,) = act("models_list")["models"]
+    model = listed(act)[0]
     assert (model["id"], model["favourite"], model["user_note"]) == ("tiny", True, "Good for quick tests")
     picked = {one["id"]: one["favourite"] for one in act("chat_state")["models"]}
     assert picked == {"tiny": True, "echo": False}
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("", "it is empty"), ("maker/tiny", "holds no /"), ("..", "must not begin")]
+)
+def test_a_name_that_cannot_be_is_refused_at_its_field(act: Act, name: str, words: str) -> None:
+    error = act("models_rename", model="starter", new_name=name)["error"]
+    assert (error["field"], listed(act)[0]["id"]) == ("name", "starter")
+    assert words in error["message"]
+
+
+def test_a_renamed_model_keeps_its_folder(act: Act, models_folder: Path) -> None:
+    write_gguf(models_folder / "maker" / "one.gguf")
+    assert act("models_rename", model="maker/one", new_name="two") == {"model": "maker/two"}
+    assert (models_folder / "maker" / "two.gguf").is_file()
+
+
+def test_a_linked_model_says_where_it_lies_and_its_deletion_takes_nothing(app: App, act: Act, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "far.gguf"
+    write_gguf(path)
+    app.library.import_model(str(path), "far", copy=False)
+    assert {one["id"]: one["location"] for one in listed(act)} == {"far": str(path), "starter": ""}
+    assert act("models_delete", model="far")["trashed"]["is_link"]
+    assert not act("models_delete", model="starter")["trashed"]["is_link"]
+    assert path.is_file()
+
+
+def test_a_loaded_model_is_unloaded_and_deleted(act: Act, app: App, models_folder: Path) -> None:
+    make_folder(models_folder / "tiny", "llama")
+    app.models.load("tiny", options={"threads": 1}).result.result(60)
+    assert "Unload it first" in act("models_delete", model="tiny")["error"]["message"]
+    act("models_unload", model="tiny")
+    assert act("models_delete", model="tiny")["trashed"]["name"] == "tiny"
+
+
+def test_memory_needs_are_told_of_sound_models_here(act: Act, app: App, models_folder: Path) -> None:
+    (models_folder / "broken.gguf").write_bytes(b"GGUF")
+    needs = act("models_needs")["needs"]
+    assert set(needs) == {"starter"}
+    assert needs["starter"] == app.models.estimate("starter").memory.value
+    app.models.load("starter", options={"context_length": 512}).result.result(60)
+    taken = act("models_needs")["needs"]["starter"]
+    assert taken == pytest.approx(app.models.memory().used_bytes, rel=0.1)
+
+
 def test_a_deleted_model_comes_back_or_is_gone_for_good(act: Act) -> None:
     trashed = act("models_delete", model="starter")["trashed"]
-    assert act("models_list")["models"] == []
+    assert listed(act) == []
     assert act("chat_state")["suggested"] is None
     assert act("models_list")["trash"] == [trashed]
     restored = act("models_restore", trash_id=trashed["id"])["model"]

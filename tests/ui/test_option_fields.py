@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from modules.engines.protocol import ADVANCED, START_ONLY, EngineOptions
-from modules.engines.registry import ENGINES
+from modules.engines.registry import ENGINES, engine_named
 from modules.ui.option_fields import label_of, option_fields
 
 
@@ -19,7 +19,7 @@ class Options(EngineOptions):
 
 
 def test_every_kind_of_option_becomes_its_field() -> None:
-    fields = {one["name"]: one for one in option_fields(Options, {}, {"draft_model": ["tiny"]})}
+    fields = {one["name"]: one for one in option_fields(Options, {}, {"draft_model": ["tiny"]}, has_gpu=True)}
     assert list(fields) == ["chat_template", "context_length", "device", "fast", "draft_model"]
     assert fields["context_length"] == {
         "name": "context_length",
@@ -39,7 +39,9 @@ def test_every_kind_of_option_becomes_its_field() -> None:
 
 
 def test_flags_of_the_start_stand_where_nothing_is_set() -> None:
-    fields = {one["name"]: one for one in option_fields(Options, {"context_length": 512, "fast": False}, {})}
+    fields = {
+        one["name"]: one for one in option_fields(Options, {"context_length": 512, "fast": False}, {}, has_gpu=True)
+    }
     assert fields["context_length"]["automatic"] == "512"
     assert fields["fast"]["default"] is False
     assert fields["device"]["default"] == "auto"
@@ -47,10 +49,29 @@ def test_flags_of_the_start_stand_where_nothing_is_set() -> None:
 
 @pytest.mark.parametrize("kind", ENGINES, ids=lambda kind: kind.name)
 def test_every_engine_has_fields_with_words(kind: type) -> None:
-    for field in option_fields(kind.options, {}, {}):  # type: ignore[attr-defined]
+    for field in option_fields(kind.options, {}, {}, has_gpu=True):  # type: ignore[attr-defined]
         assert field["label"], field
         assert field["help"], field
         assert field["kind"] in {"number", "choice", "switch", "text"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "names"),
+    [
+        ("llamacpp", {"gpu_layers"}),
+        ("transformers", {"device", "gpu_memory_mib", "cuda_graphs"}),
+        ("remote", set[str]()),
+        ("echo", set[str]()),
+    ],
+)
+def test_what_needs_a_graphics_card_is_left_out_without_one(engine: str, names: set[str]) -> None:
+    options = engine_named(engine).options
+    with_gpu = {one["name"] for one in option_fields(options, {}, {}, has_gpu=True)}
+    without = {one["name"] for one in option_fields(options, {}, {}, has_gpu=False)}
+    assert with_gpu - without == names
+    # What a flag of the start sets is shown all the same.
+    flags = dict.fromkeys(names, 0)
+    assert {one["name"] for one in option_fields(options, flags, {}, has_gpu=False)} == with_gpu
 
 
 def test_names_become_labels() -> None:

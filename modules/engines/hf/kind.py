@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from modules.engines.protocol import ADVANCED, START_ONLY, EngineKind, EngineOptions, Report
+from modules.engines.protocol import ADVANCED, GPU_ONLY, START_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
 from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.local_model import LocalModel
@@ -33,7 +33,11 @@ class HfOptions(EngineOptions):
         description="Number format of weights; auto takes the checkpoint's own.",
         json_schema_extra=ADVANCED,
     )
-    device: Device = Field(default="auto", description="Where the model computes; auto takes a GPU where there is one.")
+    device: Device = Field(
+        default="auto",
+        description="Where the model computes; auto takes a GPU where there is one.",
+        json_schema_extra=GPU_ONLY,
+    )
     weights: Weights = Field(
         default="auto",
         description="How weights are kept: packed is as exact as plain and faster on a CPU, int4 the fastest there; "
@@ -57,7 +61,7 @@ class HfOptions(EngineOptions):
         ge=0,
         le=16_777_216,
         description="GPU memory for weights; what does not fit goes to main memory.",
-        json_schema_extra=ADVANCED,
+        json_schema_extra=ADVANCED | GPU_ONLY,
     )
     cpu_memory_mib: int = Field(
         default=0,
@@ -67,7 +71,9 @@ class HfOptions(EngineOptions):
         json_schema_extra=ADVANCED,
     )
     cuda_graphs: bool = Field(
-        default=True, description="On a GPU, write in passes that are recorded once.", json_schema_extra=ADVANCED
+        default=True,
+        description="On a GPU, write in passes that are recorded once.",
+        json_schema_extra=ADVANCED | GPU_ONLY,
     )
     speculation: Speculation = Field(
         default="off",

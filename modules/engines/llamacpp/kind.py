@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from modules.engines.protocol import ADVANCED, EngineKind, EngineOptions, Report
+from modules.engines.protocol import ADVANCED, GPU_ONLY, EngineKind, EngineOptions, Report
 from modules.limits import LIMITS
 from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.local_model import LocalModel
@@ -34,7 +34,13 @@ class LlamaCppOptions(EngineOptions):
 
     context_length: int = Field(default=0, ge=0, le=LIMITS.context_tokens, description="Tokens one request may hold.")
     slots: int = Field(default=0, ge=0, le=64, description="Requests answered at once.")
-    gpu_layers: int = Field(default=-1, ge=-1, le=10_000, description="Layers kept on the GPU; -1 is as many as fit.")
+    gpu_layers: int = Field(
+        default=-1,
+        ge=-1,
+        le=10_000,
+        description="Layers kept on the GPU; -1 is as many as fit.",
+        json_schema_extra=GPU_ONLY,
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="Threads for computing.", json_schema_extra=ADVANCED)
     batch_tokens: int = Field(
         default=0, ge=0, le=8192, description="Prompt tokens computed at once.", json_schema_extra=ADVANCED

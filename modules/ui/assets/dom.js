@@ -15,6 +15,7 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
+const COPIED_MS = 1500;
 const SHAPES = {
   plus: "M12 5v14M5 12h14",
   menu: "M4 7h16M4 12h16M4 17h16",
@@ -57,6 +58,16 @@ export function iconButton(name, label, action, extraClass = "") {
     { type: "button", class: `icon-button ${extraClass}`, "aria-label": label, title: label, onclick: action },
     icon(name),
   );
+}
+
+// `text` is asked for when it is copied.
+export function copyButton(label, text) {
+  const button = iconButton("copy", label, async () => {
+    await copyText(text());
+    button.replaceChildren(icon("check"));
+    setTimeout(() => button.replaceChildren(icon("copy")), COPIED_MS);
+  });
+  return button;
 }
 
 export function brandMark() {

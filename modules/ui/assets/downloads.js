@@ -17,9 +17,10 @@ const DEEDS = {
 };
 
 export class DownloadList {
-  // `onOpen` leads to this section, `onLoad(name)` to loading what was downloaded; `onChange` after new models came.
-  constructor({ call, toasts, onChange, onOpen, onLoad }) {
-    Object.assign(this, { call, toasts, onChange, onLoad });
+  // `onOpen` leads to this section, `onLoad(id)` to loading what was downloaded; `onChange` is called after new models
+  // came, `onLook(downloads)` whenever the program has told of them.
+  constructor({ call, toasts, onChange, onOpen, onLoad, onLook }) {
+    Object.assign(this, { call, toasts, onChange, onLoad, onLook });
     this.downloads = null;
     this.isShown = false;
     this.rows = new Map();
@@ -65,6 +66,7 @@ export class DownloadList {
     if (this.list.contains(focus)) focus.focus({ preventScroll: true });
     this.rows = new Map(downloads.map((one) => [one.id, this.rows.get(one.id)]));
     for (const one of ended) this.announce(one);
+    this.onLook(downloads);
   }
 
   announce({ target, model, state, error }) {
@@ -72,7 +74,7 @@ export class DownloadList {
       this.toasts.show(`${target} was not downloaded. ${error}`, { isError: true });
       return;
     }
-    this.toasts.show(`${target} is here.`, model ? { action: "Load", onAction: () => this.onLoad(model) } : {});
+    this.toasts.show(`${target} is here.`, model ? { action: "Load…", onAction: () => this.onLoad(model) } : {});
     this.onChange();
   }
 
@@ -87,7 +89,7 @@ export class DownloadList {
 
   // A row is made anew when the download comes into another state, so that its buttons keep the focus meanwhile.
   rowOf(download) {
-    const shown = JSON.stringify([download.state, download.target, download.error]);
+    const shown = JSON.stringify([download.state, download.target, download.model, download.error]);
     let row = this.rows.get(download.id);
     if (row?.dataset.shown !== shown) {
       const hadFocus = row?.contains(document.activeElement);
@@ -112,7 +114,7 @@ export class DownloadList {
     const deeds = DEEDS[state].map(([deed, word]) =>
       button(word, () => this.act(deed, id), "quiet-button", { "aria-label": `${word}: ${target}` }),
     );
-    if (state === "done" && model) deeds.unshift(button("Load", () => this.onLoad(model), "strong-button", { "aria-label": `Load ${target}` }));
+    if (state === "done" && model) deeds.unshift(button("Load…", () => this.onLoad(model), "strong-button", { "aria-label": `Load ${target}` }));
     return element(
       "li",
       { class: `download ${state}` },

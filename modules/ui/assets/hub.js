@@ -49,16 +49,16 @@ const SORTINGS = [
 ];
 
 export class HubSearch {
-  constructor({ call, toasts, onDownload }) {
-    Object.assign(this, { call, toasts, onDownload });
+  // `deeds` are what can be done with a model's choices, onDownload among them.
+  constructor({ call, toasts, deeds }) {
+    Object.assign(this, { call, toasts, deeds });
     // Counts searches, so that an answer to an older one that comes late is not shown.
     this.asked = 0;
     this.hub = "the hub";
     this.account = new AccountDialog({ call, onToken: () => !this.page.node.hidden && this.page.ask() });
     this.page = new HubModelPage({
       call,
-      toasts,
-      onDownload,
+      deeds,
       onBack: () => (history.state?.hubModel ? history.back() : this.showResults()),
       onToken: () => this.account.open(),
     });
@@ -135,6 +135,10 @@ export class HubSearch {
 
   hide() {}
 
+  showStandings(downloads, models) {
+    this.page.showStandings(downloads, models);
+  }
+
   get query() {
     const [least, most] = this.size.value.split("-");
     return {
@@ -174,9 +178,7 @@ export class HubSearch {
       this.more.hidden = !next;
       this.status.textContent = this.results.children.length ? "" : "Nothing found. Fewer words or filters find more.";
     } catch (error) {
-      if (asked !== this.asked) return;
-      this.status.textContent = error.message;
-      this.status.classList.add("failed");
+      if (asked === this.asked) this.say(error);
     } finally {
       this.more.disabled = false;
     }
@@ -213,10 +215,15 @@ export class HubSearch {
       }
       const { download } = await this.call("download_start", { source });
       this.address.value = "";
-      this.onDownload(download);
+      this.deeds.onDownload(download);
     } catch (error) {
-      this.toasts.error(error);
+      this.say(error);
     }
+  }
+
+  say(error) {
+    this.status.textContent = error.message;
+    this.status.classList.add("failed");
   }
 
   // The browser's own way back leads to the results.

@@ -2,15 +2,16 @@
 
 import { copyText, element, icon, sizeText } from "./dom.js";
 import { button } from "./forms.js";
+import { ChoiceList } from "./hub_choices.js";
 import { titleOf } from "./hub_title.js";
-import { FITS } from "./load_estimate.js";
-import { agoText, contextText, counted, countText } from "./words.js";
+import { agoText, counted, countText } from "./words.js";
 
 const CARD_PX = 360;
 
 export class HubModelPage {
-  constructor({ call, toasts, onDownload, onBack, onToken }) {
-    Object.assign(this, { call, toasts, onDownload, onToken });
+  // `deeds` are what a ChoiceList is given.
+  constructor({ call, deeds, onBack, onToken }) {
+    Object.assign(this, { call, deeds, onToken, downloads: [], models: [] });
     this.visit = 0;
     this.back = element("button", { type: "button", class: "back", onclick: onBack }, icon("left"), "Results");
     this.body = element("div", { class: "hub-model" });
@@ -85,86 +86,18 @@ export class HubModelPage {
 
   choices() {
     const { model } = this;
-    const box = element("section", { class: "choices", "aria-label": "What to download" });
+    this.list = null;
     if (!model.choices.length) {
-      box.append(element("p", { class: "hub-status", text: "There is nothing here that Parlor can run: no GGUF and no safetensors files." }));
-      return box;
+      return element("p", { class: "hub-status", text: "There is nothing here that Parlor can run: no GGUF and no safetensors files." });
     }
-    const context = element("select", { class: "form-field", onchange: () => this.showEstimates(Number(context.value)) });
-    context.append(...model.contexts.map((length) => element("option", { value: length, text: `${contextText(length)} tokens` })));
-    context.value = String(model.context);
-    this.rows = model.choices.map((choice) => this.choiceRow(choice));
-    box.append(
-      element(
-        "div",
-        { class: "choices-head" },
-        element("h3", { text: "Download" }),
-        element("label", { class: "context-choice" }, element("span", { text: "judged for a context of" }), context),
-      ),
-      element("ul", { class: "choice-list" }, ...this.rows.map((row) => row.node)),
-      element("p", { class: "fine", text: "Memory and speed are estimates for this machine, with the range they are expected in." }),
-    );
-    this.showEstimates(model.context);
-    return box;
+    this.list = new ChoiceList(model, { call: this.call, deeds: this.deeds });
+    this.list.showStandings(this.downloads, this.models);
+    return this.list.node;
   }
 
-  choiceRow(choice) {
-    if (choice.problem) return { choice, node: damagedRow(choice) };
-    const best = element("span", { class: "mark best", text: "Recommended", hidden: true });
-    const fit = element("span", { class: "fit" });
-    const memory = element("span", { class: "choice-memory" });
-    const speed = element("span", { class: "choice-speed" });
-    const reader = element("input", { type: "checkbox" });
-    const withReader = choice.projector_bytes
-      ? element("label", { class: "with-reader" }, reader, element("span", { text: `with image reader (${sizeText(choice.projector_bytes)})` }))
-      : null;
-    const download = button("Download", () => this.download(choice, reader.checked, download), "quiet-button", {
-      "aria-label": `Download ${choice.name}, ${sizeText(choice.size_bytes)}`,
-      disabled: !this.model.has_access,
-    });
-    const node = element(
-      "li",
-      { class: "choice" },
-      element("span", { class: "choice-name" }, element("span", { text: choice.name }), best),
-      element("span", { class: "choice-size", text: sizeText(choice.size_bytes) }),
-      fit,
-      element("span", { class: "choice-figures" }, memory, speed),
-      download,
-      withReader,
-    );
-    return { node, best, fit, memory, speed, download, choice };
-  }
-
-  showEstimates(context) {
-    const recommended = this.model.recommended[context];
-    for (const [place, row] of this.rows.entries()) {
-      if (row.choice.problem) continue;
-      const estimate = row.choice.estimates[context];
-      const isBest = recommended?.place === place;
-      row.best.hidden = !isBest;
-      row.best.title = isBest ? recommended.reason : "";
-      row.download.className = isBest ? "strong-button" : "quiet-button";
-      row.fit.className = `fit ${estimate?.fit ?? ""}`;
-      row.fit.textContent = estimate ? FITS[estimate.fit] : "";
-      row.fit.title = estimate?.note ?? "";
-      row.memory.textContent = estimate ? `needs ${sizeText(estimate.memory.value)}` : "memory unknown";
-      row.memory.title = estimate ? `between ${sizeText(estimate.memory.low)} and ${sizeText(estimate.memory.high)}` : "";
-      row.speed.textContent = speedText(estimate);
-    }
-  }
-
-  async download(choice, projector, pressed) {
-    const { repository, revision } = this.model;
-    const source = revision === "main" ? repository : `${repository}:${revision}`;
-    pressed.disabled = true;
-    try {
-      const { download } = await this.call("download_start", { source, choice: choice.name, projector });
-      this.onDownload(download);
-    } catch (error) {
-      this.toasts.error(error);
-    } finally {
-      pressed.disabled = false;
-    }
+  showStandings(downloads, models) {
+    Object.assign(this, { downloads, models });
+    this.list?.showStandings(downloads, models);
   }
 
   files() {
@@ -196,28 +129,8 @@ export class HubModelPage {
   }
 }
 
-function damagedRow({ name, size_bytes: size, problem }) {
-  return element(
-    "li",
-    { class: "choice" },
-    element("span", { class: "choice-name", text: name }),
-    element("span", { class: "choice-size", text: sizeText(size) }),
-    element("span", { class: "choice-problem", text: problem }),
-  );
-}
-
 function outside(address, text, kind = "") {
   return element("a", { href: address, class: kind, target: "_blank", rel: "noopener noreferrer", text });
-}
-
-function speedText(estimate) {
-  if (!estimate?.speed) return estimate ? "speed not known yet" : "";
-  const { value, low, high } = estimate.speed;
-  return `about ${figure(value)} tok/s (${figure(low)}–${figure(high)})`;
-}
-
-function figure(value) {
-  return value < 10 ? Number(value.toFixed(1)) : Math.round(value);
 }
 
 function fileSize(bytes) {

@@ -1,8 +1,9 @@
 // The models on this machine: found, sorted, loaded, renamed, deleted and taken back.
 
+import { AdapterList } from "./adapters.js";
 import { element, icon } from "./dom.js";
 import { LibraryRow } from "./library_row.js";
-import { LoadDialog } from "./load_dialog.js";
+import { RenameDialog } from "./rename_dialog.js";
 import { StarterCard } from "./starter.js";
 import { Trash } from "./trash.js";
 import { bytesText } from "./words.js";
@@ -15,18 +16,20 @@ const SORTS = {
 const COLUMNS = ["", "Model", "Parameters", "Context", "Size", "Last used", "", ""];
 
 export class LibraryList {
-  constructor({ call, toasts, onChange, onTalk, onImport, onHub }) {
+  constructor({ call, toasts, onChange, onLoad, onTalk, onImport, onHub }) {
     Object.assign(this, { call, toasts, onChange });
     this.models = [];
     this.states = new Map();
     this.rows = new Map();
-    this.dialog = new LoadDialog({ call, toasts, onLoading: () => this.onChange() });
+    this.renamer = new RenameDialog({ call, onRenamed: (id) => this.afterRename(id) });
+    this.adapters = new AdapterList({ call, toasts });
     this.trash = new Trash({ act: (name, values) => this.act(name, values) });
     this.card = new StarterCard({ call, toasts, onChange });
     this.forRows = {
       act: (name, values) => this.act(name, values),
-      onLoad: (model) => this.dialog.open(model),
+      onLoad,
       onTalk,
+      onRename: (model) => this.renamer.open(model),
       onDelete: (model) => this.remove(model),
     };
     this.search = element("input", { type: "search", class: "search", placeholder: "Find a model", "aria-label": "Find a model on this machine", maxLength: 200, oninput: () => this.arrange() });
@@ -52,7 +55,7 @@ export class LibraryList {
       importButton,
     );
     this.columns = element("div", { class: "library-columns", "aria-hidden": "true" }, ...COLUMNS.map((text) => element("span", { text })));
-    this.node = element("section", { "aria-label": "On this machine" }, this.tools, this.memory, this.columns, this.list, this.nothing, this.none, this.trash.node, this.dialog.node);
+    this.node = element("section", { "aria-label": "On this machine" }, this.tools, this.memory, this.columns, this.list, this.nothing, this.none, this.adapters.node, this.trash.node, this.renamer.node);
   }
 
   show() {
@@ -77,7 +80,7 @@ export class LibraryList {
 
   async refresh() {
     try {
-      const { models, memory, trash } = await this.call("models_list");
+      const [{ models, memory, trash }] = await Promise.all([this.call("models_list"), this.adapters.refresh()]);
       this.models = models;
       this.isKnown = true;
       this.showMemory(memory);
@@ -105,12 +108,13 @@ export class LibraryList {
     const found = all
       .filter((one) => !this.onlyLoaded.checked || one.state === "ready" || one.state === "loading")
       .filter((one) => words.every((word) => searchText(one).includes(word)))
-      .sort((a, b) => Number(b.favourite) - Number(a.favourite) || SORTS[this.sort.value].order(a, b));
+      .sort((a, b) => Number(a.is_built_in) - Number(b.is_built_in) || Number(b.favourite) - Number(a.favourite) || SORTS[this.sort.value].order(a, b));
     this.place(found);
-    this.tools.hidden = this.columns.hidden = this.memory.hidden = !all.length;
-    this.none.hidden = all.length > 0;
-    if (!all.length && this.starter) this.card.show(this.starter);
-    this.nothing.hidden = !all.length || found.length > 0;
+    const isEmpty = all.every((one) => one.is_built_in);
+    this.tools.hidden = this.columns.hidden = this.memory.hidden = isEmpty;
+    this.none.hidden = !isEmpty;
+    if (isEmpty && this.starter) this.card.show(this.starter);
+    this.nothing.hidden = isEmpty || found.length > 0;
     this.nothing.textContent = words.length ? "No model on this machine matches." : "No model is loaded.";
   }
 
@@ -151,9 +155,16 @@ export class LibraryList {
     }
   }
 
+  async afterRename(id) {
+    await Promise.all([this.refresh(), this.onChange()]);
+    this.rows.get(id)?.focus();
+  }
+
+  // One that is loaded is unloaded first, as its button says.
   async remove(model) {
     const hadFocus = this.rows.get(model.id)?.node.contains(document.activeElement);
     try {
+      if (model.state === "ready") await this.call("models_unload", { model: model.id });
       const { trashed } = await this.call("models_delete", { model: model.id });
       const undo = async () => {
         if (await this.act("models_restore", { trash_id: trashed.id })) this.rows.get(model.id)?.focus();

@@ -1,15 +1,15 @@
 // One model on this machine: what it is, where it stands, and what can be done with it.
 
-import { element, icon, iconButton, sizeText } from "./dom.js";
+import { copyButton, element, iconButton, sizeText } from "./dom.js";
+import { button } from "./forms.js";
 import { failure, stateWords } from "./model_state.js";
 import { agoText, bytesText, countText, numberText } from "./words.js";
 
 const NOTE_CHARS = 2000;
-const NAME_CHARS = 200;
 
 export class LibraryRow {
-  constructor({ act, onLoad, onTalk, onDelete }) {
-    Object.assign(this, { act, onLoad, onTalk, onDelete });
+  constructor({ act, onLoad, onTalk, onRename, onDelete }) {
+    Object.assign(this, { act, onLoad, onTalk, onRename, onDelete });
     // By part: what it was made from.
     this.shown = new Map();
     this.node = element("li", { class: "library-row" });
@@ -54,11 +54,15 @@ export class LibraryRow {
     this.star.dataset.key = "star";
     this.star.setAttribute("aria-pressed", String(model.favourite));
     this.title = element("span", { class: "row-title", dir: "auto", text: model.title });
-    const kind = [formatName(model.format), model.quantization, model.licence].filter(Boolean).join(" · ");
+    const kind = model.is_built_in
+      ? "Built in · repeats what you write, to try things without a model"
+      : [formatName(model.format), model.quantization, model.licence].filter(Boolean).join(" · ");
+    const mark = model.location ? "linked" : model.folder && `in ${model.folder}`;
     this.opener = element(
       "button",
       { type: "button", class: "row-open", "data-key": "open", "aria-expanded": String(!this.details.hidden), onclick: () => this.toggle() },
       this.title,
+      mark ? element("span", { class: "mark", dir: "auto", text: mark }) : null,
       element("span", { class: "row-kind", text: model.user_note ? `${kind} · ${firstLine(model.user_note)}` : kind }),
     );
     const problem = model.problem ? element("p", { class: "row-problem", text: model.problem }) : null;
@@ -95,7 +99,7 @@ export class LibraryRow {
     const [text, label, press] = {
       ready: ["Unload", `Unload ${model.title}`, () => this.act("models_unload", { model: model.id })],
       loading: ["Cancel", `Cancel loading ${model.title}`, () => this.act("models_unload", { model: model.id })],
-    }[model.state] ?? ["Load…", `Load ${model.title}`, () => this.onLoad(model)];
+    }[model.state] ?? ["Load…", `Load ${model.title}`, () => this.onLoad(model.id)];
     const main = element("button", { type: "button", class: "quiet-button", "data-key": "main", "aria-label": label, text, onclick: press });
     const more = iconButton("down", `Details of ${model.title}`, () => this.toggle(), "row-more");
     more.dataset.key = "more";
@@ -116,48 +120,46 @@ export class LibraryRow {
     const { model } = this;
     const note = element("textarea", { class: "note-field", rows: 2, dir: "auto", value: model.user_note, maxLength: NOTE_CHARS, placeholder: "Your own words about this model" });
     note.addEventListener("change", () => note.value !== this.model.user_note && this.act("models_note", { model: model.id, note: note.value }));
-    const button = (key, text, press, extra = "") => element("button", { type: "button", class: `quiet-button ${extra}`, "data-key": key, text, onclick: press });
     this.details.replaceChildren(
+      apiName(model),
       element("dl", { class: "facts" }, ...factsOf(model).map(([name, value]) => element("div", { class: "facts-pair" }, element("dt", { text: name }), element("dd", { dir: "auto", text: value })))),
       element("label", { class: "note" }, element("span", { text: "Note" }), note),
       element(
         "div",
         { class: "row-actions" },
-        ...(model.problem ? [] : [button("talk", "Use in chat", () => this.onTalk(model.id))]),
-        ...(model.state === "ready" ? [button("again", "Load with other options…", () => this.onLoad(model))] : []),
-        button("rename", "Rename", () => this.beginRename()),
-        button("delete", "Delete", () => this.onDelete(model), "danger"),
+        ...(model.problem ? [] : [deed("talk", "Talk to it", () => this.onTalk(model.id))]),
+        ...(model.state === "ready" ? [deed("again", "Load with other options…", () => this.onLoad(model.id))] : []),
+        ...this.deeds(),
       ),
     );
   }
 
-  beginRename() {
+  // What cannot be done now says why.
+  deeds() {
     const { model } = this;
-    const field = element("input", { class: "rename", value: model.id, dir: "auto", "aria-label": `New name of ${model.title}`, maxLength: NAME_CHARS });
-    let isDone = false;
-    const finish = async (keep) => {
-      if (isDone) return;
-      isDone = true;
-      const name = field.value.trim();
-      this.opener.hidden = false;
-      field.remove();
-      this.show(this.model);
-      this.node.querySelector("[data-key=rename]")?.focus();
-      if (keep && name && name !== model.id) await this.act("models_rename", { model: model.id, new_name: name });
-    };
-    field.addEventListener("keydown", (event) => {
-      const isEnter = event.key === "Enter" && !event.isComposing;
-      if (!isEnter && event.key !== "Escape") return;
-      event.preventDefault();
-      finish(isEnter);
-    });
-    // Another window in front does not mean that the person is done.
-    field.addEventListener("blur", () => document.activeElement === field || finish(true));
-    this.opener.hidden = true;
-    this.opener.after(field);
-    field.focus();
-    field.select();
+    if (model.is_built_in) return [];
+    if (model.folder) return [element("span", { class: "fine", text: `It lies in ${model.folder}, a folder of another program, where nothing is renamed or deleted.` })];
+    const [isLoaded, isLoading] = [model.state === "ready", model.state === "loading"];
+    const reason = isLoaded ? "To rename it, unload it first." : isLoading && "To rename or delete it, cancel loading it first.";
+    return [
+      deed("rename", "Rename…", () => this.onRename(model), { disabled: isLoaded || isLoading }),
+      deed("delete", isLoaded ? "Unload and delete" : "Delete", () => this.onDelete(model), { class: "quiet-button danger", disabled: isLoading }),
+      ...(reason ? [element("span", { class: "fine", text: reason })] : []),
+    ];
   }
+}
+
+function deed(key, text, press, properties = {}) {
+  return button(text, press, "quiet-button", { "data-key": key, ...properties });
+}
+
+function apiName(model) {
+  return element(
+    "p",
+    { class: "api-name" },
+    element("span", { class: "fine", text: "In API requests, model is" }),
+    element("span", { class: "api-value" }, element("code", { text: model.id }), copyButton(`Copy the API name of ${model.title}`, () => model.id)),
+  );
 }
 
 // The words around a figure are for where no column heads stand above it.
@@ -168,7 +170,6 @@ function fact(name, value, after = "", before = "") {
 
 function factsOf(model) {
   const facts = [
-    ["Name", model.id],
     ["Architecture", model.architecture],
     ["Format", [formatName(model.format), model.quantization].filter(Boolean).join(", ")],
     ["Parameters", model.parameters ? numberText(model.parameters) : ""],
@@ -176,11 +177,12 @@ function factsOf(model) {
     ["Layers", model.layers ? numberText(model.layers) : ""],
     ["Heads", model.heads ? `${model.heads} (${model.kv_heads || model.heads} for keys and values)` : ""],
     ["Vocabulary", model.vocabulary ? `${numberText(model.vocabulary)} tokens` : ""],
-    ["Chat template", model.has_chat_template ? "the model's own" : "none; Parlor uses one of its own"],
+    ["Chat template", model.is_built_in ? "" : model.has_chat_template ? "the model's own" : "none; Parlor uses one of its own"],
     ["Images", model.has_projector ? "can be read" : ""],
     ["Licence", model.licence],
     ["Files", model.files > 1 ? `${model.files}` : ""],
-    ["Size", bytesText(model.size_bytes)],
+    ["Size", model.size_bytes ? bytesText(model.size_bytes) : ""],
+    ["Linked to", model.location],
     ["Memory now", model.memory_bytes ? bytesText(model.memory_bytes) : ""],
     ["Engine", model.state === "ready" ? model.engine : ""],
     ["Loaded with", model.loaded_context ? `${numberText(model.loaded_context)} tokens of context, ${model.slots} at once` : ""],

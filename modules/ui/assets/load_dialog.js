@@ -11,8 +11,9 @@ const SPEED_PAUSE_MS = 2500;
 const SPEED_TRIES = 3;
 
 export class LoadDialog {
-  constructor({ call, toasts, onLoading }) {
-    Object.assign(this, { call, toasts, onLoading });
+  // `onLoading(model)` is called when the load has begun.
+  constructor({ call, onLoading }) {
+    Object.assign(this, { call, onLoading });
     // Counts what was asked; an answer about older values is not shown.
     this.asked = 0;
     this.engine = element("select", { class: "select", id: "load-engine", onchange: () => this.chooseEngine(this.engine.value) });
@@ -107,7 +108,7 @@ export class LoadDialog {
     try {
       await this.call("models_load", this.values());
       this.dialog.close();
-      await this.onLoading();
+      await this.onLoading(this.model);
     } catch (error) {
       if (asked !== this.asked) return;
       if (this.form.explain(error.field, error.message)) this.form.focus(error.field);

@@ -5,20 +5,35 @@ import { DownloadList } from "./downloads.js";
 import { HubSearch } from "./hub.js";
 import { ImportDialog } from "./import.js";
 import { LibraryList } from "./library.js";
+import { LoadDialog } from "./load_dialog.js";
 import { ServerList } from "./servers.js";
 
 const SECTIONS = { local: "On this machine", hub: "Hub", downloads: "Downloads", servers: "Servers" };
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
 
 export class ModelsView {
-  constructor({ call, toasts, onChange, onTalk, onOpen }) {
+  // `selected()` is the id of the model that the chat uses, `onTalk(id)` makes it use another.
+  constructor({ call, toasts, onChange, onTalk, onOpen, selected }) {
     const shared = { call, toasts, onChange };
-    this.onOpen = onOpen;
+    Object.assign(this, { toasts, onTalk, onOpen, selected });
+    this.models = [];
+    // Titles of the models that are being loaded from here, by id.
+    this.awaited = new Map();
     this.importer = new ImportDialog(shared);
-    this.downloads = new DownloadList({ ...shared, onOpen: () => this.openDownloads(), onLoad: onTalk });
+    this.loader = new LoadDialog({ call, onLoading: (model) => this.follow(model, onChange) });
+    const onLoad = (id) => this.load(id);
+    const onLook = () => this.showStandings();
+    this.downloads = new DownloadList({ ...shared, onOpen: () => this.openSection("downloads"), onLoad, onLook });
+    const deeds = {
+      onDownload: (download) => this.downloads.begun(download),
+      onDownloads: () => this.turnTo("downloads"),
+      onLibrary: () => this.turnTo("local"),
+      onLoad,
+      onTalk,
+    };
     this.sections = {
-      local: new LibraryList({ ...shared, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
-      hub: new HubSearch({ ...shared, onDownload: (download) => this.downloads.begun(download) }),
+      local: new LibraryList({ call, toasts, onChange: () => Promise.all([onChange(), this.downloads.look()]), onLoad, onTalk, onImport: () => this.importer.show(), onHub: () => this.turnTo("hub") }),
+      hub: new HubSearch({ ...shared, deeds }),
       downloads: this.downloads,
       servers: new ServerList({ ...shared, onSelect: onTalk }),
     };
@@ -69,8 +84,8 @@ export class ModelsView {
   }
 
   // From anywhere on the page.
-  openDownloads() {
-    this.choose("downloads");
+  openSection(name) {
+    this.choose(name);
     this.onOpen();
   }
 
@@ -79,7 +94,40 @@ export class ModelsView {
   }
 
   update(state) {
+    this.models = state.models;
     this.sections.local.update(state);
+    this.showStandings();
+    for (const id of this.awaited.keys()) this.tell(id);
+  }
+
+  showStandings() {
+    this.sections.hub.showStandings(this.downloads.downloads ?? [], this.models);
+  }
+
+  // --- loading, which changes nothing of what the chat uses ---
+
+  load(id) {
+    return this.loader.open(this.models.find((one) => one.id === id) ?? { id, title: id });
+  }
+
+  follow(model, onChange) {
+    this.awaited.set(model.id, model.title);
+    return onChange();
+  }
+
+  // How it ended; one whose load was cancelled needs no words.
+  tell(id) {
+    const model = this.models.find((one) => one.id === id);
+    if (model?.state === "loading") return;
+    const title = this.awaited.get(id);
+    this.awaited.delete(id);
+    if (model?.state === "ready" && (this.isShown || this.selected() !== id)) {
+      this.toasts.show(`${title} is loaded.`, { action: "Talk to it", onAction: () => this.onTalk(id) });
+    }
+    const isInSight = this.isShown && this.section === "local";
+    if (model?.state === "failed" && !isInSight) {
+      this.toasts.show(`${title} could not be loaded.`, { isError: true, action: "Show why", onAction: () => this.openSection("local") });
+    }
   }
 
   // --- sections ---

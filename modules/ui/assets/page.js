@@ -33,7 +33,7 @@ class Page {
     });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
     this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
-    this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models") });
+    this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.views = { chat: this.chat, models: this.models };
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
@@ -57,6 +57,7 @@ class Page {
         this.banner,
         element("div", { class: "views" }, this.chat.node, this.models.node),
       ),
+      this.models.loader.node,
       this.toasts.node,
     );
   }

@@ -2,6 +2,7 @@
 
 import { element, icon, iconButton, sizeText } from "./dom.js";
 import { failure, stateWords } from "./model_state.js";
+import { bytesText } from "./words.js";
 
 const STARTER = { id: "starter", title: "SmolLM2 135M Instruct", isOffer: true, state: "none" };
 const KEPT_UNDER = "model";
@@ -10,6 +11,8 @@ export class ModelPicker {
   constructor({ call, toasts, onChange, onManage }) {
     Object.assign(this, { call, toasts, onChange, onManage });
     this.state = null;
+    // Bytes of memory by id, as the program told when the panel was opened last.
+    this.needs = {};
     this.chosen = localStorage.getItem(KEPT_UNDER);
     this.dot = element("span", { class: "dot" });
     this.name = element("span", { class: "model-name", text: "…" });
@@ -43,8 +46,16 @@ export class ModelPicker {
 
   update(state) {
     const before = JSON.stringify(this.state);
+    const selected = this.state && this.current;
     this.state = state;
+    // What is loaded elsewhere takes the place of a model that nobody chose only when that one is not loaded.
+    if (selected && selected !== this.current && this.model(selected)?.state === "ready") this.keep(selected);
     if (before !== JSON.stringify(state)) this.show();
+  }
+
+  keep(id) {
+    this.chosen = id;
+    localStorage.setItem(KEPT_UNDER, id);
   }
 
   show() {
@@ -73,6 +84,17 @@ export class ModelPicker {
     this.button.setAttribute("aria-expanded", "true");
     const first = this.panel.querySelector(".model-choice[aria-pressed=true]") ?? this.panel.querySelector("button");
     first.focus();
+    this.lookUpNeeds();
+  }
+
+  async lookUpNeeds() {
+    try {
+      this.needs = (await this.call("models_needs")).needs;
+    } catch {
+      // The files' sizes stay.
+      return;
+    }
+    if (!this.panel.hidden) this.fill();
   }
 
   close() {
@@ -122,9 +144,8 @@ export class ModelPicker {
 
   entry(one) {
     const isSelected = one.id === this.current;
-    const size = sizeText(one.size_bytes);
     const words = one.isOffer ? "download" : stateWords(one);
-    const detail = one.problem || [words, size].filter(Boolean).join(" · ");
+    const detail = one.problem || [words, this.sizeWords(one)].filter(Boolean).join(" · ");
     const choice = element(
       "button",
       {
@@ -150,6 +171,13 @@ export class ModelPicker {
     return row;
   }
 
+  // Its memory where that is known, else its file's size.
+  sizeWords(one) {
+    const need = one.server ? 0 : this.needs[one.id];
+    if (!need) return sizeText(one.size_bytes);
+    return one.state === "ready" ? `takes ${bytesText(need)}` : `needs about ${bytesText(need)}`;
+  }
+
   async choose(one) {
     this.close();
     this.button.focus();
@@ -159,8 +187,7 @@ export class ModelPicker {
 
   // Others that are loaded stay so.
   async select(id) {
-    this.chosen = id;
-    localStorage.setItem(KEPT_UNDER, id);
+    this.keep(id);
     const model = this.state && this.model(id);
     if (this.state) this.show();
     if (model?.state !== "ready" && model?.state !== "loading") await this.act("models_load", { model: id });

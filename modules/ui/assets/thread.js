@@ -1,6 +1,6 @@
 // The messages of the open conversation.
 
-import { copyText, element, icon, iconButton } from "./dom.js";
+import { copyButton, copyText, element, icon, iconButton } from "./dom.js";
 import { ReplyStream } from "./stream.js";
 
 const NEAR_END_PX = 80;
@@ -165,12 +165,7 @@ export class Thread {
   actions(view) {
     const bar = element("div", { class: "actions" });
     bar.append(element("span", { class: "versions" }));
-    const copy = iconButton("copy", "Copy", async () => {
-      await copyText(view.text);
-      copy.replaceChildren(icon("check"));
-      setTimeout(() => copy.replaceChildren(icon("copy")), 1500);
-    });
-    bar.append(copy);
+    bar.append(copyButton("Copy", () => view.text));
     if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
     else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
     if (view.role === "assistant" && view.model) bar.append(element("span", { class: "said-by", dir: "auto", text: view.model }));

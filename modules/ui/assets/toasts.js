@@ -1,4 +1,4 @@
-// Short notices at the lower edge; one may offer an action, such as undoing.
+// Short notices over the page; one may offer an action, such as undoing.
 
 import { element } from "./dom.js";
 

@@ -3,6 +3,8 @@
 import { element } from "./dom.js";
 import { agoText, bytesText, counted } from "./words.js";
 
+const LINK = "link, nothing on disk is deleted";
+
 export class Trash {
   constructor({ act }) {
     this.act = act;
@@ -17,8 +19,9 @@ export class Trash {
     this.trash = trash;
     if (before === JSON.stringify(trash)) return;
     this.node.hidden = !trash.length;
-    this.size = bytesText(trash.reduce((sum, one) => sum + one.size_bytes, 0));
-    this.summary.textContent = `${counted(trash.length, "deleted model")}, ${this.size}`;
+    const size = trash.reduce((sum, one) => sum + one.size_bytes, 0);
+    this.size = size ? bytesText(size) : "";
+    this.summary.textContent = [counted(trash.length, "deleted model"), this.size].filter(Boolean).join(", ");
     this.list.replaceChildren(...trash.map((one) => this.entry(one)));
     this.ask(false);
   }
@@ -29,7 +32,7 @@ export class Trash {
       "li",
       {},
       element("span", { class: "trash-name", dir: "auto", text: one.name }),
-      element("span", { class: "fine", text: `${bytesText(one.size_bytes)}, deleted ${agoText(one.deleted)}` }),
+      element("span", { class: "fine", text: `${one.is_link ? LINK : bytesText(one.size_bytes)}, deleted ${agoText(one.deleted)}` }),
       element("button", { type: "button", class: "quiet-button", "aria-label": `Restore ${one.name}`, text: "Restore", onclick: restore }),
     );
   }
@@ -42,7 +45,8 @@ export class Trash {
     }
     const keep = element("button", { type: "button", class: "quiet-button", text: "Keep them", onclick: () => this.ask(false) });
     const empty = element("button", { type: "button", class: "quiet-button danger", text: "Delete for good", onclick: () => this.act("models_empty_trash", {}) });
-    this.buttons.replaceChildren(element("span", { text: `This frees ${this.size} and cannot be undone.` }), keep, empty);
+    const words = this.size ? `This frees ${this.size} and cannot be undone.` : "This forgets them and cannot be undone.";
+    this.buttons.replaceChildren(element("span", { text: words }), keep, empty);
     keep.focus();
   }
 }
