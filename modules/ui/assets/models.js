@@ -80,6 +80,7 @@ export class ModelsView {
 
   update(state) {
     this.sections.local.update(state);
+    this.sections.servers.update(state);
   }
 
   // --- sections ---
