@@ -39,7 +39,7 @@ from modules.storage.model_runs import ModelRunStore
 from modules.storage.parameters import ParameterStore
 from modules.storage.presets import PresetStore
 from modules.storage.remote_servers import RemoteServerStore
-from modules.types.generation import Finished
+from modules.types.generation import Failed, Finished
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,11 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         in_use=lambda name: host.current(name) is not None,
     )
 
-    def record_run(loaded: LoadedModel, finished: Finished) -> None:
-        oracle.record_run(loaded, finished)
-        kept.used(loaded.model.id)
+    def record_run(loaded: LoadedModel, end: Finished | Failed) -> None:
+        remote.ended(loaded.model, end)
+        if isinstance(end, Finished):
+            oracle.record_run(loaded, end)
+            kept.used(loaded.model.id)
 
     inference = Inference(models, renderer, record_run)
     conversations = ConversationStore(database)

@@ -4,14 +4,15 @@ import contextlib
 import hashlib
 import importlib.util
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+
+from modules.pins import SetUpError, unmet, versions_in
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = PROJECT / ".venv"
@@ -33,8 +34,6 @@ NOT_SET_UP = """usage: python3 webui.py [--model starter] [flags]    start Parlo
 Nothing is installed yet. The first start makes the folder .venv and installs the packages there, which takes some
 minutes; after that, --help lists every flag."""
 
-PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;#]+)\s*(?:;\s*(.+))?$")
-CONDITION = re.compile(r"^(sys_platform|platform_machine)\s*(==|!=)\s*(['\"])([^'\"]*)\3$")
 NO_SPACE = ("no space left on device", "errno 28", "not enough space")
 OFFLINE = (
     "name resolution",
@@ -44,10 +43,6 @@ OFFLINE = (
     "unreachable",
     "timed out",
 )
-
-
-class SetUpError(Exception):
-    """The environment cannot be made; the message is for a person."""
 
 
 def ensure_environment(arguments: Sequence[str], files: Sequence[Path] = (REQUIREMENTS,)) -> None:
@@ -293,52 +288,6 @@ else:
         except BlockingIOError:
             return False
         return True
-
-
-# What is pinned and what is there
-
-
-def unmet(file: Path, versions: "dict[str, str]") -> "list[str]":
-    """The pins of a requirements file that are not installed at just that version (a local build suffix is fine)."""
-    return [name for name, pinned in pins(file) if versions.get(normalised(name), "").partition("+")[0] != pinned]
-
-
-def pins(file: Path) -> "Iterator[tuple[str, str]]":
-    """(name, version) of the lines that are meant for this machine."""
-    for line in file.read_text(encoding="utf-8").splitlines():
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        match = PIN.match(text)
-        if match is None:
-            raise SetUpError(f"{file.name}: {text!r} must be name==version, perhaps with a condition after ';'.")
-        name, version, conditions = match.groups()
-        if conditions is None or all(holds(part.strip(), file) for part in conditions.split(" and ")):
-            yield name, version
-
-
-def holds(condition: str, file: Path) -> bool:
-    match = CONDITION.match(condition)
-    if match is None:
-        raise SetUpError(f"{file.name}: {condition!r} must compare sys_platform or platform_machine by == or !=.")
-    fact = sys.platform if match.group(1) == "sys_platform" else platform.machine()
-    return (fact == match.group(4)) == (match.group(2) == "==")
-
-
-def versions_in(folders: "Sequence[str | Path]") -> "dict[str, str]":
-    """By normalised name. One look at each folder's names: asking importlib per package scans them every time."""
-    versions: dict[str, str] = {}
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
-            for entry in entries:
-                if entry.name.endswith(".dist-info"):
-                    project, _, version = entry.name[: -len(".dist-info")].rpartition("-")
-                    versions.setdefault(normalised(project), version)
-    return versions
-
-
-def normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def say(line: str) -> None:

@@ -11,7 +11,8 @@ ParlorError
 ├── Cancelled             whoever asked does not wait any more
 ├── ModelError            a model cannot be loaded
 ├── EngineError           an engine failed while it worked
-│   └── WorkerDied        the engine's process ended unexpectedly
+│   ├── WorkerDied        the engine's process ended unexpectedly
+│   └── KeyRefused        a server that runs models for us wants another key
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
@@ -144,6 +145,10 @@ class WorkerDied(EngineError):
     """The engine's process ended unexpectedly; the next request starts a new one."""
 
     code = "worker_died"
+
+
+class KeyRefused(EngineError):
+    """A server that runs models for us wants a key, or another one."""
 
 
 class StorageError(ParlorError):

@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 from modules import bootstrap
-from modules.bootstrap import SetUpError, explained, pins, unmet, versions_in
+from modules.bootstrap import explained
 from modules.paths import PROJECT
+from modules.pins import SetUpError, pins, unmet, versions_in
 
 # What stands for the command line: says where it runs, and what it sees of the packages.
 STUB_CLI = """
@@ -113,7 +114,8 @@ def copy_project(folder: Path, wheels: Path) -> SmallProject:
     (folder / "modules").mkdir(parents=True)
     (folder / "tests").mkdir()
     shutil.copy(PROJECT / "webui.py", folder)
-    shutil.copy(PROJECT / "modules" / "bootstrap.py", folder / "modules")
+    for name in ("bootstrap.py", "pins.py"):
+        shutil.copy(PROJECT / "modules" / name, folder / "modules")
     (folder / "modules" / "cli.py").write_text(STUB_CLI, encoding="utf-8")
     (folder / "tests" / "requirements.txt").write_text("pytest==0.1\n", encoding="utf-8")
     project = SmallProject(folder.resolve(), wheels)
@@ -317,7 +319,7 @@ def test_an_older_python_gets_a_sentence(tmp_path: Path) -> None:
     assert (old.returncode, old.stderr) == (1, "Parlor needs Python 3.11 or newer; this is Python 3.9.\n")
 
 
-@pytest.mark.parametrize("file", ["webui.py", "modules/bootstrap.py"])
+@pytest.mark.parametrize("file", ["webui.py", "modules/bootstrap.py", "modules/pins.py"])
 def test_an_older_python_can_read_the_file(file: str) -> None:
     ast.parse((PROJECT / file).read_text(encoding="utf-8"), feature_version=(3, 9))
     with pytest.raises(SyntaxError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from modules.children import Launcher
 from modules.engines.budget import Budget, Memory, leaving
+from modules.engines.failures import Failures
 from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
@@ -20,8 +21,6 @@ from modules.engines.wish import NOTHING, Wish
 from modules.errors import ModelBusy, ModelError, NotFound
 from modules.machine import read_machine
 from modules.types.local_model import LocalModel
-
-FAILURES_KEPT = 20
 
 
 class EngineHost:
@@ -49,7 +48,7 @@ class EngineHost:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model load")
         self._loads: dict[str, Loading] = {}
         self._loaded: dict[str, LoadedModel] = {}
-        self._failures: dict[str, ModelStatus] = {}
+        self._failures = Failures(clock)
         self._closed = False
 
     @property
@@ -64,7 +63,7 @@ class EngineHost:
     def statuses(self) -> list[ModelStatus]:
         """Of every model that is loaded, being loaded or failed last, most recently used first."""
         with self._lock:
-            loads, failures = list(self._loads.values()), list(self._failures.values())
+            loads, failures = list(self._loads.values()), self._failures.statuses()
             loaded = [one for name, one in self._loaded.items() if name not in self._loads]
         found = [*map(loading_status, loads), *map(ready_status, loaded), *failures]
         return sorted(found, key=lambda status: status.last_used, reverse=True)
@@ -120,10 +119,10 @@ class EngineHost:
         with self._lock:
             loading = self._loads.pop(model_id, None)
             loaded = self._loaded.pop(model_id, None)
-            failure = self._failures.pop(model_id, None)
+            had_failed = self._failures.forget(model_id)
             if loading is not None:
                 loading.abandoned = True
-        if loading is None and loaded is None and failure is None:
+        if loading is None and loaded is None and not had_failed:
             raise NotFound(f"{model_id} is not loaded.", field="model")
         if loading is not None:
             self._abandon(loading)
@@ -174,7 +173,7 @@ class EngineHost:
             raise ModelError("Parlor is about to end, so no model is loaded any more.", cause="cancelled")
         loading = Loading(wish, Uses(self._clock))
         loading.before_result.append(before_result)
-        self._failures.pop(wish.model.id, None)
+        self._failures.forget(wish.model.id)
         self._loads[wish.model.id] = loading
         self._loader.submit(self._load, loading)
         return loading
@@ -260,7 +259,7 @@ class EngineHost:
             if self._loads.get(wish.model.id) is loading:
                 del self._loads[wish.model.id]
             if isinstance(error, ModelError) and error.cause != "cancelled":
-                self._keep_failure(wish, error)
+                self._failures.keep(wish, error)
         loading.result.set_exception(error)
 
     def _worker_ended(self, process: EngineProcess) -> None:
@@ -272,24 +271,7 @@ class EngineHost:
             del self._loaded[loaded.model.id]
             loaded.uses.close()
             error = death(loaded.model.title, process.exit_status, process.last_words)
-            self._keep_failure(loaded.wish, error)
-
-    def _keep_failure(self, wish: Wish, error: ModelError) -> None:
-        """Until the next try, or until it is dismissed; call with the lock held."""
-        name = wish.model.id
-        self._failures.pop(name, None)
-        self._failures[name] = ModelStatus(
-            name,
-            wish.engine,
-            "failed",
-            error=str(error),
-            details=error.details,
-            cause=error.cause,
-            last_used=self._clock(),
-            options=wish.options,
-        )
-        while len(self._failures) > FAILURES_KEPT:
-            del self._failures[next(iter(self._failures))]
+            self._failures.keep(loaded.wish, error)
 
 
 def is_met(wish: Wish, loaded: LoadedModel) -> bool:

@@ -18,6 +18,7 @@ from modules.engines.worker_memory import WorkerMemory
 from modules.errors import Busy, WorkerDied
 from modules.limits import LIMITS
 from modules.replies.pipeline import ReplyPipeline
+from modules.types.embeddings import Embeddings
 from modules.types.generation import (
     Event,
     Failed,
@@ -103,6 +104,13 @@ class LoadedModel:
         with self._lock:
             self._tokens_evaluated += sum(len(tokens) for tokens in texts)
         return vectors
+
+    def embed_texts(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
+        """Of an engine that counts for itself; see the engine protocol."""
+        found = self.process.embed_texts(inputs)
+        with self._lock:
+            self._tokens_evaluated += found.tokens
+        return found
 
     def submit(self, request: GenerationRequest, generation: Generation, dropped_messages: int = 0) -> None:
         """Start the request or put it in line; its events go to `generation`.

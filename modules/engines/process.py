@@ -30,11 +30,19 @@ from modules.engines.wire import (
     Returned,
 )
 from modules.errors import EngineError, ModelError, WorkerDied
+from modules.types.embeddings import Embeddings
 from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 
-CALL_SECONDS = {"tokenize": 60.0, "tokenize_chat": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
+CALL_SECONDS = {
+    "tokenize": 60.0,
+    "tokenize_chat": 60.0,
+    "embed": 600.0,
+    "embed_texts": 600.0,
+    "load_adapter": 300.0,
+    "unload_adapter": 60.0,
+}
 LAST_WORDS_SECONDS = 2.0
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
@@ -121,6 +129,11 @@ class EngineProcess:
 
     def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
         return self._call("embed", texts)
+
+    def embed_texts(self, inputs: Sequence[str | Sequence[int]]) -> Embeddings:
+        """Of an engine that counts for itself."""
+        found = self._call("embed_texts", inputs)
+        return Embeddings(tuple(found["vectors"]), found["tokens"])
 
     def generate(self, request: GenerationRequest, sink: Sink) -> int:
         """Start a request; `sink` gets its events, the last of which is Finished or Failed. Returns its number."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from modules.types.embeddings import Embeddings
 from modules.types.estimates import MemoryEstimate, TokenCost
 from modules.types.generation import ConstraintKind, Event, GenerationRequest
 from modules.types.local_model import LocalModel
@@ -42,7 +43,8 @@ class EngineOptions(BaseModel):
 class Capabilities:
     """What a loaded model can do. `bos_token_id` is None where prompts begin without one.
 
-    One that `renders_chat` takes messages as they are and counts for itself; its `context_length` may be 0, unknown.
+    One that `renders_chat` takes messages and texts as they are and counts for itself, also the texts it embeds; its
+    `context_length` may be 0, unknown.
 
     A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
     `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that
@@ -124,13 +126,17 @@ class Embeds(Protocol):
 
 
 class RendersChat(Protocol):
-    """What an engine with that capability has besides."""
+    """What an engine with that capability has besides; `embed_texts` where it embeds, instead of `embed`."""
 
     def tokenize_chat(self, messages: list[dict[str, str]]) -> list[int]:
         """The ids of a chat as it is rendered; each message has a `role` and a `content`.
 
         Raises BadRequest where nobody can tell.
         """
+        ...
+
+    def embed_texts(self, inputs: list[str | list[int]]) -> Embeddings:
+        """A vector of each text or list of ids. Raises BadRequest for one that is too long."""
         ...
 
 

@@ -16,6 +16,9 @@ class ModelStatus:
 
     `error`, `cause` and `details`, the engine's own last words, are of failed ones. `memory_bytes` is what the worker
     takes of main memory now; `last_used` is Unix time.
+
+    Of a loaded model on a server: `reachable` is whether the server answered last, None before anyone tried and for all
+    other models; `last_heard` is Unix time of its last answer, and `error` says why it does not answer.
     """
 
     id: str
@@ -36,6 +39,8 @@ class ModelStatus:
     worker_pid: int = 0
     memory_bytes: int = 0
     last_used: float = 0.0
+    reachable: bool | None = None
+    last_heard: float | None = None
     options: dict[str, Any] = field(default_factory=dict[str, Any])
 
 

@@ -15,6 +15,7 @@ from modules.types.local_model import LocalModel
 
 ECHO_MODEL = LocalModel("echo", "Echo (repeats what you say)", "echo")
 RESERVED = (ECHO_MODEL.id, STARTER.id)
+NAMES_TOLD = 50
 GONE = "Its files are not where they were any more. Put them back, or remove it from the list."
 
 Links = Callable[[], Sequence[LinkedModel]]
@@ -56,10 +57,7 @@ class Library:
         for model in models:
             if model.id == name:
                 return model
-        names = ", ".join(model.id for model in models if not model.problem)
-        raise NotFound(
-            f"There is no model called {name[:200]!r}. There are: {names}.", field="model", code="model_not_found"
-        )
+        raise unknown_model(name, models)
 
     def _listings(self) -> Iterator[Listing]:
         """In the order in which they are given names."""
@@ -97,6 +95,16 @@ class Library:
 
 
 SUFFIXES = {"gguf": ".gguf", "safetensors": "-folder"}
+
+
+def unknown_model(name: str, models: Sequence[LocalModel]) -> NotFound:
+    """What is said of a name that no model has; of very many, the first are named."""
+    names = [model.id for model in models if not model.problem]
+    there = ", ".join(names[:NAMES_TOLD])
+    more = f" and {len(names) - NAMES_TOLD:,} more" if len(names) > NAMES_TOLD else ""
+    return NotFound(
+        f"There is no model called {name[:200]!r}. There are: {there}{more}.", field="model", code="model_not_found"
+    )
 
 
 def order(candidate: Candidate) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from modules.errors import FetchError
 
 SCHEMES = {"http": 80, "https": 443}
 URL_CHARS = 2000
+EXAMPLE = "Write it as http://192.168.1.20:8000 or https://models.example.com."
 UNICAST = ipaddress.ip_network("2000::/3")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Addresses in which others are hidden (Teredo, 6to4), and what a cloud tells its machines at a public address.
@@ -36,26 +37,30 @@ class Target:
 
 
 def target_of(url: str) -> Target:
-    """Raises FetchError for anything but a plain http or https address."""
-    if len(url) > URL_CHARS or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise FetchError(f"This is not an address: it is longer than {URL_CHARS:,} characters, or holds strange ones.")
+    """Raises FetchError for anything but a plain http or https address, with what to write instead."""
+    if len(url) > URL_CHARS:
+        raise FetchError(f"An address has at most {URL_CHARS:,} characters; this one has {len(url):,}.")
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        raise FetchError(f"An address holds no blanks and no backslashes. {EXAMPLE}")
     try:
         parts = urlsplit(url)
         port, host = parts.port, (parts.hostname or "").rstrip(".")
     except ValueError as error:
-        raise FetchError("This is not an address: its host or port cannot be read.") from error
+        raise FetchError(
+            f"The host or port of this address cannot be read; ports go from 1 to 65,535. {EXAMPLE}"
+        ) from error
     if parts.scheme not in SCHEMES:
-        raise FetchError("Only addresses that begin with http:// or https:// can be asked.")
+        raise FetchError(f"An address begins with http:// or https://. {EXAMPLE}")
     if "@" in parts.netloc:
-        raise FetchError("An address must not hold a user name or a password.")
+        raise FetchError("An address must not hold a user name or a password. Leave out what stands before the @.")
     if port == 0:
         raise FetchError("Port 0 is none; ports go from 1 to 65,535.")
     try:
         ascii_host = host if ":" in host else host.encode("idna").decode("ascii").rstrip(".")
     except UnicodeError as error:
-        raise FetchError("This is not an address: its host cannot be read.") from error
+        raise FetchError(f"The host of this address cannot be read. {EXAMPLE}") from error
     if not ascii_host or "%" in ascii_host:
-        raise FetchError("This is not an address: it names no host.")
+        raise FetchError(f"This address names no host. {EXAMPLE}")
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]") if parts.query else ""
     return Target(parts.scheme, ascii_host.lower(), port or SCHEMES[parts.scheme], path + query)

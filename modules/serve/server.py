@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 import webbrowser
@@ -15,18 +14,18 @@ from typing import Any
 import uvicorn
 
 from modules.app import App, build_app
-from modules.errors import ParlorError, StartError
+from modules.errors import ParlorError
 from modules.front.access import AccessRules
 from modules.front.guard import Guard
 from modules.front.hosts import HostRules
 from modules.front.sessions import Sessions, load_secret
+from modules.serve.addresses import BACKLOG, listen, outside_url, own_url
 from modules.serve.dispatcher import Dispatcher
 from modules.serve.protocol import PatientProtocol
 from modules.serve.share import ShareLink
 from modules.settings import Settings
 
 SHUTDOWN_SECONDS = 2
-BACKLOG = 128
 
 
 class QuietServer(uvicorn.Server):
@@ -46,7 +45,7 @@ class Program:
         self._notices = notices
         self._socket = listen(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{printable_host(settings.host)}:{self.port}"
+        self.url = own_url(settings.host, self.port)
         self._app: App | None = None
         self._share: ShareLink | None = None
         self._exit_status = 0
@@ -112,6 +111,8 @@ class Program:
                 self._in_loop(lambda: self._dispatcher.serve_page(page))
             self._in_loop(self._dispatcher.declare_ready)
             say(f"Parlor is ready: {self.url}")
+            if outside := outside_url(self._settings.host, self.port):
+                say(f"For other machines: {outside}")
             self._start_model(self._app)
             if self._settings.share:
                 self._open_share()
@@ -207,28 +208,6 @@ def load_first(app: App, name: str) -> None:
 
 def configured_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(name.strip() for name in settings.allowed_hosts.split(",") if name.strip())
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Raises StartError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    if os.name != "nt":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"Port {port} on {host} cannot be used: {error.strerror}. Is another copy running? "
-            "Choose another with --port, or --port 0 for any free one."
-        ) from error
-    return listener
-
-
-def printable_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def has_display() -> bool:

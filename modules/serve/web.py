@@ -18,6 +18,7 @@ def build_api(app: App) -> Any:
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
     from modules.api.library import library_router
+    from modules.api.models import models_control_router
     from modules.api.openai.chat import chat_router
     from modules.api.openai.completions import completions_router
     from modules.api.openai.embeddings import embeddings_router
@@ -40,6 +41,7 @@ def build_api(app: App) -> Any:
         tokenize_router,
         models_router,
         control_router,
+        models_control_router,
         adapters_router,
         library_router,
         hub_router,

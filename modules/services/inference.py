@@ -86,9 +86,9 @@ class Inference:
         self,
         models: ModelService,
         renderer: TemplateRenderer,
-        record_run: Callable[[LoadedModel, Finished], None] = lambda _loaded, _finished: None,
+        record_run: Callable[[LoadedModel, Finished | Failed], None] = lambda _loaded, _end: None,
     ) -> None:
-        """`record_run` is told of every request that an engine has answered."""
+        """`record_run` is told how every request to an engine has ended."""
         self._models = models
         self._renderer = renderer
         self._record_run = record_run
@@ -149,7 +149,7 @@ class Inference:
             return TokenCount(tokens, loaded.capabilities.context_length)
 
     def _ended(self, loaded: LoadedModel, generation: Generation) -> None:
-        if isinstance(generation.end, Finished):
+        if generation.end is not None:
             self._record_run(loaded, generation.end)
 
     def _prepare(

@@ -17,7 +17,7 @@ from modules.engines.registry import ENGINES, engine_for, engine_named
 from modules.engines.status import ModelStatus
 from modules.errors import BadRequest, ModelError, NotFound, ParlorError
 from modules.jobs import JobRunner
-from modules.library.library import Library
+from modules.library.library import Library, unknown_model
 from modules.library.starter import STARTER, fetch_starter, has_starter
 from modules.services.load_options import LoadOptions, check_options
 from modules.services.oracle import Oracle
@@ -85,7 +85,7 @@ class ModelService:
             if (remote := self._remote.model(name)) is not None:
                 return remote
             if name != STARTER.id:
-                raise
+                raise unknown_model(name, self.models()) from None
             job = self._jobs.latest(STARTER_JOB)
             if job is not None and job.state == "running":
                 share = f" ({job.progress:.0%} done)" if job.progress else ""
@@ -112,12 +112,12 @@ class ModelService:
 
     def status(self) -> ModelStatus | None:
         """Of the model being loaded, or else the one that was used or failed last."""
-        statuses = self._host.statuses()
+        statuses = self.statuses()
         return next((status for status in statuses if status.state == "loading"), next(iter(statuses), None))
 
     def statuses(self) -> list[ModelStatus]:
         """Of every model that is loaded, being loaded or failed last, most recently used first."""
-        return self._host.statuses()
+        return [self._remote.with_contact(status) for status in self._host.statuses()]
 
     def memory(self) -> MemoryUse:
         return MemoryUse(self._host.budget_bytes, sum(status.memory_bytes for status in self._host.statuses()))

@@ -246,3 +246,10 @@ def as_storage_error() -> Generator[None, None, None]:
         else:
             message = f"The database refused: {error}."
         raise StorageError(message) from error
+
+
+def storable(text: str, field: str) -> str:
+    """Raises BadRequest for what is no text: halves of surrogate pairs, and NUL."""
+    if text != cleaned(text):
+        raise BadRequest("The text holds a NUL or half of a surrogate pair, which are not characters.", field=field)
+    return text

@@ -34,6 +34,14 @@ class RemoteServerStore:
         with self._database.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO remote_server VALUES (?, ?, ?, ?, ?, ?)", values)
 
+    def update(self, server: RemoteServer) -> None:
+        """What it said of itself; nothing where it was removed, or another took its name, meanwhile."""
+        values = (json.dumps(server.models), server.checked, server.error, server.name, server.address)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE remote_server SET models = ?, checked = ?, error = ? WHERE name = ? AND address = ?", values
+            )
+
     def remove(self, name: str) -> bool:
         """Whether there was one."""
         with self._database.transaction() as connection:

@@ -72,9 +72,12 @@ class DownloadValues(Values):
 
 
 class ServerValues(Values):
-    name: Short
-    address: Long
+    """`anyway` keeps a server that does not answer."""
+
+    name: Long
+    address: Annotated[str, Field(max_length=4000)]
     api_key: Long = ""
+    anyway: bool = False
 
 
 class ServerName(Values):
@@ -181,7 +184,8 @@ class HubTab:
 
     @action(ServerValues)
     def remote_add(self, values: ServerValues) -> View:
-        return {"server": server_view(self._app.remote.add(values.name, values.address, values.api_key))}
+        added = self._app.remote.add(values.name, values.address, values.api_key, needs_answer=not values.anyway)
+        return {"server": server_view(added)}
 
     @action(ServerName)
     def remote_refresh(self, values: ServerName) -> View:

@@ -120,6 +120,8 @@ def server_view(server: RemoteServer) -> View:
         "models": list(server.models),
         "checked": server.checked,
         "error": server.error,
+        "reachable": server.reachable,
+        "last_heard": server.last_heard,
     }
 
 

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,8 +16,6 @@ import nh3
 from latex2mathml.converter import convert as latex_to_mathml
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_core import StateCore
-from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments import highlight
@@ -27,9 +24,9 @@ from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVa
 from pygments.util import ClassNotFound
 
 from modules.limits import LIMITS
+from modules.ui.markup_rules import LATEX_CHARS, draw_tasks, find_bare_address, find_bracket_math, mark_direction
 
 HIGHLIGHTED_CHARS = 100_000
-LATEX_CHARS = 2_000
 # Formulas and code that come after this much time are shown plainly.
 RENDER_SECONDS = 1.0
 LANGUAGE_CHARS = 30
@@ -76,11 +73,9 @@ ATTRIBUTES = {
 }
 # Macros can double themselves until the memory is gone.
 MACROS = re.compile(r"\\(?:(?:re|provide)?newcommand|provide|[gex]?def|let|newenvironment|Declare)")
-BRACKETS = MappingProxyType({"\\(": "\\)", "\\[": "\\]"})
 # The brackets around a matrix, as the converter leaves them: ( [ { | and the double bar. They have to grow with it.
 OPENING_FENCE = re.compile(r"<mo>(&#x(?:00028|0005B|0007B|0007C|02016|02225);)</mo>(?=<mtable)")
 CLOSING_FENCE = re.compile(r"(?<=</mtable>)<mo>(&#x(?:00029|0005D|0007D|0007C|02016|02225);)</mo>")
-TASK = re.compile(r"\[([ xX])\](?=\s)")
 SNIPPET_LEAD_CHARS = 30
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9 .%_-]{0,60}")
 
@@ -143,6 +138,7 @@ def build_parser(*, html: bool, breaks: bool) -> MarkdownIt:
     markdown.enable(["table", "strikethrough"])
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False)
     markdown.inline.ruler.before("escape", "math_brackets", find_bracket_math)
+    markdown.inline.ruler.push("bare_address", find_bare_address)
     markdown.core.ruler.push("direction", mark_direction)
     markdown.core.ruler.push("tasks", draw_tasks)
     for rule in ("math_inline", "math_inline_double", "math_block", "math_brackets"):
@@ -159,24 +155,6 @@ def build_parser(*, html: bool, breaks: bool) -> MarkdownIt:
 
 
 Environment = MutableMapping[str, Any]
-
-
-def mark_direction(state: StateCore) -> None:
-    """Each outermost block runs the way its own words do."""
-    for token in state.tokens:
-        if token.level == 0 and token.nesting == 1:
-            token.attrSet("dir", "auto")
-
-
-def draw_tasks(state: StateCore) -> None:
-    """`[ ]` and `[x]` at the beginning of a list item become boxes that cannot be clicked."""
-    for item, paragraph, inline in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
-        if item.type != "list_item_open" or paragraph.type != "paragraph_open" or not inline.children:
-            continue
-        first = inline.children[0]
-        if first.type == "text" and (box := TASK.match(first.content)):
-            item.attrSet("class", "task")
-            first.content = ("☐" if box[1] == " " else "☑") + first.content[box.end() :]
 
 
 def render_code(_self: RendererHTML, tokens: Sequence[Token], place: int, _options: Any, env: Environment) -> str:
@@ -223,22 +201,6 @@ def formula_html(source: str, *, block: bool) -> str:
         return CLOSING_FENCE.sub(r'<mo stretchy="true" fence="true" form="postfix">\1</mo>', drawn)
     except Exception:  # noqa: BLE001 - the converter raises whatever a hostile formula makes it raise
         return f"<code>{html.escape(source)}</code>"
-
-
-def find_bracket_math(state: StateInline, silent: bool) -> bool:
-    r"""The rule for \( .. \) and \[ .. \]; looks only so far ahead as a formula may be long, so it stays linear."""
-    opening = state.src[state.pos : state.pos + 2]
-    if opening not in BRACKETS:
-        return False
-    start = state.pos + 2
-    end = state.src.find(BRACKETS[opening], start, min(start + LATEX_CHARS, state.posMax))
-    if end <= start:
-        return False
-    if not silent:
-        token = state.push("math_brackets", "math", 0)
-        token.content, token.markup = state.src[start:end], opening
-    state.pos = end + 2
-    return True
 
 
 def render_image(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Environment) -> str:

@@ -7,6 +7,7 @@ from modules.engines.status import ModelStatus
 from modules.services.library import ListedModel, TrashedModel
 from modules.types.estimates import Estimate, Range
 from modules.types.local_model import LocalModel
+from modules.types.remote import RemoteServer
 from modules.ui.actions import View
 
 REMOTE = "remote"
@@ -16,8 +17,14 @@ def picker_views(app: App, models: Sequence[LocalModel]) -> list[View]:
     """The models with their states; the page asks for it every few seconds."""
     states = {status.id: status for status in app.models.statuses()}
     favourites = app.library.favourites()
+    servers = {server.name: server for server in app.remote.servers()}
     return [
-        {**model_view(model), "favourite": model.id in favourites, **state_view(states.get(model.id))}
+        {
+            **model_view(model),
+            "favourite": model.id in favourites,
+            **state_view(states.get(model.id)),
+            **contact_view(servers.get(server_of(model))),
+        }
         for model in models
     ]
 
@@ -41,8 +48,17 @@ def model_view(model: LocalModel) -> View:
         "format": model.format,
         "size_bytes": model.size_bytes,
         "problem": model.problem,
-        "server": model.id.partition("/")[0] if model.format == REMOTE else "",
+        "server": server_of(model),
     }
+
+
+def server_of(model: LocalModel) -> str:
+    return model.id.partition("/")[0] if model.format == REMOTE else ""
+
+
+def contact_view(server: RemoteServer | None) -> View:
+    """`reachable` is None where nobody has tried since the start, and for models on this machine."""
+    return {"reachable": server and server.reachable, "last_heard": server and server.last_heard}
 
 
 def state_view(status: ModelStatus | None) -> View:

@@ -7,14 +7,19 @@ import socket
 import time
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import openai
 import pytest
 import torch
 
+from modules.app import build_app
 from modules.engines.hf.kind import HF, HfOptions
+from modules.errors import BadRequest
+from modules.settings import Settings
 from modules.types.embeddings import decoded
 from modules.types.local_model import LocalModel
 from tests.api.test_bad_input import error_of
@@ -90,6 +95,27 @@ def test_fewer_dimensions(client: openai.OpenAI, vectors: list[list[float]]) -> 
     length = math.hypot(*vectors[0][:16])
     assert near(short, [value / length for value in vectors[0][:16]])
     assert len(client.embeddings.create(model="tiny-encoder", input="t5", dimensions=64).data[0].embedding) == 64
+
+
+def test_another_parlor_embeds_for_us(program: RunningProgram, vectors: list[list[float]], tmp_path: Path) -> None:
+    """Texts longer than one piece, too: each vector stands at its text's place."""
+    texts = [*TEXTS * 30, "t7 " * 40]
+    app = build_app(Settings(data=tmp_path / "data", models=tmp_path / "models"))
+    with closing(app):
+        app.remote.add("far", program.url)
+        found = app.embeddings.embed(texts, "far/tiny-encoder", Flag()).result(60)
+        assert all(near(decoded(found.vectors[place]), vectors[place % 3]) for place in range(90))
+        with program.client() as client:
+            there = client.post(EMBEDDINGS, json={"input": texts}).json()
+        assert near(decoded(found.vectors[-1]), there["data"][-1]["embedding"])
+        assert found.tokens == there["usage"]["total_tokens"]
+        [status] = app.models.statuses()
+        assert (status.embeds, status.tokens_evaluated) == (True, found.tokens)
+        with pytest.raises(BadRequest, match="reads 130 at most"):
+            app.embeddings.embed(["t5 " * 5000], "far/tiny-encoder", Flag()).result(60)
+        with pytest.raises(BadRequest, match=r"server of echo \(far\) does not embed") as refused:
+            app.embeddings.embed(["a"], "far/echo", Flag()).result(60)
+        assert refused.value.field == "model"
 
 
 BAD: list[tuple[str, dict[str, Any], str, str]] = [

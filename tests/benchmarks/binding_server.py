@@ -1,6 +1,6 @@
 """The reference: the llama.cpp binding's own HTTP server, with the settings our engine chooses for this machine.
 
-usage: python -m tests.benchmarks.binding_server GGUF   (prints its address)
+usage: python -m tests.benchmarks.binding_server GGUF [--embed]   (prints its address)
 """
 
 import signal
@@ -26,6 +26,9 @@ parameters.cache_ram_mib = plan.prompt_cache_mib
 parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = plan.threads
 parameters.verbosity = 0
 parameters.fit_params = False
+if "--embed" in sys.argv:
+    parameters.embedding = True
+    parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
 server = xllamacpp.Server(parameters)
 print(server.listening_address, flush=True)
 signal.pause()

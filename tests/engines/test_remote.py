@@ -30,6 +30,7 @@ from modules.types.sampling import SamplingParams
 from tests.canary import Canary, answering, http_answer
 
 KEY = "canary-key-123"
+EMBEDDINGS = "/v1/embeddings"
 HELLO = (Message("system", "Be brief."), Message("user", "Hello"))
 SSE = "Content-Type: text/event-stream"
 
@@ -55,7 +56,10 @@ REPLY = sse(said("Hi"), said("!"), ended(), USAGE)
 
 
 class Played(Canary):
-    """A server of one model that answers replies with `reply`, or with the next of several."""
+    """A server of one model that answers replies with `reply`, or with the next of several.
+
+    It does not embed, unless `routes` say so.
+    """
 
     def __init__(self, *replies: bytes, owned_by: str = "vllm", routes: dict[str, Any] | None = None, **entry: Any):
         entry = {
@@ -72,6 +76,8 @@ class Played(Canary):
         path = request.split()[1].decode()
         if path in self.routes:
             connection.sendall(http_answer(json.dumps(self.routes[path]).encode()))
+        elif path == EMBEDDINGS:
+            connection.sendall(http_answer(b"{}", "501 Not Implemented"))
         else:
             connection.sendall(self._replies.pop(0) if len(self._replies) > 1 else self._replies[0])
 
@@ -81,6 +87,9 @@ class Played(Canary):
 
     def asked(self) -> list[tuple[str, dict[str, Any]]]:
         """(route, body) of every request for a reply."""
+        return [(route, body) for route, body in self.posts() if route != EMBEDDINGS]
+
+    def posts(self) -> list[tuple[str, dict[str, Any]]]:
         posts = [request for request in self.requests if request.startswith(b"POST")]
         return [(one.split()[1].decode(), json.loads(one.partition(b"\r\n\r\n")[2])) for one in posts]
 
@@ -268,7 +277,7 @@ def test_a_cancel_closes_the_connection_and_is_a_stop() -> None:
 
     class Endless(Played):
         def _respond(self, request: bytes, connection: socket.socket) -> None:
-            if b"/v1/models" in request.splitlines()[0]:
+            if b"/chat/" not in request.splitlines()[0]:
                 super()._respond(request, connection)
                 return
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + sse(said("Hi"), done=False))

@@ -1,8 +1,10 @@
 """The remote engine on llama.cpp's own HTTP server."""
 
+import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as Flag
 
@@ -13,6 +15,7 @@ from modules.engines.remote.kind import RemoteOptions
 from modules.engines.remote.server import Server
 from modules.errors import ContextOverflow
 from modules.paths import PROJECT
+from modules.types.embeddings import decoded
 from modules.types.generation import AS_MANY_AS_FIT, Constraint, Event, Finished, GenerationRequest, TextDelta
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
@@ -22,7 +25,13 @@ from modules.types.sampling import SamplingParams
 
 @pytest.fixture(scope="module")
 def engine(starter_file: Path) -> Iterator[RemoteEngine]:
-    command = [sys.executable, "-m", "tests.benchmarks.binding_server", str(starter_file)]
+    with served(starter_file) as engine:
+        yield engine
+
+
+@contextmanager
+def served(starter_file: Path, *arguments: str) -> Generator[RemoteEngine]:
+    command = [sys.executable, "-m", "tests.benchmarks.binding_server", str(starter_file), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
@@ -85,3 +94,14 @@ def test_a_conversation_beyond_its_context(engine: RemoteEngine) -> None:
         run(engine, request)
     assert refused.value.context_length == 8192
     assert refused.value.prompt_tokens > 8192
+
+
+def test_it_embeds_only_when_it_was_started_for_that(engine: RemoteEngine, starter_file: Path) -> None:
+    assert not engine.capabilities.embeds
+    with served(starter_file, "--embed") as embedder:
+        assert embedder.capabilities.embeds
+        found = embedder.embed_texts(["Once upon a time", "A dog", tuple(embedder.tokenize("A dog"))])
+    assert (found.dimensions, len(found.vectors)) == (576, 3)
+    fairy_tale, dog, same_dog = (decoded(vector) for vector in found.vectors)
+    assert math.dist(dog, same_dog) < 0.01 < math.dist(dog, fairy_tale)
+    assert found.tokens == 4 + 2 + 2

@@ -134,6 +134,13 @@ class FakeChat:
         self.go_on.set()
         return {}
 
+    def chat_version(self, values: View) -> View:
+        """Of a message at the end of the path."""
+        conversation = self.conversations[values["id"]]
+        conversation["path"][-1] = values["message_id"]
+        conversation["revision"] += 1
+        return self._thread(values["id"], values["known"])
+
     def chat_rename(self, values: View) -> View:
         self.conversations[values["id"]]["title"] = values["title"]
         return {"conversation": self.conversations[values["id"]]}
@@ -251,7 +258,7 @@ class PageServer:
 
             return call
 
-        names = [*FakeChat().actions(), "chat_edit", "chat_version"]
+        names = [*FakeChat().actions(), "chat_edit"]
         return {name: forwarded(name) for name in names}
 
     async def follow(self, generation_id: str) -> Response:

@@ -218,6 +218,8 @@ def server(name: str = "office", **values: Any) -> View:
         "models": ["big-model", "small-model"],
         "checked": time.time() - 300,
         "error": "",
+        "reachable": True,
+        "last_heard": time.time() - 300,
         **values,
     }
 

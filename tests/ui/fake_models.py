@@ -21,6 +21,8 @@ def model(identity: str = "small", title: str = "Small Model", **values: Any) ->
         "note": "",
         "error": "",
         "details": "",
+        "reachable": None,
+        "last_heard": None,
         **values,
     }
 

@@ -373,7 +373,7 @@ def test_a_server_is_added_used_and_removed(window: Watched, chat: FakeChat) -> 
     key.fill("secret")
     page.keyboard.press("Enter")
     expect(page.locator(".server")).to_contain_text(
-        "http://192.168.1.20:8000 · with a key · 2 models · asked 5 minutes ago"
+        "http://192.168.1.20:8000 · with a key · 2 models · answered 5 minutes ago"
     )
     expect(key).to_have_value("")
     page.get_by_role("button", name="Ask office for its models again").click()
@@ -402,6 +402,51 @@ def test_a_wrong_address_is_told_at_its_field(window: Watched, chat: FakeChat) -
     expect(page.get_by_role("alert")).to_have_text(words)
     expect(form.get_by_label("Address")).to_be_focused()
     expect(form.get_by_label("Address")).to_have_value("ftp://x")
+    expect(page.get_by_role("button", name="Add server")).to_be_enabled()
+
+
+def test_a_server_that_does_not_answer_is_corrected_or_added_anyway(window: Watched, chat: FakeChat) -> None:
+    words = "http://192.168.1.20:8000 cannot be reached. Correct it, or add the server all the same."
+    silent = {"error": {"message": words, "code": "server_silent", "field": "address"}}
+    page = open_section(window, "servers")
+    form = page.get_by_role("form", name="Add a server")
+    form.get_by_label("Name", exact=True).fill("office")
+    form.get_by_label("Address").fill("http://192.168.1.20:8000")
+    form.get_by_label("Key").fill("secret")
+    chat.refusals["remote_add"] = silent
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(words)
+    expect(form.get_by_label("Address")).to_be_focused()
+    expect(form.get_by_label("Key")).to_have_value("secret")
+    expect(page.get_by_role("button", name="Add it anyway")).to_be_visible()
+    # A correction is asked about like anything new.
+    form.get_by_label("Address").fill("http://192.168.1.21:8000")
+    expect(page.get_by_role("button", name="Add server")).to_be_visible()
+    chat.refusals["remote_add"] = silent
+    page.get_by_role("button", name="Add server").click()
+    page.get_by_role("button", name="Add it anyway").click()
+    expect(page.locator(".server")).to_contain_text("office")
+    expect(form.get_by_label("Address")).to_have_value("")
+    expect(page.get_by_role("button", name="Add server")).to_be_visible()
+    assert [values["anyway"] for values in asked(chat, "remote_add")] == [False, False, True]
+
+
+def test_a_server_that_went_away_says_so_in_its_row_and_in_the_picker(window: Watched, chat: FakeChat) -> None:
+    far = {**chat.library.models[0], "id": "office/big-model", "title": "big-model", "server": "office"}
+    chat.library.models.append({**far, "reachable": True, "last_heard": time.time()})
+    chat.hub.servers = [server("office")]
+    page = open_section(window, "servers")
+    page.get_by_role("button", name="Use big-model").click()
+    expect(page.get_by_role("button", name="Model: big-model", exact=True)).to_be_visible()
+    page.go_back()
+    gone = {"reachable": False, "last_heard": time.time() - 130}
+    chat.library.named("office/big-model").update(gone)
+    chat.hub.servers = [server("office", error="http://192.168.1.20:8000 cannot be reached.", **gone)]
+    words = "not reachable, last heard of 2 minutes ago"
+    expect(page.get_by_role("button", name=f"Model: big-model, {words}")).to_be_visible(timeout=8000)
+    expect(page.locator(".server")).to_contain_text(words)
+    expect(page.locator(".server")).to_contain_text("cannot be reached")
+    expect(page.locator(".model-button .dot")).to_have_class("dot failed")
 
 
 def show_import(page: Page) -> None:

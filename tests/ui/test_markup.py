@@ -90,6 +90,25 @@ def test_what_is_good_stays() -> None:
     assert tags.count("math") == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("See https://example.org/a_b(c)?x=1*2&y=3. More", ["https://example.org/a_b(c)?x=1*2&y=3"]),
+        ("(http://x.y/z), **https://e.org** and _http://a.b/c_!", ["http://x.y/z", "https://e.org", "http://a.b/c"]),
+        ("见https://x.org/a。更多 HTTP://[::1]:8/x", ["https://x.org/a", "HTTP://[::1]:8/x"]),
+        ("| a |\n|---|\n| http://x.y/a_b |\n\n- [ ] http://x.y", ["http://x.y/a_b", "http://x.y"]),
+        ("[see http://a.b](http://c.d) <http://k.l>", ["http://c.d", "http://k.l"]),
+        ("`http://a.b` xhttp://a.b http:// http://? ftp://a.b www.a.b readme.md me@a.b //a.b javascript://a", []),
+        ("```\nhttp://a.b\n```", []),
+    ],
+)
+def test_addresses_in_running_text_are_links(text: str, addresses: list[str]) -> None:
+    links = [attributes for tag, attributes in read(render_message(text)).tags if tag == "a"]
+    assert [link["href"] for link in links] == addresses
+    assert all(link["title"] == link["href"] for link in links)
+    assert {(link["rel"], link["target"]) for link in links} <= {("noopener noreferrer", "_blank")}
+
+
 def test_images_are_links_that_name_their_host() -> None:
     reader = read(render_message("![a cat](https://pics.example/cat.png)"))
     assert reader.tags[1] == (
@@ -116,6 +135,7 @@ SLOW = {
     "comments": "<!--" * 40_000, "entities": "&" * 100_000, "fences": "```\n" * 40_000, "latex": "$" + "{" * 3000 + "$", "megabyte": "word " * 200_000,
     "macros": "$\\newcommand{\\a}{aaaaaaaaaa}" + "".join(f"\\newcommand{{\\{chr(98 + i)}}}{{" + f"\\{chr(97 + i)}" * 10 + "}" for i in range(8)) + "\\i$",
     "formulas": "$\\frac{a}{b}$ " * 14_000, "deep formulas": ("$" + "a_{" * 400 + "}" * 400 + "$ ") * 60, "languages": "".join(f"```z{n}\n```\n" for n in range(12_000)),
+    "colons": "x ://" * 40_000, "addresses": "http://a " * 20_000, "runs of addresses": "http://a" * 24_000, "brackets after one": ("http://a/" + "a)" * 900 + " ") * 100,
     "numbers": "1. a\n" * 30_000, "backslashes": "\\(" * 50_000, "python": "```python\n" + "(" * 90_000 + "\n```",
 }  # fmt: skip
 

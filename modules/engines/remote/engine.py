@@ -6,6 +6,7 @@ from threading import Event as Flag
 
 from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.protocol import Capabilities, Emit, Report
+from modules.engines.remote.embeddings import does_embed, embeddings_of
 from modules.engines.remote.kind import RemoteOptions
 from modules.engines.remote.knobs import CONSTRAINTS, IGNORED, TITLES, ServerKind, samplers
 from modules.engines.remote.server import (
@@ -19,6 +20,7 @@ from modules.engines.remote.server import (
 from modules.engines.remote.wire import ReplyStream, request_body
 from modules.errors import BadRequest, Cancelled, ContextOverflow, ModelError, ParlorError
 from modules.prompts.window import fit
+from modules.types.embeddings import Embeddings
 from modules.types.generation import AS_MANY_AS_FIT, Constraint, Event, Finished, GenerationRequest, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
@@ -57,6 +59,7 @@ class RemoteEngine:
             context_length=context,
             slots=options.slots,
             renders_chat=True,
+            embeds=does_embed(Server(model.endpoint)),
             logprobs=True,
             constraints=CONSTRAINTS[self._kind],
             ignored_knobs=tuple(sorted(IGNORED[self._kind])),
@@ -71,6 +74,9 @@ class RemoteEngine:
 
     def tokenize_chat(self, messages: list[dict[str, str]]) -> list[int]:
         return chat_token_ids(self._server, self._kind, messages)
+
+    def embed_texts(self, inputs: list[str | list[int]]) -> Embeddings:
+        return embeddings_of(self._server, inputs)
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         """A conversation that the server finds too long is sent once more, shorter, where the request allows it."""

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from modules.engines.remote.knobs import ServerKind
-from modules.errors import BadRequest, Busy, ContextOverflow, EngineError, FetchError, NotFound, ParlorError
+from modules.errors import BadRequest, Busy, ContextOverflow, EngineError, FetchError, KeyRefused, NotFound, ParlorError
 from modules.outbound.fetcher import Answer, Fetcher, FetchLimits
-from modules.outbound.targets import target_of
+from modules.outbound.targets import EXAMPLE, target_of
 from modules.types.remote import Endpoint
 
 Json = dict[str, Any]
@@ -105,7 +105,7 @@ class Server:
         status = code if status >= 500 and isinstance(code, int) and 400 <= code < 600 else status
         if status in {401, 403}:
             has = "refused the key" if self.endpoint.key else "asks for a key"
-            return EngineError(f"{self._origin} {has} ({status}). Add the server again with the right one.")
+            return KeyRefused(f"{self._origin} {has} ({status}). Add the server again with the right one.")
         if status == 429:
             seconds = min(int(retry_after), 3600) if retry_after.isascii() and retry_after.isdigit() else 5
             return Busy(f"{self._origin} has too much to do; try again in {seconds} seconds.{said}", seconds)
@@ -256,11 +256,13 @@ def events(chunks: Iterator[bytes]) -> Iterator[str]:
 
 def address_of(text: str) -> str:
     """A server's address as it is stored: without a slash or /v1 at its end. Raises BadRequest for anything strange."""
+    if not text.strip():
+        raise BadRequest(f"Give the server's address. {EXAMPLE}", field="address")
     try:
         target = target_of(text.strip())
     except FetchError as error:
         raise BadRequest(str(error), field="address") from error
     parts = urlsplit(text.strip())
     if parts.query or parts.fragment:
-        raise BadRequest("A server's address has no ? and no #.", field="address")
+        raise BadRequest("A server's address has no ? and no #. Leave out what stands there and after it.", "address")
     return target.origin + target.path.rstrip("/").removesuffix("/v1").rstrip("/")

@@ -32,6 +32,7 @@ class HubStream:
         self._hub, self._path, self._headers, self._patience = hub, path, headers, patience
         self._pieces: queue.Queue[Head | bytes | Exception | None] = queue.Queue(QUEUED_PIECES)
         self._left = threading.Event()
+        self._wanted = threading.Event()
         threading.Thread(target=self._read, name="hub stream", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -39,6 +40,7 @@ class HubStream:
 
     def __exit__(self, *_: object) -> None:
         self._left.set()
+        self._wanted.set()
 
     def head(self, stopped: Callable[[], bool]) -> Head:
         """Raises Cancelled soon after `stopped()`; NotFound, HubAccessError, or HubError as the connection does."""
@@ -47,7 +49,11 @@ class HubStream:
         return head
 
     def pieces(self, stopped: Callable[[], bool]) -> Generator[bytes]:
-        """The body as it comes, undecoded; raises as `head`, and HubError when nothing came for too long."""
+        """The body as it comes, undecoded; raises as `head`, and HubError when nothing came for too long.
+
+        Nothing of it is read before, so that a body whose head is not what was asked for costs next to nothing.
+        """
+        self._wanted.set()
         while isinstance(piece := self._next(stopped), bytes):
             yield piece
 
@@ -72,7 +78,8 @@ class HubStream:
                 if response.status_code in FINAL and self._hub.is_own(str(response.url)):
                     raise self._hub.refusal(response)
                 self._put(Head(response.status_code, dict(response.headers)))
-                if response.status_code in {OK, PARTIAL}:
+                self._wanted.wait()
+                if response.status_code in {OK, PARTIAL} and not self._left.is_set():
                     for piece in response.iter_raw():
                         if not self._put(piece):
                             return

@@ -21,7 +21,7 @@ UNSATISFIABLE = 416
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 # An attempt that brought so much was no failure, however it ended.
 PROGRESS_BYTES = 64 * 1024
-# A server that twice answers a range wrongly is asked for the whole file.
+# A server that twice answers a range wrongly is asked for the whole file; until then what has come is kept.
 WRONG_RANGES = 2
 WRONG_FILES = 2
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -198,9 +198,11 @@ def accept(head: Head, part: PartFile) -> None:
         if told is None or (int(told[1]), int(told[2])) != (part.size, size):
             raise RangeSetback("the server sends another part of the file")
         if part.etag and etag and etag != part.etag:
-            part.clear()
-            raise Setback("the file changed on the server")
+            raise RangeSetback("the file changed on the server")
         return
+    if part.size:
+        # The file changed, or the server knows no ranges; perhaps only this once, so what is here is not given up yet.
+        raise RangeSetback("the server sends the whole file instead of the rest")
     length = headers.get("content-length", str(size))
     if length != str(size):
         raise Setback(f"the server has a file of {length} bytes instead of {size}")

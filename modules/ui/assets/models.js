@@ -96,6 +96,7 @@ export class ModelsView {
   update(state) {
     this.models = state.models;
     this.sections.local.update(state);
+    this.sections.servers.update(state);
     this.showStandings();
     for (const id of this.awaited.keys()) this.tell(id);
   }

@@ -20,7 +20,7 @@ export function mount(root, server) {
 class Page {
   constructor(call) {
     this.call = call;
-    this.toasts = new Toasts();
+    this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
     this.sidebar = new Sidebar({
       ...shared,
@@ -145,7 +145,7 @@ class Page {
       }
       if (this.wasFetching || this.picker.isLoading) wait = BUSY_POLL_MS;
     } catch (error) {
-      this.showNotices([error.message]);
+      this.showCutOff(error);
       wait = BUSY_POLL_MS * 3;
     }
     clearTimeout(this.timer);
@@ -161,8 +161,19 @@ class Page {
   }
 
   showNotices(lines) {
-    this.banner.hidden = !lines.length;
-    this.banner.replaceChildren(...lines.map((text) => element("p", { text })));
+    this.fillBanner(lines.map((text) => element("p", { text })));
+  }
+
+  // Told once, however many calls fail, until one succeeds.
+  showCutOff({ message, code }) {
+    if (this.banner.textContent.startsWith(message)) return;
+    const signIn = element("button", { type: "button", class: "quiet-button", text: "Sign in", onclick: () => location.reload() });
+    this.fillBanner([element("p", { role: "alert", text: message }), code === "signed_out" ? signIn : null]);
+  }
+
+  fillBanner(nodes) {
+    this.banner.hidden = !nodes.length;
+    this.banner.replaceChildren(...nodes.filter(Boolean));
   }
 
   // --- keys and theme ---

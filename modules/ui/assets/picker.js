@@ -1,7 +1,7 @@
 // Which model answers. What is selected is this browser's choice for the next message; several models may be loaded.
 
 import { element, icon, iconButton, sizeText } from "./dom.js";
-import { failure, stateWords } from "./model_state.js";
+import { failure, stateLook, stateWords } from "./model_state.js";
 import { bytesText } from "./words.js";
 
 const STARTER = { id: "starter", title: "SmolLM2 135M Instruct", isOffer: true, state: "none" };
@@ -61,9 +61,9 @@ export class ModelPicker {
   show() {
     const model = this.model(this.current);
     const words = stateWords(model);
-    this.dot.className = `dot ${model?.state ?? "none"}`;
+    this.dot.className = `dot ${stateLook(model)}`;
     this.name.textContent = model?.title ?? this.current ?? "Choose a model";
-    this.note.textContent = model && model.state !== "ready" ? words : "";
+    this.note.textContent = model && stateLook(model) !== "ready" ? words : "";
     this.button.setAttribute("aria-label", ["Model: " + this.name.textContent, words].filter(Boolean).join(", "));
     if (!this.panel.hidden) this.fill();
   }
@@ -156,7 +156,7 @@ export class ModelPicker {
         disabled: Boolean(one.problem),
         onclick: () => this.choose(one),
       },
-      element("span", { class: `dot ${one.state}` }),
+      element("span", { class: `dot ${stateLook(one)}` }),
       element("span", { class: "choice-title", dir: "auto", text: one.title }),
       element("span", { class: "choice-detail", text: detail }),
       isSelected ? icon("check") : one.favourite ? icon("star") : null,

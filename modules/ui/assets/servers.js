@@ -2,35 +2,40 @@
 
 import { element } from "./dom.js";
 import { button, FormError, labelled } from "./forms.js";
-import { agoText, counted } from "./words.js";
+import { contactWords, isAway } from "./model_state.js";
+import { counted } from "./words.js";
 
-const NAME_CHARS = 200;
-const ADDRESS_CHARS = 2000;
 const FEW_MODELS = 5;
+// The code of a refusal that a second click overrules: nobody answers at that address, or the key does not open it.
+const SILENT = "server_silent";
+const ADD = "Add server";
+const ADD_ANYWAY = "Add it anyway";
 
 export class ServerList {
   // `onSelect(id)` chooses a model for the next message.
   constructor({ call, toasts, onChange, onSelect }) {
     Object.assign(this, { call, toasts, onChange, onSelect });
     this.status = element("p", { class: "hub-status", role: "status" });
+    this.anyway = false;
     this.list = element("ul", { class: "server-list", "aria-label": "Servers" });
     this.node = element("div", { class: "servers" }, this.list, this.status, this.form());
   }
 
   form() {
     const field = (properties) => element("input", { type: "text", class: "form-field", spellcheck: false, autocapitalize: "off", ...properties });
-    this.name = field({ required: true, maxLength: NAME_CHARS, placeholder: "office" });
-    this.address = field({ required: true, maxLength: ADDRESS_CHARS, placeholder: "http://192.168.1.20:8000", inputMode: "url" });
-    this.key = field({ type: "password", maxLength: ADDRESS_CHARS, autocomplete: "off" });
+    // What is wrong is the program's to say, in words that tell what to write.
+    this.name = field({ placeholder: "office" });
+    this.address = field({ placeholder: "http://192.168.1.20:8000", inputMode: "url" });
+    this.key = field({ type: "password", autocomplete: "off" });
     this.error = new FormError({ name: this.name, address: this.address, api_key: this.key });
-    this.submit = element("button", { type: "submit", class: "strong-button", text: "Add server" });
+    this.submit = element("button", { type: "submit", class: "strong-button", text: ADD });
     const onsubmit = (event) => {
       event.preventDefault();
       this.add();
     };
     return element(
       "form",
-      { class: "server-form", "aria-label": "Add a server", onsubmit },
+      { class: "server-form", "aria-label": "Add a server", onsubmit, oninput: () => this.insist(false) },
       element("h3", { text: "Add a server" }),
       element("p", {
         class: "fine",
@@ -49,6 +54,7 @@ export class ServerList {
   }
 
   async show() {
+    this.isShown = true;
     try {
       const { servers } = await this.call("remote_list");
       this.fill(servers);
@@ -57,7 +63,17 @@ export class ServerList {
     }
   }
 
-  hide() {}
+  hide() {
+    this.isShown = false;
+  }
+
+  // The program's state; a server that went away, or came back, says so at once.
+  update({ models }) {
+    const away = JSON.stringify(models.filter(isAway).map((one) => one.server));
+    if (away === this.away) return;
+    this.away = away;
+    if (this.isShown) this.show();
+  }
 
   // What is as it was stays, with a question that waits for an answer.
   fill(servers) {
@@ -69,8 +85,8 @@ export class ServerList {
   }
 
   row(server) {
-    const { name, address, models, checked, error, has_key: hasKey } = server;
-    const facts = [address, hasKey ? "with a key" : "", counted(models.length, "model"), checked ? `asked ${agoText(checked)}` : ""];
+    const { name, address, models, error, has_key: hasKey } = server;
+    const facts = [address, hasKey ? "with a key" : "", counted(models.length, "model"), contactWords(server)];
     const deeds = element("div", { class: "server-deeds" });
     const row = element(
       "li",
@@ -128,22 +144,31 @@ export class ServerList {
     );
   }
 
+  // A server that does not answer is kept only when the person says so once more, having changed nothing.
+  insist(anyway) {
+    this.anyway = anyway;
+    this.submit.textContent = anyway ? ADD_ANYWAY : ADD;
+  }
+
   async add() {
     this.error.clear();
     this.submit.disabled = true;
     const name = this.name.value.trim();
-    this.status.textContent = `Asking ${this.address.value.trim()} for its models …`;
+    const address = this.address.value.trim();
+    this.status.textContent = address ? `Asking ${address} for its models …` : "";
     try {
-      const { server } = await this.call("remote_add", { name, address: this.address.value.trim(), api_key: this.key.value });
+      const { server } = await this.call("remote_add", { name, address, api_key: this.key.value, anyway: this.anyway });
       for (const field of [this.name, this.address, this.key]) field.value = "";
+      this.insist(false);
       await this.show();
-      // A server that did not answer is kept, and says so in its row.
+      // One that did not answer says so in its row.
       if (!server.error) this.toasts.show(`${server.name} has ${counted(server.models.length, "model")}.`);
       this.focusRow(server.name);
       this.onChange();
     } catch (error) {
       this.status.textContent = "";
       this.error.show(error);
+      this.insist(error.code === SILENT);
     } finally {
       this.submit.disabled = false;
     }

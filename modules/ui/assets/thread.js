@@ -54,14 +54,15 @@ export class Thread {
     this.leaveStream();
     for (const [id, view] of Object.entries(messages)) this.views.set(id, view);
     for (const [id, ids] of Object.entries(siblings)) if (this.views.has(id)) this.views.get(id).siblings = ids;
+    const arrow = this.focusedArrow();
     const kept = new Map([...this.list.children].map((node) => [node.dataset.id, node]));
     this.path = path;
     const shown = path.filter((id) => this.views.has(id));
     const nodes = shown.map((id) => (kept.has(id) && !(id in messages) ? kept.get(id) : this.message(this.views.get(id))));
     this.list.replaceChildren(...nodes);
     this.earlier.hidden = shown.length === path.length;
-    this.showVersions();
     this.markLast();
+    this.focusArrow(arrow);
     const last = this.views.get(path.at(-1));
     if (last?.generation_id) this.follow(last);
     else this.onStreaming(null, last?.state);
@@ -174,6 +175,7 @@ export class Thread {
   }
 
   showVersions() {
+    const arrow = this.focusedArrow();
     for (const node of this.list.children) {
       const view = this.views.get(node.dataset.id);
       const place = view.siblings.indexOf(view.id);
@@ -188,6 +190,21 @@ export class Thread {
       forth.disabled = place === view.siblings.length - 1;
       box.append(back, element("span", { class: "version-count", text: `${place + 1}/${view.siblings.length}` }), forth);
     }
+    this.focusArrow(arrow);
+  }
+
+  // Whoever goes from version to version by the keyboard stays on the arrows, though each has its own.
+  focusedArrow() {
+    const button = this.list.contains(document.activeElement) && document.activeElement.closest(".versions button");
+    if (!button) return null;
+    return { versions: this.views.get(button.closest(".message").dataset.id).siblings, label: button.getAttribute("aria-label") };
+  }
+
+  focusArrow(arrow) {
+    if (!arrow || this.list.contains(document.activeElement)) return;
+    const node = [...this.list.children].find((one) => arrow.versions.includes(one.dataset.id));
+    const arrows = [...(node?.querySelectorAll(".versions button:enabled") ?? [])];
+    (arrows.find((one) => one.getAttribute("aria-label") === arrow.label) ?? arrows[0])?.focus();
   }
 
   markLast() {

@@ -3,9 +3,12 @@
 import { element } from "./dom.js";
 
 const SECONDS = 8;
+// What keeps the page from the program altogether is no passing notice.
+const CUT_OFF = new Set(["unreachable", "signed_out"]);
 
 export class Toasts {
-  constructor() {
+  constructor({ onCutOff }) {
+    this.onCutOff = onCutOff;
     this.node = element("div", { class: "toasts" });
   }
 
@@ -28,7 +31,7 @@ export class Toasts {
   }
 
   error(error) {
-    const signIn = error.code === "signed_out" ? { action: "Sign in", onAction: () => location.reload() } : {};
-    this.show(error.message, { isError: true, ...signIn });
+    if (CUT_OFF.has(error.code)) this.onCutOff(error);
+    else this.show(error.message, { isError: true });
   }
 }
