@@ -14,6 +14,7 @@ from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
+from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
@@ -23,8 +24,10 @@ from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.services.oracle import Oracle
+from modules.services.prompt_templates import PromptTemplateService
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
+from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
@@ -34,6 +37,7 @@ from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
+from modules.storage.prompt_templates import PromptTemplateStore
 from modules.storage.remote_servers import RemoteServerStore
 from modules.types.generation import Finished
 
@@ -55,6 +59,8 @@ class App:
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
+    prompts: PromptTemplateService
+    runs: BatchRunService
     hub: HubService
     downloads: DownloadService
     jobs: JobRunner
@@ -120,6 +126,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         kept.used(loaded.model.id)
 
     inference = Inference(models, renderer, record_run)
+    prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference)
     return App(
         settings=settings,
         paths=paths,
@@ -131,6 +138,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(ConversationStore(database), inference),
+        prompts=prompts,
+        runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,

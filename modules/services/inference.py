@@ -28,6 +28,7 @@ from modules.types.generation import (
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
+from modules.types.parameters import Parameters
 from modules.types.sampling import SamplingParams
 
 LOADING_REPORT_SECONDS = 0.25
@@ -56,6 +57,17 @@ class ReplyParams:
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
     adapters: tuple[AdapterUse, ...] | None = None
+
+
+def reply_params(parameters: Parameters) -> ReplyParams:
+    """What a person or a template has set, as a caller asks for it."""
+    knobs = {name: getattr(parameters, name) for name in SamplingParams.model_fields}
+    return ReplyParams(
+        SamplingParams.model_validate(knobs),
+        parameters.max_tokens,
+        tuple(parameters.stop),
+        constraint=parameters.constraint,
+    )
 
 
 @dataclass(frozen=True)

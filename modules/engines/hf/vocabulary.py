@@ -63,7 +63,7 @@ class Vocabulary:
 
     def choice(self, token: int, logprob: float | None) -> TokenChoice:
         text: str = self.tokenizer.decode([token], skip_special_tokens=False)
-        return TokenChoice(text, logprob, tuple(text.encode()))
+        return TokenChoice(text, logprob, tuple(text.encode()), token)
 
 
 def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:

@@ -89,4 +89,4 @@ def token_logprob(entry: dict[str, Any]) -> TokenLogprob:
 
 
 def token_choice(entry: dict[str, Any]) -> TokenChoice:
-    return TokenChoice(entry["token"], entry["logprob"], tuple(entry["bytes"]))
+    return TokenChoice(entry["token"], entry["logprob"], tuple(entry["bytes"]), entry["id"])
