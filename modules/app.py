@@ -126,7 +126,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         kept.used(loaded.model.id)
 
     inference = Inference(models, renderer, record_run)
-    prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference)
+    prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
     return App(
         settings=settings,
         paths=paths,

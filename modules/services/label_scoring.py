@@ -1,14 +1,15 @@
 """How likely each of several texts is as the reply to a prompt."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from math import exp
 from threading import Event as Flag
 
 from modules.engines.generation import Generation
+from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest, Cancelled, EngineError
 from modules.limits import LIMITS
-from modules.services.inference import Inference, ReplyParams, TokenCount
+from modules.services.inference import Inference, ReplyParams, tokens_of
+from modules.services.models import ModelService
 from modules.types.generation import Failed, TextDelta, TokenLogprob
 from modules.types.prompt_templates import LabelProbabilities, LabelProbability, RenderedPrompt
 from modules.types.sampling import SamplingParams
@@ -33,8 +34,9 @@ class LabelScorer:
     probabilities of all labels are divided by their sum.
     """
 
-    def __init__(self, inference: Inference) -> None:
+    def __init__(self, inference: Inference, models: ModelService) -> None:
         self._inference = inference
+        self._models = models
 
     def score(
         self, rendered: RenderedPrompt, model: str | None, cancelled: Callable[[], bool] = lambda: False
@@ -44,7 +46,20 @@ class LabelScorer:
             raise BadRequest(
                 f"There are {len(rendered.labels):,} labels; {LIMITS.labels} is the limit.", field="variables"
             )
-        prompt, paths = self._tokens(rendered, model)
+        name = self._models.chosen(model).id
+        with self._models.in_use(name) as loading:
+            loaded = loading.result.result()
+            if not loaded.capabilities.logprobs:
+                raise BadRequest(f"The {loaded.engine} engine cannot report log-probabilities.", field="model")
+            return self._scored(rendered, loaded, cancelled)
+
+    def _scored(
+        self, rendered: RenderedPrompt, loaded: LoadedModel, cancelled: Callable[[], bool]
+    ) -> LabelProbabilities:
+        name = loaded.model.id
+        stem = rendered.prompt.rstrip(" ")
+        prompt = self._inference.count_tokens(rendered.messages or stem, name).result().tokens
+        paths = paths_of(rendered.labels, prompt, "" if rendered.messages else stem, loaded)
         following: dict[Tokens, dict[int, float]] = {}
         logs: dict[str, float] = {}
         for label, path in paths.items():
@@ -54,30 +69,11 @@ class LabelScorer:
                 if token not in known:
                     if cancelled():
                         raise Cancelled("The labels are not needed any more.")
-                    known.update(self._ask(prompt + path[:place], token, model, cancelled))
+                    known.update(self._ask(prompt + path[:place], token, name, cancelled))
                 logs[label] += known[token]
         return shares(logs, paths)
 
-    def _tokens(self, rendered: RenderedPrompt, model: str | None) -> tuple[Tokens, dict[str, Tokens]]:
-        count = self._inference.count_tokens
-        stem = rendered.prompt.rstrip(" ")
-        gap = "" if stem.endswith("\n") else " "
-        prompt = tokens(count(rendered.messages or stem, model))
-        beginning = tokens(count("", model))
-        paths: dict[str, Tokens] = {}
-        for label in rendered.labels:
-            path = tokens(count(label, model))[len(beginning) :]
-            if not rendered.messages:
-                whole = tokens(count(stem + gap + label, model))
-                path = whole[len(prompt) :] if whole[: len(prompt)] == prompt else path
-            if not path or path in paths.values():
-                raise BadRequest(
-                    f"The label {label[:80]!r} has the same tokens as another, or none.", field="variables"
-                )
-            paths[label] = path
-        return prompt, paths
-
-    def _ask(self, before: Tokens, token: int, model: str | None, cancelled: Callable[[], bool]) -> dict[int, float]:
+    def _ask(self, before: Tokens, token: int, model: str, cancelled: Callable[[], bool]) -> dict[int, float]:
         """Log-probabilities of `token`, and of what else is reported, behind `before`."""
         sampling = SamplingParams(temperature=0.0, logit_bias={str(token): FORCE}, n_probs=ALTERNATIVES)
         generation = self._inference.complete(before, ReplyParams(sampling, max_tokens=1), model)
@@ -89,8 +85,22 @@ class LabelScorer:
         return {choice.id: choice.logprob for choice in choices if choice.logprob is not None}
 
 
-def tokens(counted: Future[TokenCount]) -> Tokens:
-    return counted.result().tokens
+def paths_of(labels: Sequence[str], prompt: Tokens, stem: str, loaded: LoadedModel) -> dict[str, Tokens]:
+    """The tokens of each label; `stem` is the raw text that they continue, empty for a chat.
+
+    Raises BadRequest for labels that cannot be told apart.
+    """
+    gap = "" if stem.endswith("\n") else " "
+    paths: dict[str, Tokens] = {}
+    for label in labels:
+        path = tuple(loaded.tokenize(label))
+        if stem:
+            whole = tokens_of(loaded, stem + gap + label)
+            path = whole[len(prompt) :] if whole[: len(prompt)] == prompt else path
+        if not path or path in paths.values():
+            raise BadRequest(f"The label {label[:80]!r} has the same tokens as another, or none.", field="variables")
+        paths[label] = path
+    return paths
 
 
 def wait_for_end(generation: Generation, cancelled: Callable[[], bool]) -> None:

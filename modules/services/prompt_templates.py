@@ -7,6 +7,7 @@ from modules.errors import BadRequest
 from modules.prompts.filling import render
 from modules.services.inference import Inference, reply_params
 from modules.services.label_scoring import LabelScorer
+from modules.services.models import ModelService
 from modules.storage.prompt_templates import PromptTemplateStore
 from modules.types.prompt_templates import LabelProbabilities, ListedTemplate, PromptTemplate, RenderedPrompt
 
@@ -14,10 +15,10 @@ from modules.types.prompt_templates import LabelProbabilities, ListedTemplate, P
 class PromptTemplateService:
     """Any thread may call. Variables and their values are texts by name."""
 
-    def __init__(self, store: PromptTemplateStore, inference: Inference) -> None:
+    def __init__(self, store: PromptTemplateStore, inference: Inference, models: ModelService) -> None:
         self._store = store
         self._inference = inference
-        self._scorer = LabelScorer(inference)
+        self._scorer = LabelScorer(inference, models)
 
     def templates(self) -> list[ListedTemplate]:
         """By name; damaged files too."""

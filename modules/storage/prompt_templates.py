@@ -85,10 +85,7 @@ def parse(name: str, text: str) -> PromptTemplate:
     if len(text) > LIMITS.template_chars:
         raise wrong(name, f"it is longer than {LIMITS.template_chars:,} characters")
     try:
-        # An alias lets a short file stand for an endless one.
-        events: Any = yaml.parse(text)  # pyright: ignore[reportUnknownMemberType]
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise wrong(name, "it uses an alias (*), which templates must not")
+        check_shape(name, text)
         content: Any = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -101,6 +98,18 @@ def parse(name: str, text: str) -> PromptTemplate:
         return PromptTemplate.model_validate({**cast("dict[Any, Any]", content), "name": name})
     except (ValidationError, RecursionError) as error:
         raise wrong(name, reason_of(error)) from error
+
+
+def check_shape(name: str, text: str) -> None:
+    """Raises BadRequest for what would take for ever to read: a short file of aliases, or one deep in brackets."""
+    depth = 0
+    events: Any = yaml.parse(text)  # pyright: ignore[reportUnknownMemberType]
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise wrong(name, "it uses an alias (*), which templates must not")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > LIMITS.json_depth:
+            raise wrong(name, f"it is nested deeper than {LIMITS.json_depth} levels, which is the limit")
 
 
 def reason_of(error: ValidationError | RecursionError) -> str:
