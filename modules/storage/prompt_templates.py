@@ -1,5 +1,6 @@
 """Prompt templates by name, as readable files: those that ship, and the person's own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,8 +104,7 @@ def parse(name: str, text: str) -> PromptTemplate:
 def check_shape(name: str, text: str) -> None:
     """Raises BadRequest for what would take for ever to read: a short file of aliases, or one deep in brackets."""
     depth = 0
-    events: Any = yaml.parse(text)  # pyright: ignore[reportUnknownMemberType]
-    for event in events:
+    for event in cast("Iterator[object]", yaml.parse(text)):  # pyright: ignore[reportUnknownMemberType]
         if isinstance(event, yaml.AliasEvent):
             raise wrong(name, "it uses an alias (*), which templates must not")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
