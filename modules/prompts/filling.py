@@ -1,6 +1,7 @@
 """Values into a prompt template: each place is filled once, so that no value is ever read as a template."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from modules.types.generation import Constraint
 from modules.types.messages import Message
 from modules.types.parameters import Parameters
 from modules.types.prompt_templates import PLACE, PromptTemplate, RenderedPrompt, Variable
+
+ALONE = re.compile(rf"^{PLACE.pattern}\n+", re.MULTILINE)
 
 
 def render(template: PromptTemplate, values: Mapping[str, str]) -> RenderedPrompt:
@@ -67,6 +70,8 @@ def constraint_of(template: PromptTemplate, values: Mapping[str, str]) -> Constr
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
+    """A paragraph that is nothing but a variable which is empty is left out."""
+    text = ALONE.sub(lambda place: place[0] if values[place[1]] else "", text)
     size = len(text) + sum(len(values[name]) for name in PLACE.findall(text))
     if size > LIMITS.message_chars:
         raise BadRequest(

@@ -83,6 +83,12 @@ def test_a_default_may_be_empty() -> None:
     assert render(given, {}).messages[0].content == "[]"
 
 
+def test_an_empty_paragraph_is_left_out() -> None:
+    given = template("one\n\n{{ text }}\n\ntwo {{ text }}.", variables=[{"name": "text", "default": ""}])
+    assert render(given, {}).messages[0].content == "one\n\ntwo ."
+    assert render(given, {"text": "x"}).messages[0].content == "one\n\nx\n\ntwo x."
+
+
 @pytest.mark.parametrize(("value", "labels"), [("a, b,c", ("a", "b", "c")), ("a, b\n\n c \n", ("a, b", "c"))])
 def test_labels_come_one_a_line_or_between_commas(value: str, labels: tuple[str, ...]) -> None:
     given = template(
