@@ -14,6 +14,7 @@ from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
+from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
@@ -25,8 +26,10 @@ from modules.services.models import ModelService
 from modules.services.oracle import Oracle
 from modules.services.parameters import ParameterService
 from modules.services.presets import PresetService
+from modules.services.prompt_templates import PromptTemplateService
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
+from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
@@ -38,6 +41,7 @@ from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
 from modules.storage.parameters import ParameterStore
 from modules.storage.presets import PresetStore
+from modules.storage.prompt_templates import PromptTemplateStore
 from modules.storage.remote_servers import RemoteServerStore
 from modules.types.generation import Failed, Finished
 
@@ -61,6 +65,8 @@ class App:
     chat: ChatService
     presets: PresetService
     parameters: ParameterService
+    prompts: PromptTemplateService
+    runs: BatchRunService
     hub: HubService
     downloads: DownloadService
     jobs: JobRunner
@@ -133,6 +139,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     conversations = ConversationStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
     parameters = ParameterService(scopes, presets, models, {"model": models.find, "conversation": conversations.get})
+    prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
     return App(
         settings=settings,
         paths=paths,
@@ -146,6 +153,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         chat=ChatService(conversations, inference, parameters),
         presets=PresetService(presets, parameters),
         parameters=parameters,
+        prompts=prompts,
+        runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,

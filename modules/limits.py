@@ -20,6 +20,11 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     texts: int = 64
+    labels: int = 100
+    run_rows: int = 100_000
+    run_columns: int = 200
+    run_cell_chars: int = 100_000
+    run_input_bytes: int = 64 * 1024 * 1024
     logit_biases: int = 1024
     adapters: int = 8
     adapter_name_chars: int = 120

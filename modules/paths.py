@@ -60,6 +60,20 @@ class Paths:
         return self.data / "presets"
 
     @property
+    def shipped_prompts(self) -> Path:
+        return self.presets / "prompts"
+
+    @property
+    def own_prompts(self) -> Path:
+        """Prompt templates of the person's own."""
+        return self.data / "prompts"
+
+    @property
+    def runs(self) -> Path:
+        """Runs of a template over many inputs, a folder each."""
+        return self.data / "runs"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -13,6 +13,7 @@ def build_api(app: App) -> Any:
     from fastapi.staticfiles import StaticFiles
 
     from modules.api.adapters import adapters_router
+    from modules.api.batch import batch_router
     from modules.api.control import control_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
@@ -27,6 +28,7 @@ def build_api(app: App) -> Any:
     from modules.api.oracle import oracle_router
     from modules.api.parameters import parameters_router
     from modules.api.presets import presets_router
+    from modules.api.prompts import prompts_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
@@ -50,6 +52,8 @@ def build_api(app: App) -> Any:
         oracle_router,
         presets_router,
         parameters_router,
+        prompts_router,
+        batch_router,
     )
     for router in routers:
         api.include_router(router(app))

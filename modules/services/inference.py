@@ -63,8 +63,10 @@ class ReplyParams:
 
 
 def reply_params(parameters: Parameters) -> ReplyParams:
+    """What a person, a preset or a template has set, as a caller asks for it."""
+    knobs = {name: getattr(parameters, name) for name in SamplingParams.model_fields}
     return ReplyParams(
-        SamplingParams.model_validate({name: getattr(parameters, name) for name in SamplingParams.model_fields}),
+        SamplingParams.model_validate(knobs),
         parameters.max_tokens,
         tuple(parameters.stop),
         constraint=parameters.constraint,

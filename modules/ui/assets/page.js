@@ -6,6 +6,7 @@ import { ModelsView } from "./models.js";
 import { ModelPicker } from "./picker.js";
 import { callsTo } from "./server.js";
 import { Sidebar } from "./sidebar.js";
+import { TemplatesView } from "./templates.js";
 import { Toasts } from "./toasts.js";
 
 const BUSY_POLL_MS = 1000;
@@ -34,7 +35,8 @@ class Page {
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
     this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
-    this.views = { chat: this.chat, models: this.models };
+    this.templates = new TemplatesView({ ...shared, picker: this.picker });
+    this.views = { chat: this.chat, templates: this.templates, models: this.models };
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
     this.node = element(
@@ -55,7 +57,7 @@ class Page {
           this.themeButton,
         ),
         this.banner,
-        element("div", { class: "views" }, this.chat.node, this.models.node),
+        element("div", { class: "views" }, this.chat.node, this.templates.node, this.models.node),
       ),
       this.models.loader.node,
       this.toasts.node,
@@ -99,7 +101,8 @@ class Page {
 
   async followAddress() {
     const parameters = new URLSearchParams(location.search);
-    const name = parameters.get("view") === "models" ? "models" : "chat";
+    const wanted = parameters.get("view");
+    const name = Object.hasOwn(this.views, wanted) ? wanted : "chat";
     this.showView(name);
     await this.views[name].openAddress(parameters);
   }

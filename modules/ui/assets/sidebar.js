@@ -7,7 +7,7 @@ const SEARCH_CHARS = 500;
 // The place of that button in its row.
 const RENAME_BUTTON = 1;
 const DAY_SECONDS = 86400;
-const VIEWS = { chat: ["chat", "Chat"], models: ["cube", "Models"] };
+const VIEWS = { chat: ["chat", "Chat"], templates: ["form", "Templates"], models: ["cube", "Models"] };
 
 export class Sidebar {
   constructor({ call, toasts, onView, onOpen, onNew, onRenamed, onDeleted, onRestored }) {
