@@ -14,7 +14,7 @@ PAGE = PROJECT / "presets" / "knobs.md"
 HEAD = """# The knobs
 
 What can be set for a reply: in the page, in presets, and by the same names in the bodies of the API. This page is
-written from the declarations in `modules/types/` by `python -m modules.services.knob_reference`; change those, not this.
+written from the declarations in `modules/types/` by `python -m modules.services.knob_reference`; change them, not it.
 
 At its neutral value a knob changes nothing. A request that sets one which the model's engine would pass over is refused
 by name. `llama.cpp` and `transformers` are the two engines of this program; the last column names the servers elsewhere

@@ -18,6 +18,7 @@ from modules.engines.llamacpp.engine import LlamaCppEngine
 from modules.engines.llamacpp.kind import LLAMACPP, LlamaCppOptions
 from modules.engines.protocol import Engine
 from modules.library.library import Library
+from modules.paths import PROJECT
 from modules.types.generation import Distribution, Event, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.sampling import SAMPLER_ORDER, SamplingParams
@@ -111,11 +112,19 @@ CASES: list[dict[str, Any]] = [
     {"top_k": 2, "samplers": ["top_p", "temperature"], "top_p": 0.7},
     {"tfs": 0.9, "top_a": 0.1, "epsilon_cutoff": 0.0005, "smoothing_factor": 0.3, "temperature": 0.8},
 ]
-# Acting over several tokens or on the text, these are tested there.
+# Those that act over several tokens, or on prompt and text, with the test that shows what they promise.
 OVER_TEXTS = {
-    "seed", "mirostat_eta", "adaptive_decay", "n_probs", "guidance_scale", "negative_prompt", "add_bos",
-    "skip_special_tokens", "banned_phrases", "prompt_lookup_tokens",
-}  # fmt: skip
+    "seed": "engines/test_llamacpp_knobs.py::test_a_seed_decides_the_text",
+    "mirostat_eta": "engines/test_llamacpp_knobs.py::test_mirostat_learns_from_what_it_chose",
+    "adaptive_decay": "engines/test_llamacpp_knobs.py::test_adaptive_p_moves_its_target_against_what_it_chose",
+    "n_probs": "engines/test_llamacpp_knobs.py::test_alternatives_are_as_many_as_asked_and_have_their_ids",
+    "add_bos": "services/test_knob_checks.py::test_a_prompt_begins_with_one_start_token_or_none",
+    "guidance_scale": "engines/test_hf_knobs.py::test_guidance",
+    "negative_prompt": "engines/test_hf_knobs.py::test_guidance",
+    "banned_phrases": "engines/test_hf_knobs.py::test_banned_phrases",
+    "skip_special_tokens": "engines/test_hf_knobs.py::test_special_tokens_in_the_text",
+    "prompt_lookup_tokens": "engines/test_hf_drafts.py::test_a_request_may_ask_for_prompt_lookup",
+}
 
 
 @dataclass
@@ -340,5 +349,8 @@ def test_every_knob_is_proven_somewhere() -> None:
     values = {name: {repr(case[name]) for case in CASES if name in case} for name in SamplingParams.model_fields}
     flags = {"ignore_eos"}
     here = {name for name, found in values.items() if len(found) >= (1 if name in flags else 2)}
-    assert here | OVER_TEXTS == set(SamplingParams.model_fields)
-    assert not here & OVER_TEXTS
+    assert here | set(OVER_TEXTS) == set(SamplingParams.model_fields)
+    assert not here & set(OVER_TEXTS)
+    for place in OVER_TEXTS.values():
+        file, name = place.split("::")
+        assert f"def {name}(" in (PROJECT / "tests" / file).read_text(encoding="utf-8")
