@@ -39,7 +39,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 ShortText = Annotated[str, Field(min_length=1, max_length=LIMITS.stop_chars)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
-BREAKERS = ["\n", ":", '"', "*"]
+BREAKERS = ("\n", ":", '"', "*")
 
 
 def knob(
@@ -191,7 +191,7 @@ class SamplingParams(BaseModel):
         title="DRY: range", group="repetition", source="the same", ge=-1, le=LIMITS.context_tokens, step=1,
     )  # fmt: skip
     dry_sequence_breakers: list[ShortText] = knob(
-        BREAKERS, "Texts across which a run does not count as one.",
+        list(BREAKERS), "Texts across which a run does not count as one.",
         title="DRY: sequence breakers", group="repetition", source="the same", max_length=LIMITS.texts,
     )  # fmt: skip
     mirostat: int = knob(
