@@ -25,6 +25,7 @@ class Limits:
     run_columns: int = 200
     run_cell_chars: int = 100_000
     run_input_bytes: int = 64 * 1024 * 1024
+    distribution_tokens: int = 50
     logit_biases: int = 1024
     adapters: int = 8
     adapter_name_chars: int = 120

@@ -57,9 +57,10 @@ def dynamic_temperature(scores: Scores, value: float, reach: float, exponent: fl
 
 def smoothing(scores: Scores, factor: float, curve: float) -> Scores:
     """Quadratic sampling: a parabola (and with a curve above 1 a cubic) of the distance to the best."""
-    distance = scores - scores.max()
+    finite = numpy.isfinite(scores)
+    distance = numpy.where(finite, scores - scores.max(), 0.0)
     square, cube = (3 - curve) / 2, (curve - 1) / 2
-    return numpy.where(numpy.isfinite(scores), -square * factor * distance**2 + cube * factor * distance**3, DROPPED)
+    return numpy.where(finite, -square * factor * distance**2 + cube * factor * distance**3, DROPPED)
 
 
 # Truncation

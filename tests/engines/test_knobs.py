@@ -12,16 +12,22 @@ from typing import Any
 import numpy
 import pytest
 
+from modules.engines.hf.engine import HfEngine
+from modules.engines.hf.kind import HF, HfOptions
 from modules.engines.llamacpp.engine import LlamaCppEngine
 from modules.engines.llamacpp.kind import LLAMACPP, LlamaCppOptions
 from modules.engines.protocol import Engine
 from modules.library.library import Library
+from modules.paths import PROJECT
 from modules.types.generation import Distribution, Event, GenerationRequest
+from modules.types.local_model import LocalModel
 from modules.types.sampling import SAMPLER_ORDER, SamplingParams
 from tests.engines import sampling_reference as reference
 from tests.engines.sampling_reference import Scores
 from tests.engines.tiny_gguf import WORDS as GGUF_WORDS
 from tests.engines.tiny_gguf import make_gguf
+from tests.engines.tiny_models import EOS, make_folder
+from tests.engines.tiny_models import WORDS as HF_WORDS
 
 NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 PENALISED: dict[str, Any] = {"repetition_penalty": 1.5, "presence_penalty": 0.5, "frequency_penalty": 0.5}
@@ -106,11 +112,19 @@ CASES: list[dict[str, Any]] = [
     {"top_k": 2, "samplers": ["top_p", "temperature"], "top_p": 0.7},
     {"tfs": 0.9, "top_a": 0.1, "epsilon_cutoff": 0.0005, "smoothing_factor": 0.3, "temperature": 0.8},
 ]
-# Acting over several tokens or on the text, these are tested there.
+# Those that act over several tokens, or on prompt and text, with the test that shows what they promise.
 OVER_TEXTS = {
-    "seed", "mirostat_eta", "adaptive_decay", "n_probs", "guidance_scale", "negative_prompt", "add_bos",
-    "skip_special_tokens", "banned_phrases", "prompt_lookup_tokens",
-}  # fmt: skip
+    "seed": "engines/test_llamacpp_knobs.py::test_a_seed_decides_the_text",
+    "mirostat_eta": "engines/test_llamacpp_knobs.py::test_mirostat_learns_from_what_it_chose",
+    "adaptive_decay": "engines/test_llamacpp_knobs.py::test_adaptive_p_moves_its_target_against_what_it_chose",
+    "n_probs": "engines/test_llamacpp_knobs.py::test_alternatives_are_as_many_as_asked_and_have_their_ids",
+    "add_bos": "services/test_knob_checks.py::test_a_prompt_begins_with_one_start_token_or_none",
+    "guidance_scale": "engines/test_hf_knobs.py::test_guidance",
+    "negative_prompt": "engines/test_hf_knobs.py::test_guidance",
+    "banned_phrases": "engines/test_hf_knobs.py::test_banned_phrases",
+    "skip_special_tokens": "engines/test_hf_knobs.py::test_special_tokens_in_the_text",
+    "prompt_lookup_tokens": "engines/test_hf_drafts.py::test_a_request_says_how_much_is_guessed",
+}
 
 
 @dataclass
@@ -126,6 +140,7 @@ class Subject:
     ends: set[int]
     breaker: tuple[str, set[int]]
     default_breakers: set[int]
+    # llama.cpp cuts off what the authors round.
     mirostat_whole: Callable[[float], int] = round
     model: Scores = field(default_factory=lambda: numpy.empty(0))
     zero: float = 0.0
@@ -165,35 +180,55 @@ class Subject:
         return numpy.isin(numpy.arange(self.vocabulary), self.prompt)
 
 
-# An engine's knobs that change nothing are refused; see test_llamacpp.py.
-SUBJECTS = {"llamacpp-tiny": LLAMACPP, "llamacpp-starter": LLAMACPP}
-PAIRS = [(name, case) for name, kind in SUBJECTS.items() for case in CASES if kind.ignored_knobs.isdisjoint(case)]
+# An engine's knobs that change nothing are refused; see test_knob_checks.py.
+KINDS = {"llamacpp-tiny": LLAMACPP, "llamacpp-starter": LLAMACPP, "transformers-tiny": HF}
+PAIRS = [(name, case) for name, kind in KINDS.items() for case in CASES if kind.ignored_knobs.isdisjoint(case)]
 
 
 @pytest.fixture(scope="module")
-def subject(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, starter_file: Path
-) -> Iterator[Subject]:
-    """The prompt of each repeats a run, so that whatever looks back finds something."""
-    if request.param == "llamacpp-tiny":
-        file = make_gguf(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-        engine = llamacpp_engine(file, "tiny")
-        word = GGUF_WORDS - 61
-        run = [word + 7, word + 3, word + 9, word + 12]
-        prompt = (1, *run, 20, word + 5, 9, *run, word + 30, *run[:3])
-        made = Subject(
-            engine, prompt, GGUF_WORDS, GGUF_WORDS, {2}, ("t3", {word + 3} | set(range(word + 30, word + 40))),
-            {3 + ord(one) for one in '\n:"*'}, int,
-        )  # fmt: skip
-    else:
-        engine = llamacpp_engine(starter_file, "starter")
-        text = "The cat sat on a mat: the cat sat on a chair: the cat sat on a"
-        prompt = tuple(engine.tokenize(text))
-        [breaker] = engine.tokenize(" sat")
-        colon = engine.tokenize(":")[0]
-        made = Subject(engine, prompt, 49152, 200, {0, 2, 4}, (" sat", {breaker}), {colon}, int)
-    yield made
-    engine.close()
+def subjects(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[Callable[[str], Subject]]:
+    """By name, each made once. Their prompts repeat a run, so that whatever looks back finds something."""
+    makers: dict[str, Callable[[], Subject]] = {
+        "llamacpp-tiny": lambda: tiny_gguf(make_gguf(tmp_path_factory.mktemp("tiny") / "tiny.gguf")),
+        "llamacpp-starter": lambda: starter(starter_file),
+        "transformers-tiny": lambda: tiny_folder(make_folder(tmp_path_factory.mktemp("tiny-hf"), "llama")),
+    }
+    made: dict[str, Subject] = {}
+
+    def subject(name: str) -> Subject:
+        if name not in made:
+            made[name] = makers[name]()
+        return made[name]
+
+    yield subject
+    for one in made.values():
+        one.engine.close()
+
+
+def tiny_gguf(file: Path) -> Subject:
+    word = GGUF_WORDS - 61
+    breakers, usual = {word + 3, *range(word + 30, word + 40)}, {3 + ord(one) for one in '\n:"*'}
+    prompt = repetitive([word + 7, word + 3, word + 9, word + 12], word + 5, word + 30)
+    engine = llamacpp_engine(file, "tiny")
+    return Subject(engine, prompt, GGUF_WORDS, GGUF_WORDS, {2}, ("t3", breakers), usual, int)
+
+
+def starter(file: Path) -> Subject:
+    engine = llamacpp_engine(file, "starter")
+    prompt = tuple(engine.tokenize("The cat sat on a mat: the cat sat on a chair: the cat sat on a"))
+    [sat], [colon] = engine.tokenize(" sat"), engine.tokenize(":")
+    return Subject(engine, prompt, 49152, 1000, {0, 2, 4}, (" sat", {sat}), {colon}, int)
+
+
+def tiny_folder(folder: Path) -> Subject:
+    model = LocalModel("tiny", "Tiny", "safetensors", folder)
+    engine = HfEngine(model, HfOptions(context_length=256, slots=1, threads=1), lambda _fraction, _note: None)
+    prompt = repetitive([70, 3, 90, 12], 5, 30)
+    return Subject(engine, prompt, HF_WORDS, HF_WORDS, {EOS}, ("t3", {3, *range(30, 40)}), set())
+
+
+def repetitive(run: list[int], *between: int) -> tuple[int, ...]:
+    return (1, *run, 20, between[0], 9, *run, between[1], *run[:3])
 
 
 def llamacpp_engine(file: Path, name: str) -> LlamaCppEngine:
@@ -205,14 +240,17 @@ def name_of(shown: str | dict[str, Any]) -> str:
     return shown if isinstance(shown, str) else ",".join(f"{name}={value}" for name, value in shown.items())
 
 
-@pytest.mark.parametrize(("subject", "case"), PAIRS, indirect=["subject"], ids=name_of)
-def test_each_step_is_what_its_formula_says(subject: Subject, case: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "case"), PAIRS, ids=name_of)
+def test_each_step_is_what_its_formula_says(
+    subjects: Callable[[str], Subject], name: str, case: dict[str, Any]
+) -> None:
+    subject = subjects(name)
     case = {name: [subject.breaker[0]] if value == ["BREAKER"] else value for name, value in case.items()}
     knobs = SamplingParams(**{**NEUTRAL, **case})
     found, expected = subject.steps(case), reference_steps(subject, knobs)
     assert list(found) == list(expected)
-    for name, scores in expected.items():
-        compare(name, *found[name], scores)
+    for step, scores in expected.items():
+        compare(step, *found[step], scores)
     assert changes(subject.model, list(expected.values())[-1])
 
 
@@ -311,5 +349,8 @@ def test_every_knob_is_proven_somewhere() -> None:
     values = {name: {repr(case[name]) for case in CASES if name in case} for name in SamplingParams.model_fields}
     flags = {"ignore_eos"}
     here = {name for name, found in values.items() if len(found) >= (1 if name in flags else 2)}
-    assert here | OVER_TEXTS == set(SamplingParams.model_fields)
-    assert not here & OVER_TEXTS
+    assert here | set(OVER_TEXTS) == set(SamplingParams.model_fields)
+    assert not here & set(OVER_TEXTS)
+    for place in OVER_TEXTS.values():
+        file, name = place.split("::")
+        assert f"def {name}(" in (PROJECT / "tests" / file).read_text(encoding="utf-8")
