@@ -43,8 +43,8 @@ class Capabilities:
     One that `renders_chat` takes messages as they are and counts for itself; its `context_length` may be 0, unknown.
 
     A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
-    `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that asks
-    for others is refused, in the name of what `runs_on` says.
+    `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that
+    asks for others is refused, in the name of what `runs_on` says.
     """
 
     context_length: int

@@ -1,5 +1,6 @@
-"""Knobs that a model would pass over are refused by name: a setting that changes nothing unseen is worse than an error."""
+"""Knobs that a model would pass over are refused by name: what changes nothing unseen is worse than an error."""
 
+import json
 from typing import Any
 
 from modules.engines.protocol import Capabilities
@@ -8,7 +9,7 @@ from modules.types.sampling import SamplingParams
 
 
 def check_knobs(knobs: SamplingParams, can: Capabilities) -> None:
-    """Raises BadRequest naming a knob that asks for something and would be ignored, or an order with a foreign sampler."""
+    """Raises BadRequest naming a knob that asks for something in vain, or an order with a sampler that is not there."""
     for name in can.ignored_knobs:
         if asks_for_something(name, getattr(knobs, name)):
             raise BadRequest(why_ignored(name, can.runs_on), field=name)
@@ -29,8 +30,8 @@ def asks_for_something(name: str, value: Any) -> bool:
 def why_ignored(name: str, runs_on: str) -> str:
     """A sentence for a request that sets this knob, and for its greyed-out control."""
     title, neutral = SamplingParams.model_fields[name].title, SamplingParams.neutral(name)
-    remedy = f"Leave it at {neutral}" if isinstance(neutral, int | float) else "Leave it empty"
+    remedy = f"Leave it at {json.dumps(neutral)}" if isinstance(neutral, int | float) else "Leave it empty"
     return (
-        f"This model runs on {runs_on}, which does nothing with {name} ({title}). {remedy}, or choose a model that runs "
-        "on transformers here."
+        f"This model runs on {runs_on}, which does nothing with {name} ({title}). {remedy}, or choose a model that "
+        "runs on transformers here."
     )

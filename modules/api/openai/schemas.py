@@ -38,6 +38,21 @@ class WireMessage(WireModel):
         return Message(role, text)
 
 
+class PromptOrMessages(WireModel):
+    """Either a prompt as it is or a chat's messages."""
+
+    model: ModelName | None = None
+    prompt: Annotated[Text, Field(min_length=1, max_length=LIMITS.message_chars)] | None = None
+    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=LIMITS.messages)] | None = None
+
+    def asked(self) -> str | list[Message]:
+        if self.prompt is not None and self.messages is None:
+            return self.prompt
+        if self.prompt is None and self.messages is not None:
+            return [message.message() for message in self.messages]
+        raise BadRequest("Give either a prompt or messages.", field="prompt")
+
+
 class StreamOptions(WireModel):
     include_usage: bool = False
 
@@ -124,14 +139,12 @@ class CompletionFields(WireModel, SamplingParams):
         """None is what the body leaves to the preset."""
         own = self.model_fields_set
         usual = reply_params(preset)
-        knobs: dict[str, Any] = {
-            name: getattr(self if name in own else usual.sampling, name) for name in SamplingParams.model_fields
-        }
+        knobs = {name: getattr(self, name) for name in SamplingParams.model_fields if name in own}
         if n_probs is not None:
             knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return ReplyParams(
-            SamplingParams.model_validate(knobs),
+            usual.sampling.model_copy(update=knobs),
             usual.max_tokens if max_tokens is None else max_tokens,
             stop if "stop" in own else usual.stop,
             constraint=self.response_format.constraint() if "response_format" in own else usual.constraint,

@@ -4,18 +4,18 @@ import math
 from collections.abc import Iterator
 from heapq import nlargest
 from threading import Event as Flag
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from modules.engines.llamacpp.wire import completion_body, progress_event, sampler_order
 from modules.engines.protocol import Emit
 from modules.errors import EngineError
 from modules.types.generation import GenerationRequest, SamplerStep, TokenChoice
-from modules.types.sampling import SWITCHES, SamplerName, SamplingParams
+from modules.types.sampling import SWITCHES, SamplingParams
 
 # These move probabilities and leave every token some; a temperature of 0 shows in a list of one.
 MOVING = frozenset({"model", "penalties", "dry", "temperature"})
 AT_LEAST = 2
-# llama.cpp tells nothing of a place where it drew a token that is only a part of a character, so it is asked to draw anew.
+# llama.cpp tells nothing of a place where it drew the first part of a character, so it is asked to draw anew.
 DRAWS = 8
 
 
@@ -29,21 +29,22 @@ class Cut(NamedTuple):
 def cuts(knobs: SamplingParams) -> list[Cut]:
     """The steps that change anything, in their order; the first is the model's own distribution.
 
-    "logit_bias" is all that is added or forbidden by token. XTC is shown as when it acts, however seldom it may.
+    "bans" are biases and forbidden tokens. XTC is shown as when it acts, however seldom it may.
     Mirostat and adaptive-p are shown as at the beginning of a reply, for they learn from what they choose; Mirostat
     takes the place of every sampler but the temperature.
     """
     found = [Cut("model", {"samplers": [], "logit_bias": [], "ignore_eos": False, "mirostat": 0})]
     if knobs.logit_bias or knobs.banned_tokens or knobs.ignore_eos:
-        found.append(Cut("logit_bias", {"samplers": [], "mirostat": 0}))
+        found.append(Cut("bans", {"samplers": [], "mirostat": 0}))
     if knobs.mirostat:
         if knobs.temperature != 1:
             found.append(Cut("temperature", {"samplers": ["temperature"], "mirostat": 0, "dynatemp_range": 0}))
         return [*found, Cut("mirostat", {})]
     order = sampler_order(knobs)
     for place, name in enumerate(order):
-        if name not in SWITCHES or knobs.acts(cast(SamplerName, name)):
-            found.append(Cut(name, {"samplers": order[: place + 1], "xtc_probability": float(knobs.xtc_probability > 0)}))
+        if name not in SWITCHES or knobs.acts(name):
+            xtc = float(knobs.xtc_probability > 0)
+            found.append(Cut(name, {"samplers": order[: place + 1], "mirostat": 0, "xtc_probability": xtc}))
     return found
 
 
