@@ -22,8 +22,11 @@ LEFT_ALONE = "text"
 
 @dataclass(frozen=True)
 class ScopedParameters:
-    """`values` are the preset's with the `changes`, JSON by name. With a `problem`, a sentence, nothing is written with
-    them: the preset is gone or damaged, and the values would be others than those that were chosen."""
+    """`values` are the preset's with the `changes`, which are JSON values by name.
+
+    With a `problem`, a sentence, no reply is written with them: the preset is gone or damaged, and `values` are the
+    defaults instead of what was chosen.
+    """
 
     scope: Scope
     preset: str

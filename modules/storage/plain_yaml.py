@@ -18,7 +18,7 @@ MAX_EVENTS = 20_000
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Dates stay text, as JSON has none; so does 1:30, which YAML counts in sixties, in time quadratic in its length."""
+    """Dates stay text, as JSON has none; so does 1:30, which YAML counts in sixties and PyYAML takes long to."""
 
     yaml_implicit_resolvers: ClassVar = {
         first: [(tag, re.compile(NO_COLON + pattern.pattern, re.VERBOSE)) for tag, pattern in resolvers if tag != DATE]

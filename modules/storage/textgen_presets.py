@@ -65,6 +65,11 @@ RENAMED = {
     "prompt_lookup_num_tokens": "prompt_lookup_tokens",
     "negative_prompt": "negative_prompt",
 }
+# Set beside its presets; a file may hold them all the same.
+ASIDE = frozenset(
+    ["seed", "max_new_tokens", "auto_max_new_tokens", "custom_stopping_strings", "custom_token_bans", "grammar_string"]
+)
+KNOWN = frozenset(USUAL) | frozenset(RENAMED) | ASIDE
 CUTOFFS_PER_ONE = 10_000
 SAMPLERS: dict[str, SamplerName] = {
     "repetition_penalty": "penalties",
@@ -121,7 +126,7 @@ def temperatures(their: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ends_and_bans(their: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set beside its presets, where a file holds it."""
+    """What there is of ASIDE."""
     values: dict[str, Any] = {}
     if "seed" in their:
         values["seed"] = None if their["seed"] == -1 else their["seed"]
@@ -136,12 +141,6 @@ def ends_and_bans(their: Mapping[str, Any]) -> dict[str, Any]:
     if their.get("grammar_string"):
         values["constraint"] = {"kind": "gbnf", "source": their["grammar_string"]}
     return values
-
-
-ASIDE = frozenset(
-    ["seed", "max_new_tokens", "auto_max_new_tokens", "custom_stopping_strings", "custom_token_bans", "grammar_string"]
-)
-KNOWN = frozenset(USUAL) | frozenset(RENAMED) | ASIDE
 
 
 def greedy() -> dict[str, Any]:

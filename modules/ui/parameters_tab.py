@@ -1,12 +1,14 @@
 """The actions of the Parameters panel: what replies are written with, and presets."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
+from modules.errors import ModelError, NotFound
 from modules.limits import LIMITS
 from modules.services.parameters import ScopedParameters
 from modules.storage.files import NAME_CHARS
@@ -66,7 +68,7 @@ class RenameValues(PresetValues):
 
 
 class ImportValues(PresetValues):
-    text: Annotated[str, Field(max_length=LIMITS.preset_bytes)]
+    yaml: Annotated[str, Field(max_length=LIMITS.preset_bytes)]
 
 
 class CompareValues(PageValues):
@@ -93,8 +95,12 @@ class ParametersTab:
     @action(PlaceValues)
     def params_state(self, values: PlaceValues) -> View:
         """All that the panel shows of a place."""
-        refusals = self._app.parameters.refusals(values.model) if values.model else {}
-        return {"fields": knob_fields(), "refusals": refusals, **self._in_use(values), **self._presets()}
+        return {
+            "fields": knob_fields(),
+            "refusals": self._refusals(values.model),
+            **self._in_use(values),
+            **self._presets(),
+        }
 
     # --- parameters ---
 
@@ -145,16 +151,22 @@ class ParametersTab:
 
     @action(ImportValues)
     def preset_import(self, values: ImportValues) -> View:
-        return {"preset": asdict(self._app.presets.import_text(values.name, values.text)), **self._presets()}
+        return {"preset": asdict(self._app.presets.import_text(values.name, values.yaml)), **self._presets()}
 
     @action(PresetValues)
     def preset_export(self, values: PresetValues) -> View:
-        return {"file": f"{values.name}.yaml", "text": self._app.presets.export_text(values.name)}
+        return {"file": f"{values.name}.yaml", "yaml": self._app.presets.export_text(values.name)}
 
     @action(CompareValues)
     def preset_compare(self, values: CompareValues) -> View:
         found = self._app.presets.compare(values.name, values.other)
         return {"differences": [{"parameter": name, "value": one, "other": two} for name, one, two in found]}
+
+    def _refusals(self, model: str) -> dict[str, str]:
+        """None of a model that is gone, or that nothing can run: the panel is there all the same."""
+        with suppress(NotFound, ModelError):
+            return self._app.parameters.refusals(model) if model else {}
+        return {}
 
     def _in_use(self, values: PlaceValues) -> View:
         scopes = self._app.parameters.scopes(

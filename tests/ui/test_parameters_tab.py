@@ -65,6 +65,8 @@ def test_what_is_in_use_follows_each_action(act: Act) -> None:
     # The model's own still hold there.
     assert [scope["kind"] for scope in neutral["scopes"]] == ["model", "everywhere"]
     assert neutral["scopes"][1]["values"]["temperature"] == 1.0
+    # The panel of a model that is gone is there all the same.
+    assert act("params_state", model="gone")["refusals"] == {}
     assert act("params_unbind", kind="model", **place)["current"]["kind"] == "everywhere"
 
 
@@ -77,7 +79,7 @@ def test_presets_from_saving_to_importing(act: Act) -> None:
     assert exported["file"] == "Ours.yaml"
     assert act("preset_delete", name="Ours")["deleted"] == ["Ours"]
     assert act("preset_restore", name="Ours")["preset"]["description"] == "for me"
-    assert act("preset_import", name="Again", text=exported["text"])["preset"]["values"] == {"top_k": 3}
+    assert act("preset_import", name="Again", yaml=exported["yaml"])["preset"]["values"] == {"top_k": 3}
     assert act("preset_compare", name="", other="Again")["differences"] == [
         {"parameter": "top_k", "value": 40, "other": 3}
     ]
@@ -91,7 +93,7 @@ def test_presets_from_saving_to_importing(act: Act) -> None:
         ("params_state", {"surprise": 1}, "invalid_request", None),
         ("preset_save", {"name": "../x", "values": {}}, "invalid_request", "name"),
         ("preset_save", {"name": "x" * 121, "values": {}}, "invalid_request", None),
-        ("preset_import", {"name": "Code", "text": "a: 1"}, "conflict", "name"),
+        ("preset_import", {"name": "Code", "yaml": "a: 1"}, "conflict", "name"),
     ],
 )
 def test_errors_are_told(act: Act, name: str, values: dict[str, Any], code: str, field: str | None) -> None:
