@@ -21,6 +21,7 @@ NOTHING_THERE = "There is no CSV file, JSONL file or folder of texts at this pat
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 COLUMN_CHARS = 200
+LONGEST_TEXT_BYTES = 4 * LIMITS.run_cell_chars
 
 
 def read_table(file_name: str, content: bytes) -> Table:
@@ -66,7 +67,12 @@ def read_folder(folder: Path, pattern: str) -> Table:
     size = 0
     for file in files_below(folder, patterns):
         name = file.relative_to(folder).as_posix()
-        content = file.read_bytes()[: LIMITS.run_cell_chars * 4 + 1]
+        with file.open("rb") as opened:
+            content = opened.read(LONGEST_TEXT_BYTES + 1)
+        if len(content) > LONGEST_TEXT_BYTES:
+            raise refusal(
+                f"the file {name[:200]} has more than {LIMITS.run_cell_chars:,} characters, which is the limit"
+            )
         size += len(content)
         if len(rows) == LIMITS.run_rows or size > LIMITS.run_input_bytes:
             raise refusal(

@@ -69,6 +69,9 @@ def test_a_folder_of_texts(tmp_path: Path) -> None:
     assert read_path(str(tmp_path), "*.md").rows == ({"file": "a/x.md", "text": "first: é"},)
     with pytest.raises(BadRequest, match=r"photo\.png is not UTF-8"):
         read_path(str(tmp_path), "*")
+    (tmp_path / "long.log").write_text("x" * (4 * LIMITS.run_cell_chars + 1))
+    with pytest.raises(BadRequest, match=r"long\.log has more than 100,000"):
+        read_path(str(tmp_path), "*.log")
     with pytest.raises(BadRequest, match="no file"):
         read_path(str(tmp_path), "*.rst")
 
