@@ -127,8 +127,7 @@ def test_the_choice_is_the_browsers_and_others_stay_loaded(
     expect(button).to_have_accessible_name("Model: Large Model, loading 43 %")
     expect(button).to_be_focused()
     assert library.named("small")["state"] == "ready"
-    window.send("Hello")
-    window.wait_for_reply()
+    window.ask("Hello")
     assert [values["model"] for name, values in chat.calls if name == "chat_send"] == ["large"]
     page.reload()
     expect(button).to_have_accessible_name("Model: Large Model, loading 43 %")

@@ -5,6 +5,8 @@ import { element } from "./dom.js";
 const SECONDS = 8;
 // What keeps the page from the program altogether is no passing notice.
 const CUT_OFF = new Set(["unreachable", "signed_out"]);
+// What went wrong must not pass unread.
+const ERROR_SECONDS = 20;
 
 export class Toasts {
   constructor({ onCutOff }) {
@@ -27,7 +29,7 @@ export class Toasts {
     }
     toast.append(element("button", { type: "button", class: "toast-close", "aria-label": "Dismiss", text: "×", onclick: leave }));
     this.node.append(toast);
-    setTimeout(leave, SECONDS * 1000);
+    setTimeout(leave, (isError ? ERROR_SECONDS : SECONDS) * 1000);
   }
 
   error(error) {
