@@ -52,7 +52,7 @@ def find_bracket_math(state: StateInline, silent: bool) -> bool:
 
 def find_bare_address(state: StateInline, silent: bool) -> bool:
     """The rule for an address in running text, met at its colon; looks only so far ahead as one may be long."""
-    if silent or state.src[state.pos] != ":" or state.linkLevel > 0:
+    if silent or state.linkLevel > 0 or not state.src.startswith("://", state.pos):
         return False
     scheme = re.search(r"(?<![A-Za-z0-9])https?$", state.pending[-6:], re.IGNORECASE)
     rest = BARE_ADDRESS.match(state.src, state.pos, min(state.pos + ADDRESS_CHARS, state.posMax))
