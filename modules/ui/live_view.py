@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from modules.app import App
-from modules.services.journal import LiveReply
+from modules.services.chat import ReplyRecord
+from modules.services.journal import LiveText
 from modules.types.generation import Event, Progress, ReasoningDelta, TextDelta
 from modules.ui.live_markup import LiveMarkup
 from modules.ui.views import MessageViews
@@ -18,7 +19,7 @@ RENDER_SHARE = 0.1
 SAVE_PATIENCE_SECONDS = 2.0
 
 
-async def live_updates(app: App, reply: LiveReply, idle_seconds: float) -> AsyncIterator[dict[str, Any] | None]:
+async def live_updates(app: App, reply: LiveText[ReplyRecord], idle_seconds: float) -> AsyncIterator[dict[str, Any] | None]:
     """From the reply's beginning to its end, whenever the reader comes; None when nothing happened for a while."""
     markup = LiveMarkup()
     async for events in reply.generation.batches(idle_seconds):
@@ -49,10 +50,10 @@ def update_of(events: list[Event], markup: LiveMarkup) -> dict[str, Any] | None:
     }
 
 
-def final_view(app: App, reply: LiveReply) -> dict[str, Any]:
+def final_view(app: App, reply: LiveText[ReplyRecord]) -> dict[str, Any]:
     """The saved message; when it cannot be saved now, what it says all the same."""
     saved = reply.saved.wait(SAVE_PATIENCE_SECONDS)
-    message = app.chat.message(reply.message_id)
+    message = app.chat.message(reply.record.message_id)
     if not saved:
         error = "This reply could not be saved yet: the disk or the database refuses. Parlor keeps trying."
         message = replace(message, content=reply.generation.text, state="failed", error=error)
