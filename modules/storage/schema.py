@@ -104,8 +104,9 @@ MIGRATIONS: tuple[str, ...] = (
         bandwidth REAL NOT NULL
     );
     """,
-    # Documents: `whole_text` with its `origins` is kept now and then, `kept` are the origins of what a version inserted
-    # before it wrote. `document_text` is what the search last saw.
+    # Documents. `whole_text` is kept now and then, with its `origins`. `begun` counts the characters that a generated
+    # version inserted before the model wrote, `kept` are the origins of those that come from elsewhere. `choices` are a
+    # token and its alternatives. `document_text` is what the search saw last.
     """
     CREATE TABLE document (
         id TEXT PRIMARY KEY,
@@ -130,6 +131,7 @@ MIGRATIONS: tuple[str, ...] = (
         removed INTEGER NOT NULL,
         inserted TEXT NOT NULL,
         kept TEXT NOT NULL DEFAULT '[]',
+        begun INTEGER NOT NULL DEFAULT 0,
         length INTEGER NOT NULL,
         since_whole INTEGER NOT NULL,
         whole_text TEXT,
@@ -163,8 +165,8 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
-# What can be found by words in one index. `owner` is a conversation or a document, `place` tells which of its texts: 0 is
-# the title. Rows are numbered by fours: messages, titles of conversations, texts and titles of documents.
+# What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:
+# 0 is the title. Rows are numbered by fours: messages, titles of conversations, texts of documents, their titles.
 # Streaming replies enter it once, when they are complete: re-indexing twice a second would cost more than it gives.
 # Documents enter it when somebody searches, by way of `document_text`, for they change with every word that is typed.
 SEARCH_INDEX = """
@@ -196,7 +198,8 @@ SEARCH_INDEX = """
     END;
     CREATE TRIGGER IF NOT EXISTS document_text_added AFTER INSERT ON document_text BEGIN
         INSERT INTO search (rowid, body, owner, place)
-        VALUES (new.sequence * 4 + 2, new.body, new.document_id, 1), (new.sequence * 4 + 3, new.title, new.document_id, 0);
+        VALUES (new.sequence * 4 + 2, new.body, new.document_id, 1),
+            (new.sequence * 4 + 3, new.title, new.document_id, 0);
     END;
     CREATE TRIGGER IF NOT EXISTS document_text_removed AFTER DELETE ON document_text BEGIN
         DELETE FROM search WHERE rowid IN (old.sequence * 4 + 2, old.sequence * 4 + 3);

@@ -38,9 +38,7 @@ def found(
     return search(connection, searched, terms, limit)
 
 
-def search_index(
-    connection: sqlite3.Connection, searched: Searched, terms: list[str], limit: int
-) -> list[sqlite3.Row]:
+def search_index(connection: sqlite3.Connection, searched: Searched, terms: list[str], limit: int) -> list[sqlite3.Row]:
     """Each term is quoted, so that nothing a person types is query syntax.
 
     Owners are chosen among all hits, so that one long or deleted conversation cannot crowd out the others; the snippet

@@ -44,7 +44,7 @@ class Splice:
 
 @dataclass(frozen=True)
 class Origin:
-    """A stretch of text that a version generated: its characters from `start` on; version TYPED for what people wrote."""
+    """A stretch of text that a version generated, from its character `start` on; TYPED is what people wrote."""
 
     version: int
     start: int
@@ -60,8 +60,25 @@ class TracedText:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """Where versions are to be generated: below `parent`, with what the splice inserts to begin with.
+
+    `kept` are the origins of the beginning of that, which stands elsewhere already.
+    """
+
+    parent: int
+    splice: Splice
+    kept: tuple[Origin, ...] = ()
+
+    @property
+    def kept_text(self) -> str:
+        return self.splice.inserted[: sum(origin.length for origin in self.kept)]
+
+
+@dataclass(frozen=True)
 class Version:
-    """A node of the tree; `parent` is None for the first. `length` is that of the whole text, `preview` of what came in."""
+    """A node of the tree; `parent` is None for the first. `length` is the whole text's, `preview` the beginning of what
+    it inserted, and `on_path` says that it leads to the head."""
 
     id: int
     document_id: str

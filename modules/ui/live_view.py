@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 from modules.app import App
+from modules.engines.generation import Generation
 from modules.services.chat import ReplyRecord
 from modules.services.journal import LiveText
 from modules.types.generation import Event, Progress, ReasoningDelta, TextDelta
@@ -19,16 +20,26 @@ RENDER_SHARE = 0.1
 SAVE_PATIENCE_SECONDS = 2.0
 
 
-async def live_updates(app: App, reply: LiveText[ReplyRecord], idle_seconds: float) -> AsyncIterator[dict[str, Any] | None]:
+async def live_updates(
+    app: App, reply: LiveText[ReplyRecord], idle_seconds: float
+) -> AsyncIterator[dict[str, Any] | None]:
     """From the reply's beginning to its end, whenever the reader comes; None when nothing happened for a while."""
     markup = LiveMarkup()
-    async for events in reply.generation.batches(idle_seconds):
-        started = time.perf_counter()
-        yield update_of(events, markup) if events else None
-        cost = time.perf_counter() - started
-        if reply.generation.end is None:
-            await asyncio.sleep(max(UPDATE_SECONDS, cost / RENDER_SHARE))
+    async for update in paced(reply.generation, lambda events: update_of(events, markup), idle_seconds):
+        yield update
     yield {"kind": "end", "view": await asyncio.to_thread(final_view, app, reply)}
+
+
+async def paced(
+    generation: Generation, update_of: Callable[[list[Event]], dict[str, Any] | None], idle_seconds: float
+) -> AsyncIterator[dict[str, Any] | None]:
+    """What `update_of` makes of all that happened since the last update; None also when nothing did for a while."""
+    async for events in generation.batches(idle_seconds):
+        started = time.perf_counter()
+        yield update_of(events) if events else None
+        cost = time.perf_counter() - started
+        if generation.end is None:
+            await asyncio.sleep(max(UPDATE_SECONDS, cost / RENDER_SHARE))
 
 
 def update_of(events: list[Event], markup: LiveMarkup) -> dict[str, Any] | None:
@@ -38,6 +49,11 @@ def update_of(events: list[Event], markup: LiveMarkup) -> dict[str, Any] | None:
     if text or reasoning:
         update = markup.feed(text)
         return {"kind": "delta", "blocks": update.blocks, "tail": update.tail, "reasoning": reasoning}
+    return progress_update(events)
+
+
+def progress_update(events: list[Event]) -> dict[str, Any] | None:
+    """How far the newest of them tells that it is."""
     progress = next((event for event in reversed(events) if isinstance(event, Progress)), None)
     if progress is None:
         return None
