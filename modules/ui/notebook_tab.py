@@ -138,7 +138,7 @@ class NotebookTab:
 
     @action(Values)
     def notebook_save(self, values: Values) -> View:
-        positions = self._positions(values)
+        positions = self._positions(values.id, values.version)
         start = positions.character(values.start, "start")
         end = positions.character(values.start + values.removed, "removed")
         saved = self._notebook.save(values.id, values.version, Splice(start, end - start, values.text))
@@ -148,7 +148,7 @@ class NotebookTab:
             "version": saved.id,
             "revision": document.revision,
             "updated": document.updated,
-            "length": saved.length,
+            "length": self._positions(values.id, saved.id).units(saved.length),
             "tokens": len(counted.tokens) if counted else None,
         }
 
@@ -181,7 +181,11 @@ class NotebookTab:
 
     @action(Values)
     def notebook_generate(self, values: Values) -> View:
-        cursor = None if values.cursor is None else self._positions(values).character(values.cursor, "cursor")
+        cursor = (
+            None
+            if values.cursor is None
+            else self._positions(values.id, values.version).character(values.cursor, "cursor")
+        )
         return open_view(
             self._notebook.generate(
                 values.id, values.version, values.model, cursor=cursor, mode=values.mode, count=values.count
@@ -215,7 +219,7 @@ class NotebookTab:
 
     @action(Values)
     def notebook_tokens(self, values: Values) -> View:
-        positions = self._positions(values)
+        positions = self._positions(values.id, values.version)
         start, end = positions.character(values.start, "start"), positions.character(values.end, "end")
         pieces = self._notebook.token_pieces(values.id, values.version, start, end, values.model)
         return pieces_view(pieces.result(PIECES_SECONDS))
@@ -228,6 +232,5 @@ class NotebookTab:
             "context": counted.context_length if counted else 0,
         }
 
-    def _positions(self, values: Values) -> Positions:
-        """In the text that the page has."""
-        return Positions(self._notebook.text(values.id, values.version).text)
+    def _positions(self, document: str, version: int) -> Positions:
+        return Positions(self._notebook.text(document, version).text)

@@ -24,7 +24,7 @@ from tests.conftest import link_or_copy
 from tests.services.test_notebook import finished, go_on
 
 BEGINNING = "Once upon a time, in a small village by the sea, there lived"
-PARAMS = ReplyParams(SamplingParams(temperature=0.0, ignore_eos=True), max_tokens=12)
+PARAMS = ReplyParams(SamplingParams(temperature=0.0, ignore_eos=True), max_tokens=8)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_every_generated_token_is_known_with_ten_alternatives(notebook: Notebook
     view = written(notebook)
     assert BEGINNING + "".join(pieces_of(view)) == view.traced.text
     (run,) = view.runs
-    assert (run.version, run.first, run.start, len(run.lengths)) == (view.version.id, 0, len(BEGINNING), 12)
+    assert (run.version, run.first, run.start, len(run.lengths)) == (view.version.id, 0, len(BEGINNING), 8)
     assert all(0 < one <= 1 for one in run.probabilities)
     for index, piece in enumerate(pieces_of(view)):
         token = notebook.token(view.document.id, view.version.id, index).token
