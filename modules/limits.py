@@ -20,6 +20,7 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     texts: int = 64
+    distribution_tokens: int = 50
     logit_biases: int = 1024
     adapters: int = 8
     adapter_name_chars: int = 120

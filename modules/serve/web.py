@@ -14,6 +14,7 @@ def build_api(app: App) -> Any:
 
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
+    from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
@@ -45,6 +46,7 @@ def build_api(app: App) -> Any:
         downloads_router,
         remote_router,
         oracle_router,
+        distribution_router,
     )
     for router in routers:
         api.include_router(router(app))

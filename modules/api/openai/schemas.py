@@ -36,6 +36,21 @@ class WireMessage(WireModel):
         return Message(role, text)
 
 
+class PromptOrMessages(WireModel):
+    """Either a prompt as it is or a chat's messages."""
+
+    model: ModelName | None = None
+    prompt: Annotated[Text, Field(min_length=1, max_length=LIMITS.message_chars)] | None = None
+    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=LIMITS.messages)] | None = None
+
+    def asked(self) -> str | list[Message]:
+        if self.prompt is not None and self.messages is None:
+            return self.prompt
+        if self.prompt is None and self.messages is not None:
+            return [message.message() for message in self.messages]
+        raise BadRequest("Give either a prompt or messages.", field="prompt")
+
+
 class StreamOptions(WireModel):
     include_usage: bool = False
 
@@ -116,16 +131,19 @@ class CompletionFields(WireModel, SamplingParams):
     )
 
     def params(self, *, max_tokens: int | None, n_probs: int) -> ReplyParams:
-        knobs: dict[str, Any] = {name: getattr(self, name) for name in SamplingParams.model_fields}
-        knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return ReplyParams(
-            SamplingParams.model_validate(knobs),
+            knobs_of(self).model_copy(update={"n_probs": n_probs}),
             max_tokens,
             stop,
             constraint=self.response_format.constraint(),
             adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
         )
+
+
+def knobs_of(body: SamplingParams) -> SamplingParams:
+    """The knobs alone of a body that has them among other fields."""
+    return SamplingParams.model_validate({name: getattr(body, name) for name in SamplingParams.model_fields})
 
 
 class ChatCompletionRequest(CompletionFields):
