@@ -25,6 +25,8 @@ def build_api(app: App) -> Any:
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
     from modules.api.oracle import oracle_router
+    from modules.api.parameters import parameters_router
+    from modules.api.presets import presets_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
@@ -47,6 +49,8 @@ def build_api(app: App) -> Any:
         remote_router,
         oracle_router,
         distribution_router,
+        presets_router,
+        parameters_router,
     )
     for router in routers:
         api.include_router(router(app))
@@ -94,12 +98,13 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     from modules.ui.models_tab import ModelsTab
     from modules.ui.notebook_tab import NotebookTab
     from modules.ui.page import build_page, page_options
+    from modules.ui.parameters_tab import ParametersTab
 
-    tabs = (ChatTab(app), NotebookTab(app), ModelsTab(app), HubTab(app))
+    tabs = (ChatTab(app), NotebookTab(app), ModelsTab(app), HubTab(app), ParametersTab(app))
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
-        build_page({name: call for tab in tabs for name, call in tab.actions().items()}),
+        build_page({name: act for tab in tabs for name, act in tab.actions().items()}),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,

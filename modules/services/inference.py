@@ -29,6 +29,7 @@ from modules.types.generation import (
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
+from modules.types.parameters import Parameters
 from modules.types.sampling import SamplingParams
 
 LOADING_REPORT_SECONDS = 0.25
@@ -59,6 +60,15 @@ class ReplyParams:
     prompt_logprobs: int | None = None
     distribution: int | None = None
     adapters: tuple[AdapterUse, ...] | None = None
+
+
+def reply_params(parameters: Parameters) -> ReplyParams:
+    return ReplyParams(
+        SamplingParams.model_validate({name: getattr(parameters, name) for name in SamplingParams.model_fields}),
+        parameters.max_tokens,
+        tuple(parameters.stop),
+        constraint=parameters.constraint,
+    )
 
 
 @dataclass(frozen=True)
