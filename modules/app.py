@@ -16,6 +16,7 @@ from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
+from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
@@ -23,6 +24,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.notebook import NotebookService
 from modules.services.oracle import Oracle
 from modules.services.parameters import ParameterService
 from modules.services.presets import PresetService
@@ -33,6 +35,8 @@ from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.document_versions import VersionStore
+from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
@@ -63,6 +67,7 @@ class App:
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
+    notebook: NotebookService
     presets: PresetService
     parameters: ParameterService
     prompts: PromptTemplateService
@@ -81,6 +86,7 @@ class App:
     def stop_replies(self) -> None:
         """Before the program ends: stop what is being written, save it, and let its readers see the end."""
         self.chat.close()
+        self.notebook.close()
         self._host.cancel_all()
 
     def close(self) -> None:
@@ -137,8 +143,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
 
     inference = Inference(models, renderer, record_run)
     conversations = ConversationStore(database)
+    documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
-    parameters = ParameterService(scopes, presets, models, {"model": models.find, "conversation": conversations.get})
+    parameters = ParameterService(
+        scopes, presets, models, {"model": models.find, "conversation": conversations.get, "document": documents.get}
+    )
+    writer = DocumentWriter(
+        versions, inference, lambda document, model: parameters.for_reply(model=model or "", document=document)
+    )
     prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
     return App(
         settings=settings,
@@ -151,6 +163,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(conversations, inference, parameters),
+        notebook=NotebookService(documents, versions, conversations, writer, inference),
         presets=PresetService(presets, parameters),
         parameters=parameters,
         prompts=prompts,

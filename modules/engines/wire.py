@@ -10,7 +10,7 @@ from modules.errors import ModelCause
 from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
 
-Method = Literal["tokenize", "tokenize_chat", "embed", "embed_texts", "load_adapter", "unload_adapter"]
+Method = Literal["tokenize", "tokenize_chat", "token_pieces", "embed", "embed_texts", "load_adapter", "unload_adapter"]
 
 
 @dataclass(frozen=True)

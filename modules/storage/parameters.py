@@ -18,7 +18,7 @@ class StoredParameters:
 
 
 class ParameterStore:
-    """Any thread may call. `forget_gone` is done at the start, so that nothing stays of conversations that are gone."""
+    """Any thread may call. `forget_gone` is done at the start, so that nothing stays of what is gone."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,9 +65,11 @@ class ParameterStore:
             )
 
     def forget_gone(self) -> None:
-        """Those of conversations that were deleted for good."""
+        """Those of conversations and documents that were deleted for good."""
         with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM parameter_scope WHERE kind = 'conversation' "
-                "AND NOT EXISTS (SELECT 1 FROM conversation WHERE conversation.id = parameter_scope.target)"
-            )
+            for kind in ("conversation", "document"):
+                connection.execute(
+                    f"DELETE FROM parameter_scope WHERE kind = ? "
+                    f"AND NOT EXISTS (SELECT 1 FROM {kind} WHERE {kind}.id = parameter_scope.target)",
+                    (kind,),
+                )

@@ -61,6 +61,7 @@ class ConstraintCompiler:
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
         self._lock = Lock()
+        self._reading = Lock()
         self._native_tokenizer: Any = None
         self._compiled = lru_cache(COMPILED)(self._compile)
 
@@ -69,10 +70,18 @@ class ConstraintCompiler:
         with self._lock:
             return Matcher(self._compiled(constraint).deep_copy(), self._vocabulary)
 
+    def token_bytes(self, token: int) -> bytes:
+        """Raises BadRequest for a tokenizer that the grammars' library does not know."""
+        return self._native().decode_bytes([token])
+
+    def _native(self) -> Any:
+        with self._reading:
+            if self._native_tokenizer is None:
+                self._native_tokenizer = self._read_tokenizer()
+            return self._native_tokenizer
+
     def _compile(self, constraint: Constraint) -> Any:
-        if self._native_tokenizer is None:
-            self._native_tokenizer = self._read_tokenizer()
-        matcher = binding.LLMatcher(self._native_tokenizer, grammar_of(constraint), log_level=0)
+        matcher = binding.LLMatcher(self._native(), grammar_of(constraint), log_level=0)
         if matcher.is_error():
             reason = matcher.get_error()[:300]
             raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")

@@ -88,6 +88,9 @@ class HfEngine(AdaptableEngine):
     def tokenize(self, text: str) -> list[int]:
         return self._vocabulary.tokenize(text)
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        return self._vocabulary.pieces(text)
+
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         check_room(
             request,

@@ -34,6 +34,18 @@ class Vocabulary:
         """Special tokens recognised, nothing added."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def pieces(self, text: str) -> list[tuple[int, str]]:
+        """As the engine protocol has them."""
+        return [(token, self.piece(token).hex()) for token in self.tokenize(text)]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes it adds to a text, a space that begins a word among them."""
+        try:
+            return self.constraints.token_bytes(token)
+        except BadRequest:
+            # A tokenizer that the library does not know; the text of a token alone is nearly as good.
+            return self.tokenizer.decode([token], skip_special_tokens=False).encode()
+
     @cached_property
     def prompt_bos(self) -> int | None:
         """The token that the tokenizer itself puts before a text, if it does."""
@@ -76,8 +88,8 @@ class Vocabulary:
             )
 
     def choice(self, token: int, logprob: float | None) -> TokenChoice:
-        text: str = self.tokenizer.decode([token], skip_special_tokens=False)
-        return TokenChoice(text, logprob, tuple(text.encode()), token)
+        piece = self.piece(token)
+        return TokenChoice(piece.decode(errors="replace"), logprob, tuple(piece), token)
 
     def choices(self, ids: Tensor, logprobs: Tensor) -> tuple[TokenChoice, ...]:
         """[n] both, on the CPU."""
