@@ -55,6 +55,7 @@ class Document:
     note: str = ""
     note_depth: int = 3
     running: dict[str, int] = field(default_factory=dict[str, int])
+    ended: dict[str, int] = field(default_factory=dict[str, int])
     prefixes: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
     updated: float = field(default_factory=time.time)
 
@@ -69,7 +70,9 @@ class FakeNotebook:
     def __init__(self) -> None:
         self.documents: dict[str, Document] = {}
         self.deleted: dict[str, Document] = {}
-        self.scripts: list[list[list[Token] | str]] = [[[(" once", 0.95), (" upon", 0.5)], [(" a", 0.2), (" time", 0.02)]]]
+        self.scripts: list[list[list[Token] | str]] = [
+            [[(" once", 0.95), (" upon", 0.5)], [(" a", 0.2), (" time", 0.02)]]
+        ]
         self.step_seconds = 0.01
         self.go_on = threading.Event()
         self._played = 0
@@ -105,7 +108,10 @@ class FakeNotebook:
     def notebook_list(self, values: View) -> View:
         found = [one for one in self.documents.values() if values["search"] in one.title + self.text(one)]
         found.sort(key=lambda one: -one.updated)
-        shown = [{"snippet": "", **{name: one.view()[name] for name in ("id", "title", "folder", "updated")}} for one in found]
+        shown = [
+            {"snippet": "", **{name: one.view()[name] for name in ("id", "title", "folder", "updated")}}
+            for one in found
+        ]
         return {"documents": shown, "folders": sorted({one.folder for one in self.documents.values() if one.folder})}
 
     def notebook_create(self, values: View) -> View:
@@ -206,7 +212,9 @@ class FakeNotebook:
     def notebook_tokens(self, values: View) -> View:
         text = self.documents[values["id"]].versions[values["version"]].text[values["start"] : values["end"]]
         words = text.replace(" ", "\n ").split("\n")
-        return {"tokens": [{"id": place, "text": word, "bytes": word.encode().hex()} for place, word in enumerate(words)]}
+        return {
+            "tokens": [{"id": place, "text": word, "bytes": word.encode().hex()} for place, word in enumerate(words)]
+        }
 
     def notebook_count(self, values: View) -> View:
         return {"tokens": len(self.documents[values["id"]].versions[values["version"]].text) // 5, "context": 2048}
@@ -268,8 +276,12 @@ class FakeNotebook:
 
     async def frames(self, generation: str) -> AsyncIterator[View]:
         """The script from its beginning, then the end; the version is finished when the first reader got there."""
-        document = next(one for one in self.documents.values() if generation in one.running)
-        version = document.versions[document.running[generation]]
+        document = next(one for one in self.documents.values() if generation in one.running | one.ended)
+        version = document.versions[(document.running | document.ended)[generation]]
+        if generation in document.ended:
+            yield delta(version.tokens)
+            yield end_of(version)
+            return
         written = document.prefixes.get(generation, [])
         if written:
             yield delta(written)
@@ -285,17 +297,10 @@ class FakeNotebook:
             yield delta(step)
             await asyncio.sleep(self.step_seconds)
         self._finish(document, generation, version, written)
-        yield {
-            "kind": "end",
-            "version": version.number,
-            "state": version.state,
-            "error": "",
-            "stats": {},
-            "length": len(version.inserted),
-        }
+        yield end_of(version)
 
     def has_stream(self, generation: str) -> bool:
-        return any(generation in one.running for one in self.documents.values())
+        return any(generation in one.running | one.ended for one in self.documents.values())
 
     def _scripts_of(self, generation: str) -> int:
         return int(generation.split("-")[1])
@@ -317,6 +322,7 @@ class FakeNotebook:
     def _finish(self, document: Document, generation: str, version: Version, written: list[Token]) -> None:
         if document.running.pop(generation, None) is None:
             return
+        document.ended[generation] = version.number
         assert version.parent is not None
         version.inserted = "".join(text for text, _ in written)
         version.tokens = written
@@ -458,6 +464,17 @@ def spans_of(placed: list[Placed]) -> list[View]:
 def token_view(token: Token) -> View:
     text, probability = token
     return {"id": sum(text.encode()), "text": text, "bytes": text.encode().hex(), "probability": probability}
+
+
+def end_of(version: Version) -> View:
+    return {
+        "kind": "end",
+        "version": version.number,
+        "state": version.state,
+        "error": "",
+        "stats": {},
+        "length": len(version.inserted),
+    }
 
 
 def delta(tokens: list[Token]) -> View:

@@ -28,7 +28,7 @@ export class Documents {
       },
       actions: { list: "notebook_list", rename: "notebook_rename", delete: "notebook_delete", restore: "notebook_restore" },
       arrange: (entries) => this.arrange(entries),
-      rowButtons: (one) => [iconButton("folder", `Move ${one.title}`, () => this.move(one), "row-action")],
+      rowButtons: (one) => [iconButton("folder", `Move ${one.title}`, () => this.move(one), "row-action move")],
       onListed: ({ folders }) => (this.folders = folders),
     });
     this.list.node.append(this.dialog.node);

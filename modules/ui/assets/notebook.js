@@ -26,6 +26,8 @@ export class NotebookView {
     // The document the person turned to, which may still be on its way; undefined before the first.
     this.wanted = undefined;
     this.streams = new Map();
+    // Continuations that were not picked.
+    this.passedOver = new Set();
     this.isBusy = false;
     this.document = new OpenDocument({
       call,
@@ -90,7 +92,7 @@ export class NotebookView {
       this.notice.node,
       element("div", { class: "notebook-body" }, this.text.body, this.panel.node),
       this.continuations.node,
-      element("footer", { class: "notebook-foot" }, this.controls.node, element("div", { class: "notebook-facts" }, this.progress, this.counts.node)),
+      element("div", { class: "notebook-foot" }, this.controls.node, element("div", { class: "notebook-facts" }, this.progress, this.counts.node)),
       this.choices.node,
       this.tokenIds.node,
       this.comparison.node,
@@ -135,13 +137,13 @@ export class NotebookView {
     if (id && id === this.wanted) return;
     if (id) await this.open(id, { keepAddress: true });
     else if (this.wanted === undefined) await this.openLast();
-    else if (this.wanted !== null) await this.startNew({ keepAddress: true });
+    else if (this.wanted !== null) this.startNew({ keepAddress: true });
   }
 
   async openLast() {
     const id = localStorage.getItem(OPEN_KEPT_UNDER);
     if (id) await this.open(id, { isQuiet: true, replaces: true });
-    else await this.startNew({ keepAddress: true });
+    else this.startNew({ keepAddress: true });
   }
 
   async onReturn() {
@@ -181,27 +183,28 @@ export class NotebookView {
       return;
     }
     this.wanted = id;
-    await this.leave();
+    this.leave();
+    // What is typed now would go to the wrong document.
+    this.text.editor.readOnly = true;
     try {
       await this.document.open(id, () => this.wanted === id);
       if (this.wanted === id && !keepAddress) this.go({ replaces });
     } catch (error) {
       if (!isQuiet) this.toasts.error(error);
-      if (this.wanted === id) await this.startNew({ keepAddress: true });
+      if (this.wanted === id) this.startNew({ keepAddress: true });
     }
   }
 
-  async startNew({ keepAddress = false } = {}) {
+  startNew({ keepAddress = false } = {}) {
     this.wanted = null;
-    await this.leave();
-    if (this.wanted !== null) return;
+    this.leave();
     this.document.startNew();
     if (!keepAddress) this.go();
     if (this.isShown) this.focus();
   }
 
   // What is not saved yet is in the browser's keeping, so nobody has to wait for the program.
-  async leave() {
+  leave() {
     this.document.keep();
     this.document.save();
     this.followNone();
@@ -289,15 +292,23 @@ export class NotebookView {
   }
 
   async pick(target) {
+    this.passOver(target);
     if (!(await this.change("notebook_pick", { target }))) return;
     this.continuations.clear();
     this.focus();
   }
 
   leaveContinuations() {
+    this.passOver(null);
     this.stop();
     this.continuations.clear();
+    this.followNone();
+    this.follow(this.document.view.generations);
     this.focus();
+  }
+
+  passOver(target) {
+    for (const version of this.continuations.versions) if (version !== target) this.passedOver.add(version);
   }
 
   undo() {
@@ -367,6 +378,7 @@ export class NotebookView {
     this.head.show(view.document);
     this.controls.show({ ...view, isWriting: open.isWriting, isBusy: this.isBusy, hasUnsaved: !open.isSaved });
     this.text.editor.readOnly = open.isWriting;
+    this.text.view = view;
     this.node.classList.toggle("writing", open.isWriting);
     this.saved.textContent = savedWords(open);
     this.notice.show(open, {
@@ -412,15 +424,21 @@ export class NotebookView {
   follow(generations) {
     if (!generations.length) this.progress.textContent = "";
     for (const one of generations) {
-      const isInto = generations.length === 1 && one.version === this.document.view.version;
-      this.streams.set(one.id, this.stream(one, isInto));
+      const stream = new WritingStream(one, { ...this.placeOf(one), onLost: () => this.recover() });
+      this.streams.set(one.id, stream);
     }
   }
 
-  // `isInto`: it grows in the text; otherwise in a card of its own.
-  stream(generation, isInto) {
-    const place = isInto ? this.intoText(generation) : this.intoCard(generation);
-    return new WritingStream(generation, { ...place, onLost: () => this.recover() });
+  // In the text, or, as one of several, in a card of its own.
+  placeOf(generation) {
+    if (generation.version === this.document.view.version) return this.intoText(generation);
+    return this.passedOver.has(generation.version) ? this.nowhere(generation) : this.intoCard(generation);
+  }
+
+  // One that was not picked is only waited for.
+  nowhere(generation) {
+    const nothing = () => {};
+    return { onBegin: nothing, onProgress: nothing, onText: nothing, onEnd: () => this.afterEnd(generation) };
   }
 
   intoText(generation) {

@@ -23,8 +23,8 @@ export class Continuations {
     );
   }
 
-  get isShown() {
-    return !this.node.hidden;
+  get versions() {
+    return [...this.cards.keys()];
   }
 
   clear() {
@@ -43,7 +43,7 @@ export class Continuations {
     const text = element("div", { class: "continuation-text", dir: "auto", tabIndex: 0 });
     const state = element("span", { class: "fine" });
     const pick = button(`Use ${number}`, () => this.onPick(version), "quiet-button pick");
-    const node = element("article", { class: "continuation", "aria-label": `Continuation ${number}` }, text, element("footer", {}, pick, state));
+    const node = element("article", { class: "continuation", "aria-label": `Continuation ${number}` }, text, element("div", { class: "continuation-foot" }, pick, state));
     this.cards.set(version, { node, text, state, pick });
     this.row.append(node);
     this.node.hidden = false;

@@ -59,22 +59,34 @@ function walked(history, a, b) {
   return found.reverse();
 }
 
-// Neighbours of one kind become one; of a passage that was replaced, what is gone comes first.
+// Neighbours of one kind become one; of a passage that was replaced, what is gone comes first. Words that were replaced
+// one by one are one passage, with the spaces between them.
 function joined(pieces) {
   const out = [];
   let waiting = { first: "", second: "" };
+  let space = "";
+  const add = (kind, text) => {
+    if (!text) return;
+    if (out.at(-1)?.[0] === kind) out.at(-1)[1] += text;
+    else out.push([kind, text]);
+  };
   const flush = () => {
-    for (const kind of ["first", "second"]) if (waiting[kind]) out.push([kind, waiting[kind]]);
+    for (const kind of ["first", "second"]) add(kind, waiting[kind]);
+    add("same", space);
     waiting = { first: "", second: "" };
+    space = "";
   };
   for (const [kind, text] of pieces) {
     if (kind !== "same") {
+      for (const one of ["first", "second"]) waiting[one] += space;
       waiting[kind] += text;
-      continue;
+      space = "";
+    } else if (waiting.first && waiting.second && !text.trim()) {
+      space += text;
+    } else {
+      flush();
+      add("same", text);
     }
-    flush();
-    if (out.at(-1)?.[0] === "same") out.at(-1)[1] += text;
-    else out.push(["same", text]);
   }
   flush();
   return out;

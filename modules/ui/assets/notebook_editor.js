@@ -82,8 +82,12 @@ export class TextEditor {
   put() {
     const started = performance.now();
     const wasAtEnd = this.isAtEnd;
+    const { selectionStart, selectionEnd } = this.field;
+    const isWritingHere = selectionStart === this.place && selectionEnd === this.place;
     this.field.setRangeText(this.pending, this.place, this.place, "preserve");
     this.place += this.pending.length;
+    // A person who waits where the text grows goes on behind it.
+    if (isWritingHere) this.field.setSelectionRange(this.place, this.place);
     this.pending = "";
     if (wasAtEnd) this.field.scrollTop = this.field.scrollHeight;
     const wait = (performance.now() - started) / GROW_SHARE;

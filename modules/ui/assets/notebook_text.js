@@ -36,7 +36,7 @@ export class NotebookText {
     );
     this.beside = localStorage.getItem(BESIDE_KEPT_UNDER) === "yes";
     const kept = localStorage.getItem(FORM_KEPT_UNDER);
-    this.form = kept in FORMS ? kept : "text";
+    this.form = Object.hasOwn(FORMS, kept) ? kept : "text";
     this.arrange();
   }
 
@@ -84,23 +84,29 @@ export class NotebookText {
   // --- forms ---
 
   choose(form) {
+    if (form === "text") this.keepBeside(false);
     this.form = form;
     localStorage.setItem(FORM_KEPT_UNDER, form);
     this.arrange();
     this.showSide();
   }
 
+  // The field beside itself would be no use.
   setBeside(beside) {
-    this.beside = beside;
-    localStorage.setItem(BESIDE_KEPT_UNDER, beside ? "yes" : "no");
+    this.keepBeside(beside);
     if (beside && this.form === "text") this.choose("markdown");
     this.arrange();
+  }
+
+  keepBeside(beside) {
+    this.beside = beside;
+    localStorage.setItem(BESIDE_KEPT_UNDER, beside ? "yes" : "no");
   }
 
   arrange() {
     for (const choice of this.forms) choice.setAttribute("aria-pressed", String(choice.dataset.form === this.form));
     this.besideButton.setAttribute("aria-pressed", String(this.beside));
-    this.body.classList.toggle("beside", this.beside && this.form !== "text");
+    this.body.classList.toggle("beside", this.beside);
     this.body.dataset.form = this.form;
     this.tokens.node.hidden = this.form !== "tokens";
     this.preview.node.hidden = !RENDERED.includes(this.form);

@@ -1,6 +1,6 @@
 // What could have stood in the place of a token: its alternatives with their probabilities, one click to go on from there.
 
-import { element } from "./dom.js";
+import { element, icon } from "./dom.js";
 import { percentText, visible } from "./token_pieces.js";
 
 const MARGIN_PX = 8;
@@ -47,10 +47,11 @@ export class TokenChoices {
     const isOwn = one.id === token.id && one.text === token.text;
     return element(
       "button",
-      { type: "button", class: "token-choice", disabled: isOwn, "aria-label": `${visible(one.text)}, ${percentText(one.probability)}`, onclick: () => this.pick(place) },
+      { type: "button", class: "token-choice", disabled: isOwn, "aria-label": `${visible(one.text)}, ${percentText(one.probability)}${isOwn ? ", as it is" : ""}`, onclick: () => this.pick(place) },
       element("bdi", { class: "token-word", text: visible(one.text) }),
       element("span", { class: "token-share" }, element("span", { style: `width: ${one.probability * 100}%` })),
-      element("span", { class: "token-percent", text: isOwn ? `${percentText(one.probability)}, as it is` : percentText(one.probability) }),
+      element("span", { class: "token-percent", text: percentText(one.probability) }),
+      isOwn ? icon("check") : null,
     );
   }
 
