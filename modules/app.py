@@ -15,19 +15,23 @@ from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.chat import ChatService
+from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
-from modules.services.inference import Inference
+from modules.services.inference import Inference, ReplyParams
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.notebook import NotebookService
 from modules.services.oracle import Oracle
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.document_versions import VersionStore
+from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
@@ -55,6 +59,7 @@ class App:
     inference: Inference
     embeddings: EmbeddingService
     chat: ChatService
+    notebook: NotebookService
     hub: HubService
     downloads: DownloadService
     jobs: JobRunner
@@ -69,6 +74,7 @@ class App:
     def stop_replies(self) -> None:
         """Before the program ends: stop what is being written, save it, and let its readers see the end."""
         self.chat.close()
+        self.notebook.close()
         self._host.cancel_all()
 
     def close(self) -> None:
@@ -120,6 +126,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         kept.used(loaded.model.id)
 
     inference = Inference(models, renderer, record_run)
+    conversations = ConversationStore(database)
+    versions = VersionStore(database)
+    writer = DocumentWriter(versions, inference, lambda _document, _model: ReplyParams())
     return App(
         settings=settings,
         paths=paths,
@@ -130,7 +139,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
-        chat=ChatService(ConversationStore(database), inference),
+        chat=ChatService(conversations, inference),
+        notebook=NotebookService(DocumentStore(database), versions, conversations, writer, inference),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,

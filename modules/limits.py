@@ -36,6 +36,14 @@ class Limits:
     hub_token_chars: int = 500
     hub_parameters: int = 10**15
     queued_requests: int = 64
+    document_chars: int = 1_000_000
+    document_memory_chars: int = 50_000
+    document_note_chars: int = 10_000
+    document_note_depth: int = 100
+    folder_depth: int = 8
+    folder_name_chars: int = 80
+    continuations: int = 8
+    selected_chars: int = 100_000
     server_name_chars: int = 60
     server_key_chars: int = 1000
     remote_models: int = 1000

@@ -81,6 +81,9 @@ class EchoEngine:
     def tokenize(self, text: str) -> list[int]:
         return [zlib.crc32(word.encode("utf-8")) & 0x7FFFFFFF for word in words(text)]
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        return [(token, word.encode().hex()) for token, word in zip(self.tokenize(text), words(text), strict=True)]
+
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         steps = self._script
         if steps is None:

@@ -86,6 +86,10 @@ class LoadedModel:
         """Of an engine that renders chats itself."""
         return self.process.tokenize_chat(messages)
 
+    def token_pieces(self, text: str) -> list[tuple[int, bytes]]:
+        """The ids of a text, each with its bytes. Raises BadRequest where the engine does not tell."""
+        return self.process.token_pieces(text)
+
     @contextmanager
     def embedding(self) -> Generator[None]:
         """Within it the model counts as at work."""
@@ -168,7 +172,7 @@ class Run:
         self.generation = generation
         self._dropped_messages = dropped_messages
         self.number: int | None = None
-        self._pipeline = ReplyPipeline(prompt=request.prompt)
+        self._pipeline = ReplyPipeline(prompt=request.prompt, splits_reasoning=not request.keep_tags)
         self._submitted = time.monotonic()
         self._first: float | None = None
 

@@ -34,7 +34,14 @@ from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 
-CALL_SECONDS = {"tokenize": 60.0, "tokenize_chat": 60.0, "embed": 600.0, "load_adapter": 300.0, "unload_adapter": 60.0}
+CALL_SECONDS: dict[Method, float] = {
+    "tokenize": 60.0,
+    "tokenize_chat": 60.0,
+    "token_pieces": 60.0,
+    "embed": 600.0,
+    "load_adapter": 300.0,
+    "unload_adapter": 60.0,
+}
 LAST_WORDS_SECONDS = 2.0
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
@@ -111,6 +118,9 @@ class EngineProcess:
 
     def tokenize_chat(self, messages: Sequence[Message]) -> list[int]:
         return self._call("tokenize_chat", [{"role": one.role, "content": one.content} for one in messages])
+
+    def token_pieces(self, text: str) -> list[tuple[int, bytes]]:
+        return [(token, bytes.fromhex(encoded)) for token, encoded in self._call("token_pieces", text)]
 
     def load_adapter(self, name: str, path: str) -> int:
         """The bytes it takes."""

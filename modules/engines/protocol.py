@@ -80,6 +80,13 @@ class Engine(Protocol):
         """The ids of `text`, special tokens recognised, nothing added."""
         ...
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        """The same ids, each with its bytes in hexadecimal; a character may be spread over several.
+
+        Raises BadRequest where nobody can tell.
+        """
+        ...
+
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         """Emit text as it is made, then exactly one Finished; raise a ParlorError otherwise.
 

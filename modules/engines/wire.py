@@ -10,7 +10,7 @@ from modules.errors import ModelCause
 from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
 
-Method = Literal["tokenize", "tokenize_chat", "embed", "load_adapter", "unload_adapter"]
+Method = Literal["tokenize", "tokenize_chat", "token_pieces", "embed", "load_adapter", "unload_adapter"]
 
 
 @dataclass(frozen=True)

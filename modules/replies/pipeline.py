@@ -13,12 +13,13 @@ from modules.types.generation import (
 class ReplyPipeline:
     """One per generation. `feed` returns what the reader sees; text is never lost at the end."""
 
-    def __init__(self, *, prompt: str = "") -> None:
+    def __init__(self, *, prompt: str = "", splits_reasoning: bool = True) -> None:
+        self._splits_reasoning = splits_reasoning
         self._splitter = ReasoningSplitter(inside=prompt.rstrip().endswith("<think>"))
 
     def feed(self, event: Event) -> list[Event]:
         match event:
-            case TextDelta():
+            case TextDelta() if self._splits_reasoning:
                 reasoning, answer = self._splitter.feed(event.text)
                 return split_delta(reasoning, answer, event)
             case Finished() | Failed():

@@ -28,6 +28,7 @@ def build_api(app: App) -> Any:
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
     from modules.ui.live_view import live_updates
+    from modules.ui.notebook_stream import notebook_updates
 
     api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     install_error_shapes(api)
@@ -59,6 +60,17 @@ def build_api(app: App) -> Any:
 
         return EventStream(frames())
 
+    @api.get("/ui/notebook/generations/{generation_id}/events", include_in_schema=False)
+    async def follow_version(generation_id: str, _request: Request) -> EventStream:  # pyright: ignore[reportUnusedFunction]
+        """The same of a document."""
+        live = app.notebook.live(generation_id)
+
+        async def frames() -> AsyncIterator[bytes]:
+            async for update in notebook_updates(app, live, KEEP_ALIVE_SECONDS):
+                yield frame(update) if update else KEEP_ALIVE
+
+        return EventStream(frames())
+
     api.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
     return api
 
@@ -78,12 +90,14 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     from modules.ui.chat_tab import ChatTab
     from modules.ui.hub_tab import HubTab
     from modules.ui.models_tab import ModelsTab
+    from modules.ui.notebook_tab import NotebookTab
     from modules.ui.page import build_page, page_options
 
+    tabs = (ChatTab(app), NotebookTab(app), ModelsTab(app), HubTab(app))
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
-        build_page({**ChatTab(app).actions(), **ModelsTab(app).actions(), **HubTab(app).actions()}),
+        build_page({name: call for tab in tabs for name, call in tab.actions().items()}),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,

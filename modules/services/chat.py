@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from modules.engines.generation import Generation
 from modules.errors import BadRequest, Conflict, NotFound, ParlorError
 from modules.limits import LIMITS
 from modules.services.inference import Inference, ReplyParams
-from modules.services.journal import LiveReply, ReplyJournal
+from modules.services.journal import Journal, LiveText, state_of, stats_of
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
+from modules.types.generation import Failed
 from modules.types.messages import Message
 
 DELETED_KEPT_SECONDS = 30 * 24 * 3600
@@ -22,6 +24,32 @@ class ConversationView:
     generations: dict[str, str]
 
 
+class ReplyRecord:
+    """Keeps a generation as the message that it is."""
+
+    def __init__(self, store: ConversationStore, message_id: str) -> None:
+        self.message_id = message_id
+        self._store = store
+        self._written_chars = -1
+
+    def write(self, generation: Generation) -> None:
+        end = generation.end
+        text, reasoning = generation.text, generation.reasoning
+        chars = len(text) + len(reasoning)
+        if end is not None:
+            self._store.update_reply(
+                self.message_id,
+                content=text,
+                reasoning=reasoning,
+                state=state_of(end),
+                error=end.message if isinstance(end, Failed) else "",
+                stats=stats_of(end),
+            )
+        elif chars != self._written_chars:
+            self._store.update_reply(self.message_id, content=text, reasoning=reasoning, state="streaming")
+            self._written_chars = chars
+
+
 class ChatService:
     """Every change names the `revision` the caller last saw; an outdated one raises Conflict and changes nothing.
 
@@ -31,7 +59,7 @@ class ChatService:
     def __init__(self, store: ConversationStore, inference: Inference) -> None:
         self._store = store
         self._inference = inference
-        self._journal = ReplyJournal(store)
+        self._journal: Journal[ReplyRecord] = Journal()
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
 
@@ -76,7 +104,7 @@ class ChatService:
     def open(self, conversation_id: str) -> ConversationView:
         conversation = self._store.get(conversation_id)
         running = self._journal.running(conversation_id)
-        generations = {live.message_id: live.generation.id for live in running}
+        generations = {live.record.message_id: live.generation.id for live in running}
         return ConversationView(conversation, tuple(self._store.path(conversation_id)), generations)
 
     def revision(self, conversation_id: str) -> int | None:
@@ -91,13 +119,13 @@ class ChatService:
 
     def stop(self, generation_id: str) -> None:
         """End a reply; what was written so far is kept. Nothing happens when it has ended already."""
-        live = self._journal.reply(generation_id)
+        live = self._journal.text(generation_id)
         if live is not None:
             live.generation.cancel()
 
-    def reply(self, generation_id: str) -> LiveReply:
+    def reply(self, generation_id: str) -> LiveText[ReplyRecord]:
         """A reply that is being written, or was a moment ago; NotFound otherwise."""
-        live = self._journal.reply(generation_id)
+        live = self._journal.text(generation_id)
         if live is None:
             raise NotFound("This reply has ended.", field="generation_id")
         return live
@@ -134,7 +162,7 @@ class ChatService:
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:
-            self._journal.follow(generation, reply.conversation_id, reply.id)
+            self._journal.follow(generation, reply.conversation_id, ReplyRecord(self._store, reply.id))
         return self.open(reply.conversation_id)
 
     def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:

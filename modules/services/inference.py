@@ -5,12 +5,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
-from typing import Literal
+from typing import Literal, Protocol
 
 from modules.engines.generation import Generation
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
-from modules.errors import BadRequest, Busy, ContextOverflow
+from modules.errors import BadRequest, Busy, ContextOverflow, ParlorError
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
@@ -66,8 +66,24 @@ class TokenCount:
     context_length: int
 
 
+@dataclass(frozen=True)
+class TokenPiece:
+    """A token of a text; a character may be spread over several."""
+
+    id: int
+    piece: bytes
+
+
+class Prompt(Protocol):
+    """What is asked, before it is known how the model reads it."""
+
+    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        """(what the engine is asked, how many messages were left out). Raises ContextOverflow for what does not fit."""
+        ...
+
+
 class Inference:
-    """`chat` and `complete` return at once with a running Generation; what goes wrong later is its last event."""
+    """What begins a Generation returns at once with it; what goes wrong later is its last event."""
 
     def __init__(
         self,
@@ -84,11 +100,20 @@ class Inference:
 
     def chat(self, messages: Sequence[Message], params: ReplyParams, model: str | None = None) -> Generation:
         """A reply to `messages`. Raises NotFound for an unknown model, Busy when too many requests wait."""
-        return self._start(ChatPrompt(tuple(messages), self._renderer), params, model)
+        return self.start(ChatPrompt(tuple(messages), self._renderer), params, model)
 
     def complete(self, prompt: str | Sequence[int], params: ReplyParams, model: str | None = None) -> Generation:
         """A continuation of `prompt`, text or token ids, without a chat template."""
-        return self._start(RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt)), params, model)
+        return self.start(RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt)), params, model)
+
+    def start(self, prompt: Prompt, params: ReplyParams, model: str | None = None) -> Generation:
+        """What a model makes of any kind of prompt. Raises as `chat` does."""
+        chosen = self._models.chosen(model)
+        self._take_place()
+        generation = Generation()
+        generation.put(Progress("preparing"))
+        self._preparing.submit(self._prepare, generation, prompt, params, chosen)
+        return generation
 
     def count_tokens(self, prompt: str | Sequence[Message], model: str | None = None) -> Future[TokenCount]:
         """Of a text, or of a chat as the model would read it; loads the model if need be. Raises as `chat` does."""
@@ -98,16 +123,26 @@ class Inference:
         future.add_done_callback(lambda _: self._places.release())
         return future
 
-    def close(self) -> None:
-        self._preparing.shutdown(wait=False, cancel_futures=True)
+    def count_if_loaded(self, text: str, model: str | None = None) -> TokenCount | None:
+        """Of a text, by a model that is loaded already; None when it is not, or its engine does not tell."""
+        loaded = self._models.loaded(model)
+        if loaded is None or not loaded.capabilities.generates:
+            return None
+        try:
+            return TokenCount(tokens_of(loaded, text), loaded.capabilities.context_length)
+        except ParlorError:
+            return None
 
-    def _start(self, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: str | None) -> Generation:
+    def token_pieces(self, text: str, model: str | None = None) -> Future[tuple[TokenPiece, ...]]:
+        """The tokens of a text with their bytes; loads the model if need be. Raises as `chat` does."""
         chosen = self._models.chosen(model)
         self._take_place()
-        generation = Generation()
-        generation.put(Progress("preparing"))
-        self._preparing.submit(self._prepare, generation, prompt, params, chosen)
-        return generation
+        future = self._preparing.submit(self._token_pieces, text, chosen)
+        future.add_done_callback(lambda _: self._places.release())
+        return future
+
+    def close(self) -> None:
+        self._preparing.shutdown(wait=False, cancel_futures=True)
 
     def _take_place(self) -> None:
         if not self._places.acquire(blocking=False):
@@ -125,13 +160,15 @@ class Inference:
                 tokens = embedding_tokens(loaded, prompt)
             return TokenCount(tokens, loaded.capabilities.context_length)
 
+    def _token_pieces(self, text: str, model: LocalModel) -> tuple[TokenPiece, ...]:
+        with self._models.in_use(model.id) as loading:
+            return tuple(TokenPiece(*one) for one in loading.result.result().token_pieces(text))
+
     def _ended(self, loaded: LoadedModel, generation: Generation) -> None:
         if isinstance(generation.end, Finished):
             self._record_run(loaded, generation.end)
 
-    def _prepare(
-        self, generation: Generation, prompt: "ChatPrompt | RawPrompt", params: ReplyParams, model: LocalModel
-    ) -> None:
+    def _prepare(self, generation: Generation, prompt: Prompt, params: ReplyParams, model: LocalModel) -> None:
         try:
             with self._models.in_use(model.id) as loading:
                 loaded = wait_for(loading, generation)

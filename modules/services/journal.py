@@ -1,11 +1,11 @@
-"""Writes replies to the database while they stream, so that a crash costs half a second of text at most."""
+"""Writes what is generated to the database while it streams, so that a crash costs half a second of text at most."""
 
 import threading
 from collections import OrderedDict
+from typing import Generic, Protocol, TypeVar
 
 from modules.engines.generation import Generation
 from modules.errors import StorageError
-from modules.storage.conversations import ConversationStore
 from modules.types.conversation import MessageState
 from modules.types.generation import Failed, Finished
 
@@ -13,57 +13,69 @@ WRITE_SECONDS = 0.5
 KEPT_AFTER_END = 32
 
 
-class LiveReply:
-    """A reply that is being made; `saved` is set once its last state is in the database."""
+class Record(Protocol):
+    """Where a generation's text is kept: a message, or a version of a document."""
 
-    def __init__(self, generation: Generation, conversation_id: str, message_id: str) -> None:
+    def write(self, generation: Generation) -> None:
+        """What it says so far, or finally once it has ended. On the journal's thread, again and again.
+
+        Raises StorageError when the database refuses, and is called again later.
+        """
+        ...
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class LiveText(Generic[AnyRecord]):
+    """A text that is being written for `owner`; `saved` is set once its last state is in the database."""
+
+    def __init__(self, generation: Generation, owner: str, record: AnyRecord) -> None:
         self.generation = generation
-        self.conversation_id = conversation_id
-        self.message_id = message_id
+        self.owner = owner
+        self.record = record
         self.saved = threading.Event()
-        self.written_chars = -1
 
 
-class ReplyJournal:
-    """One thread that saves all running replies. Any thread may call.
+class Journal(Generic[AnyRecord]):
+    """One thread that saves all running generations of one kind. Any thread may call.
 
-    When the database refuses (disk full, locked), the reply stays in memory and is tried again.
+    When the database refuses (disk full, locked), the text stays in memory and is tried again.
     """
 
-    def __init__(self, store: ConversationStore) -> None:
-        self._store = store
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._live: dict[str, LiveReply] = {}
-        self._ended: OrderedDict[str, LiveReply] = OrderedDict()
+        self._live: dict[str, LiveText[AnyRecord]] = {}
+        self._ended: OrderedDict[str, LiveText[AnyRecord]] = OrderedDict()
         self._wake = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="reply journal", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def follow(self, generation: Generation, conversation_id: str, message_id: str) -> None:
-        """Save this generation's text as that message until it ends, whether or not anyone reads it."""
+    def follow(self, generation: Generation, owner: str, record: AnyRecord) -> None:
+        """Save this generation until it ends, whether or not anyone reads it. `owner` is a conversation or document."""
         with self._lock:
-            self._live[generation.id] = LiveReply(generation, conversation_id, message_id)
+            self._live[generation.id] = LiveText(generation, owner, record)
         generation.on_end(self._wake.set)
         self._wake.set()
 
-    def reply(self, generation_id: str) -> LiveReply | None:
-        """A running reply, or one that ended a moment ago."""
+    def text(self, generation_id: str) -> LiveText[AnyRecord] | None:
+        """One that is being written, or ended a moment ago."""
         with self._lock:
             return self._live.get(generation_id) or self._ended.get(generation_id)
 
-    def running(self, conversation_id: str) -> list[LiveReply]:
+    def running(self, owner: str) -> list[LiveText[AnyRecord]]:
         with self._lock:
-            return [live for live in self._live.values() if live.conversation_id == conversation_id]
+            return [live for live in self._live.values() if live.owner == owner]
 
     def close(self) -> None:
         """Stop what runs and save it."""
         with self._lock:
             live = list(self._live.values())
-        for reply in live:
-            reply.generation.cancel()
-        for reply in live:
-            reply.saved.wait(2.0)
+        for text in live:
+            text.generation.cancel()
+        for text in live:
+            text.saved.wait(2.0)
         self._closing = True
         self._wake.set()
         self._thread.join(2.0)
@@ -76,36 +88,24 @@ class ReplyJournal:
             self._wake.clear()
             with self._lock:
                 live = list(self._live.values())
-            for reply in live:
+            for text in live:
                 try:
-                    self._write(reply)
+                    self._write(text)
                 except StorageError:
                     # It stays live, so the next round tries again; the person sees the text meanwhile.
                     continue
 
-    def _write(self, reply: LiveReply) -> None:
-        generation = reply.generation
-        end = generation.end
-        text, reasoning = generation.text, generation.reasoning
-        if end is None:
-            if len(text) + len(reasoning) != reply.written_chars:
-                self._store.update_reply(reply.message_id, content=text, reasoning=reasoning, state="streaming")
-                reply.written_chars = len(text) + len(reasoning)
+    def _write(self, live: LiveText[AnyRecord]) -> None:
+        has_ended = live.generation.end is not None
+        live.record.write(live.generation)
+        if not has_ended:
             return
-        self._store.update_reply(
-            reply.message_id,
-            content=text,
-            reasoning=reasoning,
-            state=state_of(end),
-            error=end.message if isinstance(end, Failed) else "",
-            stats=stats_of(end),
-        )
         with self._lock:
-            del self._live[generation.id]
-            self._ended[generation.id] = reply
+            del self._live[live.generation.id]
+            self._ended[live.generation.id] = live
             if len(self._ended) > KEPT_AFTER_END:
                 self._ended.popitem(last=False)
-        reply.saved.set()
+        live.saved.set()
 
 
 def state_of(end: Finished | Failed) -> MessageState:

@@ -110,6 +110,15 @@ class ModelService:
             return self.find(statuses[0].id)
         raise NotFound("No model is loaded. Choose one first.", field="model", code="model_not_found")
 
+    def loaded(self, name: str | None) -> LoadedModel | None:
+        """The named model, or the one in use, if it is loaded now; nothing is loaded for this."""
+        try:
+            current = self._host.current(self.chosen(name).id)
+        except NotFound:
+            return None
+        is_loaded = current is not None and current.result.done() and current.result.exception() is None
+        return current.result.result() if current is not None and is_loaded else None
+
     def status(self) -> ModelStatus | None:
         """Of the model being loaded, or else the one that was used or failed last."""
         statuses = self._host.statuses()

@@ -9,7 +9,7 @@ from typing import Any
 from modules.errors import BadRequest, Conflict, NotFound
 from modules.limits import LIMITS
 from modules.storage.database import Database, cleaned
-from modules.storage.search import search_index, search_plainly
+from modules.storage.search import CONVERSATIONS, found
 from modules.types.conversation import Conversation, MessageState, SearchHit, StoredMessage
 from modules.types.messages import Role
 
@@ -85,15 +85,8 @@ class ConversationStore:
 
     def search(self, words: str, limit: int = 50) -> list[SearchHit]:
         """Conversations where one message or the title holds all words, each as a beginning; best first."""
-        terms = [term for term in words.replace("\0", " ").split() if any(map(str.isalnum, term))][:20]
-        if not terms:
-            return []
         with self._database.read() as connection:
-            rows = (
-                search_index(connection, terms, limit)
-                if self._database.has_search_index
-                else search_plainly(connection, terms, limit)
-            )
+            rows = found(connection, CONVERSATIONS, words, limit, has_index=self._database.has_search_index)
         return [SearchHit(conversation_of(row), row["snippet"]) for row in rows]
 
     def path(self, conversation_id: str) -> list[StoredMessage]:

@@ -1,5 +1,6 @@
 """The one SQLite database: opened safely, migrated, and set aside when it is damaged."""
 
+import re
 import sqlite3
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest, StartError, StorageError
 from modules.storage.files import quarantine
-from modules.storage.schema import MIGRATIONS, SEARCH_INDEX
+from modules.storage.schema import FILL_SEARCH_INDEX, MIGRATIONS, SEARCH_INDEX
 
 BUSY_SECONDS = 5.0
 IN_MEMORY = ":memory:"
@@ -24,12 +25,6 @@ CIRCUMSTANCES = LOCK_CODES | {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
-FILL_SEARCH_INDEX = """
-    INSERT INTO search (rowid, body, conversation_id, place)
-    SELECT sequence * 2, content, conversation_id, sequence FROM message WHERE state <> 'streaming';
-    INSERT INTO search (rowid, body, conversation_id, place)
-    SELECT rowid * 2 + 1, title, id, 0 FROM conversation;
-"""
 
 
 class Database:
@@ -174,19 +169,17 @@ def migrate(connection: sqlite3.Connection) -> None:
 def build_search_index(connection: sqlite3.Connection) -> bool:
     """Whether there is an index. Some builds of SQLite lack FTS5; search is slower then, but works.
 
-    A folder may move between builds. Without FTS5 the triggers must go, or nothing could be written; their absence
-    tells the next build that has it to make the index anew.
+    A folder may move between builds and versions. Without FTS5 the triggers must go, or nothing could be written; an
+    index whose triggers are not those of this version is made anew.
     """
-    triggers = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-    if not has_fts5(connection):
-        dropped = "".join(f"DROP TRIGGER {name};" for name in triggers)
-        connection.executescript(f"BEGIN IMMEDIATE; {dropped} COMMIT;")
-        return False
-    if not triggers:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; DROP TABLE IF EXISTS search; {SEARCH_INDEX} {FILL_SEARCH_INDEX} COMMIT;"
-        )
-    return True
+    triggers = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    can_index = has_fts5(connection)
+    if can_index and triggers == set(re.findall(r"TRIGGER IF NOT EXISTS (\w+)", SEARCH_INDEX)):
+        return True
+    dropped = "".join(f"DROP TRIGGER {name};" for name in sorted(triggers))
+    built = f"DROP TABLE IF EXISTS search; {SEARCH_INDEX} {FILL_SEARCH_INDEX}" if can_index else ""
+    connection.executescript(f"BEGIN IMMEDIATE; {dropped} {built} COMMIT;")
+    return can_index
 
 
 def has_fts5(connection: sqlite3.Connection) -> bool:

@@ -104,35 +104,113 @@ MIGRATIONS: tuple[str, ...] = (
         bandwidth REAL NOT NULL
     );
     """,
+    # Documents. `whole_text` is kept now and then, with its `origins`. `begun` counts the characters that a generated
+    # version inserted before the model wrote, `kept` are the origins of those that come from elsewhere. `choices` are a
+    # token and its alternatives. `document_text` is what the search saw last.
+    """
+    CREATE TABLE document (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        folder TEXT NOT NULL,
+        revision INTEGER NOT NULL DEFAULT 0,
+        created REAL NOT NULL,
+        updated REAL NOT NULL,
+        head INTEGER NOT NULL DEFAULT 0,
+        memory TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '',
+        note_depth INTEGER NOT NULL DEFAULT 3,
+        deleted REAL
+    );
+    CREATE INDEX document_by_time ON document (updated DESC) WHERE deleted IS NULL;
+    CREATE TABLE document_version (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document_id TEXT NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+        parent INTEGER,
+        kind TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        removed INTEGER NOT NULL,
+        inserted TEXT NOT NULL,
+        kept TEXT NOT NULL DEFAULT '[]',
+        begun INTEGER NOT NULL DEFAULT 0,
+        length INTEGER NOT NULL,
+        since_whole INTEGER NOT NULL,
+        whole_text TEXT,
+        origins TEXT,
+        chosen_child INTEGER,
+        state TEXT NOT NULL DEFAULT 'complete',
+        model TEXT NOT NULL DEFAULT '',
+        error TEXT NOT NULL DEFAULT '',
+        stats TEXT NOT NULL DEFAULT '{}',
+        created REAL NOT NULL
+    );
+    CREATE INDEX document_version_by_parent ON document_version (parent, id);
+    CREATE INDEX document_version_by_document ON document_version (document_id, id);
+    CREATE INDEX document_version_streaming ON document_version (state) WHERE state = 'streaming';
+    CREATE TABLE document_token (
+        version INTEGER NOT NULL REFERENCES document_version (id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        logprob REAL,
+        choices TEXT NOT NULL,
+        PRIMARY KEY (version, place)
+    ) WITHOUT ROWID;
+    CREATE TABLE document_text (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        document_id TEXT NOT NULL UNIQUE REFERENCES document (id) ON DELETE CASCADE,
+        revision INTEGER NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL
+    );
+    """,
 )
 
-# Message texts and titles in one index; `place` tells which: a message's sequence, or 0 for a title.
+# What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:
+# 0 is the title. Rows are numbered by fours: messages, titles of conversations, texts of documents, their titles.
 # Streaming replies enter it once, when they are complete: re-indexing twice a second would cost more than it gives.
+# Documents enter it when somebody searches, by way of `document_text`, for they change with every word that is typed.
 SEARCH_INDEX = """
     CREATE VIRTUAL TABLE IF NOT EXISTS search USING fts5 (
-        body, conversation_id UNINDEXED, place UNINDEXED, tokenize = "unicode61 remove_diacritics 2"
+        body, owner UNINDEXED, place UNINDEXED, tokenize = "unicode61 remove_diacritics 2"
     );
     CREATE TRIGGER IF NOT EXISTS message_added AFTER INSERT ON message WHEN new.state <> 'streaming' BEGIN
-        INSERT INTO search (rowid, body, conversation_id, place)
-        VALUES (new.sequence * 2, new.content, new.conversation_id, new.sequence);
+        INSERT INTO search (rowid, body, owner, place)
+        VALUES (new.sequence * 4, new.content, new.conversation_id, new.sequence);
     END;
     CREATE TRIGGER IF NOT EXISTS message_ended AFTER UPDATE OF content, state ON message
         WHEN new.state <> 'streaming' BEGIN
-        DELETE FROM search WHERE rowid = new.sequence * 2;
-        INSERT INTO search (rowid, body, conversation_id, place)
-        VALUES (new.sequence * 2, new.content, new.conversation_id, new.sequence);
+        DELETE FROM search WHERE rowid = new.sequence * 4;
+        INSERT INTO search (rowid, body, owner, place)
+        VALUES (new.sequence * 4, new.content, new.conversation_id, new.sequence);
     END;
     CREATE TRIGGER IF NOT EXISTS message_removed AFTER DELETE ON message BEGIN
-        DELETE FROM search WHERE rowid = old.sequence * 2;
+        DELETE FROM search WHERE rowid = old.sequence * 4;
     END;
     CREATE TRIGGER IF NOT EXISTS title_added AFTER INSERT ON conversation BEGIN
-        INSERT INTO search (rowid, body, conversation_id, place) VALUES (new.rowid * 2 + 1, new.title, new.id, 0);
+        INSERT INTO search (rowid, body, owner, place) VALUES (new.rowid * 4 + 1, new.title, new.id, 0);
     END;
     CREATE TRIGGER IF NOT EXISTS title_changed AFTER UPDATE OF title ON conversation BEGIN
-        DELETE FROM search WHERE rowid = new.rowid * 2 + 1;
-        INSERT INTO search (rowid, body, conversation_id, place) VALUES (new.rowid * 2 + 1, new.title, new.id, 0);
+        DELETE FROM search WHERE rowid = new.rowid * 4 + 1;
+        INSERT INTO search (rowid, body, owner, place) VALUES (new.rowid * 4 + 1, new.title, new.id, 0);
     END;
     CREATE TRIGGER IF NOT EXISTS title_removed AFTER DELETE ON conversation BEGIN
-        DELETE FROM search WHERE rowid = old.rowid * 2 + 1;
+        DELETE FROM search WHERE rowid = old.rowid * 4 + 1;
     END;
+    CREATE TRIGGER IF NOT EXISTS document_text_added AFTER INSERT ON document_text BEGIN
+        INSERT INTO search (rowid, body, owner, place)
+        VALUES (new.sequence * 4 + 2, new.body, new.document_id, 1),
+            (new.sequence * 4 + 3, new.title, new.document_id, 0);
+    END;
+    CREATE TRIGGER IF NOT EXISTS document_text_removed AFTER DELETE ON document_text BEGIN
+        DELETE FROM search WHERE rowid IN (old.sequence * 4 + 2, old.sequence * 4 + 3);
+    END;
+"""
+FILL_SEARCH_INDEX = """
+    INSERT INTO search (rowid, body, owner, place)
+    SELECT sequence * 4, content, conversation_id, sequence FROM message WHERE state <> 'streaming';
+    INSERT INTO search (rowid, body, owner, place)
+    SELECT rowid * 4 + 1, title, id, 0 FROM conversation;
+    INSERT INTO search (rowid, body, owner, place)
+    SELECT sequence * 4 + 2, body, document_id, 1 FROM document_text
+    UNION ALL SELECT sequence * 4 + 3, title, document_id, 0 FROM document_text;
 """

@@ -56,6 +56,8 @@ class GenerationRequest:
 
     An engine that renders chats gets `messages` instead of a prompt, or a prompt as text without its ids. It counts for
     itself, so `drop_oldest` tells it what to do with messages that do not fit.
+
+    With `keep_tags` the text is not a reply, and reasoning is not told apart in it.
     """
 
     prompt: str
@@ -70,6 +72,7 @@ class GenerationRequest:
     distribution: int | None = None
     messages: tuple[Message, ...] | None = None
     drop_oldest: bool = False
+    keep_tags: bool = False
 
 
 @dataclass(frozen=True)

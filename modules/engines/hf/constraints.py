@@ -69,10 +69,18 @@ class ConstraintCompiler:
         with self._lock:
             return Matcher(self._compiled(constraint).deep_copy(), self._vocabulary)
 
-    def _compile(self, constraint: Constraint) -> Any:
+    def token_bytes(self, token: int) -> bytes:
+        """Raises BadRequest for a tokenizer that the grammars' library does not know."""
+        with self._lock:
+            return self._native().decode_bytes([token])
+
+    def _native(self) -> Any:
         if self._native_tokenizer is None:
             self._native_tokenizer = self._read_tokenizer()
-        matcher = binding.LLMatcher(self._native_tokenizer, grammar_of(constraint), log_level=0)
+        return self._native_tokenizer
+
+    def _compile(self, constraint: Constraint) -> Any:
+        matcher = binding.LLMatcher(self._native(), grammar_of(constraint), log_level=0)
         if matcher.is_error():
             reason = matcher.get_error()[:300]
             raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")

@@ -52,6 +52,9 @@ class EncoderEngine:
     def tokenize(self, text: str) -> list[int]:
         return self._vocabulary.tokenize(text)
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        return self._vocabulary.pieces(text)
+
     def embed(self, texts: Sequence[Sequence[int]]) -> list[str]:
         for tokens in texts:
             self._vocabulary.check(tokens, "input")

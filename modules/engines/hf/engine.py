@@ -85,6 +85,9 @@ class HfEngine(AdaptableEngine):
     def tokenize(self, text: str) -> list[int]:
         return self._vocabulary.tokenize(text)
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        return self._vocabulary.pieces(text)
+
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         draft = self._drafter.follow() if self._drafter else None
         sequence = Sequence(request, emit, cancelled, self._vocabulary, draft)

@@ -26,6 +26,10 @@ class Vocabulary:
         """Special tokens recognised, nothing added."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def pieces(self, text: str) -> list[tuple[int, str]]:
+        """As the engine protocol has them."""
+        return [(token, self.constraints.token_bytes(token).hex()) for token in self.tokenize(text)]
+
     @cached_property
     def prompt_bos(self) -> int | None:
         """The token that the tokenizer itself puts before a text, if it does."""

@@ -55,6 +55,10 @@ class LlamaCppEngine:
         body = {"content": text, "add_special": False, "parse_special": True}
         return self._socket.post("/tokenize", body)["tokens"]
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        body = {"content": text, "add_special": False, "parse_special": True, "with_pieces": True}
+        return [(one["id"], piece_bytes(one["piece"]).hex()) for one in self._socket.post("/tokenize", body)["tokens"]]
+
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
         grammar = grammar_of(request.constraint) if request.constraint else None
         stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
@@ -157,6 +161,11 @@ def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
     if error.get("code") == 400:
         return BadRequest(str(error.get("message", "llama.cpp refused the request.")))
     return EngineError(f"llama.cpp failed: {error.get('message', 'no reason given')}")
+
+
+def piece_bytes(piece: str | list[int]) -> bytes:
+    """llama.cpp tells those that are no text as numbers."""
+    return piece.encode() if isinstance(piece, str) else bytes(piece)
 
 
 def gpus() -> tuple[Gpu, ...]:

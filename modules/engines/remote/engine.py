@@ -66,6 +66,10 @@ class RemoteEngine:
         """Raises BadRequest where the server does not tell."""
         return token_ids(self._server, self._kind, text)
 
+    def token_pieces(self, text: str) -> list[tuple[int, str]]:
+        del text
+        raise BadRequest("The server of this model does not tell the bytes of its tokens.", field="model")
+
     def tokenize_chat(self, messages: list[dict[str, str]]) -> list[int]:
         return chat_token_ids(self._server, self._kind, messages)
 

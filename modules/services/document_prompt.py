@@ -1,0 +1,49 @@
+"""A document on its way to a model: cut to the context, and asked for with the alternatives of each token."""
+
+from dataclasses import dataclass, replace
+
+from modules.engines.loaded import LoadedModel
+from modules.errors import BadRequest
+from modules.prompts.document import DocumentContext, fitting_prompt
+from modules.services.inference import REPLY_SHARE, ReplyParams, request_for, self_counted, tokens_of
+from modules.types.generation import GenerationRequest
+
+ALTERNATIVES = 10
+# What we take a token for where an engine counts for itself.
+CHARS_A_TOKEN = 3
+
+
+@dataclass(frozen=True)
+class DocumentPrompt:
+    """The text that is continued, and what the model reads besides."""
+
+    context: DocumentContext
+
+    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        """Raises BadRequest when memory and note leave no room for any text."""
+        can = loaded.capabilities
+        if can.logprobs:
+            wanted = max(ALTERNATIVES, params.sampling.n_probs)
+            params = replace(params, sampling=params.sampling.model_copy(update={"n_probs": wanted}))
+        budget = can.context_length - reply_tokens(can.context_length, params)
+        if can.renders_chat:
+            text = self._guessed(budget) if can.context_length else self.context.prompt()
+            return replace(self_counted(loaded, GenerationRequest(text, (), 0), params), keep_tags=True), 0
+        text = fitting_prompt(self.context, lambda prompt: len(tokens_of(loaded, prompt)), budget)
+        tokens = tokens_of(loaded, text)
+        if len(tokens) >= can.context_length:
+            raise BadRequest(
+                f"Memory and note take {len(tokens):,} tokens, but this model's context holds {can.context_length:,}. "
+                "Shorten them.",
+                field="memory",
+            )
+        return replace(request_for(loaded, text, tokens, params), keep_tags=True), 0
+
+    def _guessed(self, budget: int) -> str:
+        return fitting_prompt(self.context, lambda prompt: len(prompt) // CHARS_A_TOKEN, budget)
+
+
+def reply_tokens(context_length: int, params: ReplyParams) -> int:
+    """What is kept free for what will be written: a share of the context, or less where less is asked for."""
+    share = context_length // REPLY_SHARE
+    return share if params.max_tokens is None else min(share, params.max_tokens)
