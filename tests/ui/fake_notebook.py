@@ -4,10 +4,10 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from modules.ui.markup import render_message
+from modules.ui.document_markup import render_document
 
 View = dict[str, Any]
 Token = tuple[str, float]
@@ -27,6 +27,12 @@ class Placed:
     probability: float
 
 
+class Splice(NamedTuple):
+    start: int
+    removed: int
+    text: str = ""
+
+
 @dataclass
 class Version:
     number: int
@@ -40,6 +46,8 @@ class Version:
     tokens: list[Token] = field(default_factory=list[Token])
     state: str = "complete"
     chosen: int | None = None
+    # The text that a model writes into, with its tokens, where that is not the parent's.
+    base: tuple[str, list[Placed]] | None = None
     created: float = field(default_factory=time.time)
 
 
@@ -56,7 +64,7 @@ class Document:
     note_depth: int = 3
     running: dict[str, int] = field(default_factory=dict[str, int])
     ended: dict[str, int] = field(default_factory=dict[str, int])
-    prefixes: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
+    leads: dict[str, list[Token]] = field(default_factory=dict[str, list[Token]])
     updated: float = field(default_factory=time.time)
 
     def view(self) -> View:
@@ -82,13 +90,13 @@ class FakeNotebook:
     def add(self, title: str, text: str, folder: str = "") -> Document:
         self._count += 1
         document = Document(f"d{self._count}", title, folder, {}, 0)
-        self._put(document, None, "created", 0, 0, text)
+        self._put(document, None, "created", Splice(0, 0, text))
         self.documents[document.id] = document
         return document
 
     def type_elsewhere(self, document: Document, start: int, removed: int, text: str) -> None:
         """As another tab would."""
-        self._put(document, document.head, "typed", start, removed, text)
+        self._put(document, document.head, "typed", Splice(start, removed, text))
 
     def text(self, document: Document) -> str:
         return document.versions[document.head].text
@@ -130,7 +138,8 @@ class FakeNotebook:
             return {"error": {"message": "There is no such document.", "code": "not_found", "field": "id"}}
         if refusal := self._refusal(document, values):
             return refusal
-        self._put(document, document.head, "typed", values["start"], values["removed"], values["text"])
+        where = Splice(values["start"], values["removed"], values["text"])
+        self._put(document, document.head, "typed", where)
         length = len(self.text(document))
         return {
             "version": document.head,
@@ -171,22 +180,23 @@ class FakeNotebook:
         length = len(self.text(document))
         start = length if values["cursor"] is None else values["cursor"]
         removed = 0 if values["mode"] == "insert" else length - start
-        return self._write(document, document.head, start, removed, values["count"])
+        return self._write(document, document.head, Splice(start, removed), values["count"])
 
     def notebook_regenerate(self, values: View) -> View:
         document = self.documents[values["id"]]
         head = document.versions[document.head]
         assert head.parent is not None
-        return self._write(document, head.parent, head.start, head.removed, values["count"])
+        return self._write(document, head.parent, Splice(head.start, head.removed), values["count"])
 
     def notebook_alternative(self, values: View) -> View:
         document = self.documents[values["id"]]
         owner = document.versions[values["owner"]]
         assert owner.parent is not None
-        kept = owner.tokens[: values["index"]]
         chosen = self._alternatives(owner.tokens[values["index"]])[values["choice"]]
-        view = self._write(document, owner.parent, owner.start, owner.removed, 1, [*kept, chosen])
-        return view
+        place = owner.start + sum(len(text) for text, _ in owner.tokens[: values["index"]])
+        rest = owner.start + len(owner.inserted) - place
+        base = Version(0, None, "", 0, 0, "", *spliced(owner, place, rest, ""))
+        return self._write(document, owner.parent, Splice(place, 0), 1, (base, chosen))
 
     def notebook_pick(self, values: View) -> View:
         document = self.documents[values["id"]]
@@ -217,6 +227,8 @@ class FakeNotebook:
         }
 
     def notebook_count(self, values: View) -> View:
+        if values["id"] not in self.documents:
+            return {"error": {"message": "There is no such document.", "code": "not_found", "field": "id"}}
         return {"tokens": len(self.documents[values["id"]].versions[values["version"]].text) // 5, "context": 2048}
 
     def notebook_versions(self, values: View) -> View:
@@ -270,7 +282,7 @@ class FakeNotebook:
         return self._view(self.add("From chat", f"The conversation {values['conversation']}."))
 
     def notebook_markup(self, values: View) -> View:
-        return {"html": render_message(values["text"])}
+        return {"html": render_document(values["text"], values["form"])}
 
     # --- what is being written ---
 
@@ -279,12 +291,12 @@ class FakeNotebook:
         document = next(one for one in self.documents.values() if generation in one.running | one.ended)
         version = document.versions[(document.running | document.ended)[generation]]
         if generation in document.ended:
-            yield delta(version.tokens)
+            yield delta([], version.tokens)
             yield end_of(version)
             return
-        written = document.prefixes.get(generation, [])
+        written = document.leads.get(generation, [])
         if written:
-            yield delta(written)
+            yield delta([], written)
         for step in self.scripts[min(self._scripts_of(generation), len(self.scripts) - 1)]:
             if isinstance(step, str):
                 while not self.go_on.is_set() and version.state != "stopped":
@@ -292,9 +304,9 @@ class FakeNotebook:
                 continue
             if version.state == "stopped":
                 break
+            yield delta(written, step)
             written = [*written, *step]
             version.tokens = written
-            yield delta(step)
             await asyncio.sleep(self.step_seconds)
         self._finish(document, generation, version, written)
         yield end_of(version)
@@ -306,15 +318,19 @@ class FakeNotebook:
         return int(generation.split("-")[1])
 
     def _write(
-        self, document: Document, parent: int, start: int, removed: int, count: int, prefix: list[Token] | None = None
+        self, document: Document, parent: int, where: Splice, count: int, lead: tuple[Version, Token] | None = None
     ) -> View:
+        """`lead`: what is written into instead of the parent, and the token it begins with."""
         for _ in range(count):
-            version = self._new(document, parent, "generated", start, removed, "")
+            version = self._new(document, parent, "generated", where)
             version.state = "streaming"
             generation = f"n{version.number}-{self._played}"
             self._played += 1
             document.running[generation] = version.number
-            document.prefixes[generation] = prefix or []
+            if lead:
+                version.base = (lead[0].text, lead[0].placed)
+                document.leads[generation] = [lead[1]]
+                version.tokens = [lead[1]]
             if count == 1:
                 self._turn(document, version.number)
         return self._view(document)
@@ -327,6 +343,8 @@ class FakeNotebook:
         version.inserted = "".join(text for text, _ in written)
         version.tokens = written
         base = document.versions[version.parent]
+        if version.base:
+            base = replace(base, text=version.base[0], placed=version.base[1])
         version.text, version.placed = spliced(base, version.start, version.removed, version.inserted)
         place = version.start
         for index, (text, probability) in enumerate(written):
@@ -339,17 +357,14 @@ class FakeNotebook:
 
     # --- the tree ---
 
-    def _put(self, document: Document, parent: int | None, kind: str, start: int, removed: int, text: str) -> None:
-        version = self._new(document, parent, kind, start, removed, text)
-        self._turn(document, version.number)
+    def _put(self, document: Document, parent: int | None, kind: str, where: Splice) -> None:
+        self._turn(document, self._new(document, parent, kind, where).number)
 
-    def _new(
-        self, document: Document, parent: int | None, kind: str, start: int, removed: int, inserted: str
-    ) -> Version:
+    def _new(self, document: Document, parent: int | None, kind: str, where: Splice) -> Version:
         self._versions += 1
         base = document.versions.get(parent or 0)
-        text, placed = spliced(base, start, removed, inserted) if base else (inserted, [])
-        version = Version(self._versions, parent, kind, start, removed, inserted, text, placed)
+        text, placed = spliced(base, *where) if base else (where.text, [])
+        version = Version(self._versions, parent, kind, where.start, where.removed, where.text, text, placed)
         document.versions[version.number] = version
         return version
 
@@ -398,18 +413,22 @@ class FakeNotebook:
                 "version": number,
                 "start": document.versions[number].start,
                 "removed": document.versions[number].removed,
+                "prefix": "",
             }
             for generation, number in document.running.items()
         ]
 
     def _view(self, document: Document) -> View:
         head = document.versions[document.head]
-        base = document.versions[head.parent] if head.state == "streaming" and head.parent else head
+        text, placed = head.text, head.placed
+        if head.number in document.running.values() and head.parent:
+            parent = document.versions[head.parent]
+            text, placed = head.base or (parent.text, parent.placed)
         return {
             "document": document.view(),
             "version": head.number,
-            "text": base.text,
-            "spans": spans_of(base.placed),
+            "text": text,
+            "spans": spans_of(placed),
             "can_undo": head.parent is not None,
             "can_redo": head.chosen is not None,
             "generated": head.kind == "generated",
@@ -477,9 +496,11 @@ def end_of(version: Version) -> View:
     }
 
 
-def delta(tokens: list[Token]) -> View:
-    return {
-        "kind": "delta",
-        "text": "".join(text for text, _ in tokens),
-        "tokens": [[len(text), probability] for text, probability in tokens],
-    }
+def delta(before: list[Token], tokens: list[Token]) -> View:
+    """`before` is what the stream has sent already."""
+    place = sum(len(text) for text, _ in before)
+    sent: list[list[float]] = []
+    for text, probability in tokens:
+        sent.append([place, len(text), probability])
+        place += len(text)
+    return {"kind": "delta", "text": "".join(text for text, _ in tokens), "tokens": sent}

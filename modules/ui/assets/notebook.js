@@ -443,7 +443,7 @@ export class NotebookView {
 
   intoText(generation) {
     return {
-      onBegin: (stream) => this.text.begin(generation, stream.pieces),
+      onBegin: (stream) => this.text.begin(generation, stream),
       onProgress: (words) => (this.progress.textContent = words),
       onText: (pieces, text, stream) => {
         this.text.grow(pieces, text);

@@ -33,14 +33,14 @@ export class Continuations {
     this.node.hidden = true;
   }
 
-  begin({ version }) {
+  begin({ version, prefix }) {
     const old = this.cards.get(version);
     if (old) {
-      old.text.textContent = "";
+      old.text.textContent = prefix;
       return;
     }
     const number = this.cards.size + 1;
-    const text = element("div", { class: "continuation-text", dir: "auto", tabIndex: 0 });
+    const text = element("div", { class: "continuation-text", dir: "auto", tabIndex: 0, text: prefix });
     const state = element("span", { class: "fine" });
     const pick = button(`Use ${number}`, () => this.onPick(version), "quiet-button pick");
     const node = element("article", { class: "continuation", "aria-label": `Continuation ${number}` }, text, element("div", { class: "continuation-foot" }, pick, state));

@@ -3,9 +3,10 @@
 import { stageText } from "./stream.js";
 
 const RETRY_MS = 1000;
+const LONGEST_REST_CHARS = 500;
 
 export class WritingStream {
-  // `onText` is told the pieces that are new, `onBegin` that all comes again from the beginning.
+  // `onText` is told the text and the pieces that are new, `onBegin` that all comes again from the beginning.
   constructor(generation, { onBegin, onProgress, onText, onEnd, onLost }) {
     Object.assign(this, { generation, onBegin, onProgress, onText, onEnd, onLost });
     this.source = new EventSource(`/ui/notebook/generations/${generation.id}/events`);
@@ -20,6 +21,8 @@ export class WritingStream {
     this.text = "";
     this.pieces = [];
     this.tokens = 0;
+    // So far the pieces reach; the rest of the text waits for its tokens.
+    this.placed = 0;
     this.onBegin(this);
   }
 
@@ -29,24 +32,36 @@ export class WritingStream {
     else this.end(event);
   }
 
+  // What is not a part of `pieces` yet.
+  get rest() {
+    return this.text.slice(this.placed);
+  }
+
   grow({ text, tokens }) {
-    const pieces = this.piecesOf(text, tokens);
     this.text += text;
+    const pieces = tokens.flatMap((token) => this.place(token));
+    // An engine that reports no tokens is not waited for.
+    if (this.rest.length > LONGEST_REST_CHARS) pieces.push(...this.upTo(this.text.length));
     this.pieces.push(...pieces);
     this.onProgress("");
     this.onText(pieces, text, this);
   }
 
-  piecesOf(text, tokens) {
-    const pieces = [];
-    let place = 0;
-    for (const [chars, probability] of tokens) {
-      if (chars) pieces.push({ text: text.slice(place, place + chars), owner: this.generation.version, index: this.tokens, probability });
-      place += chars;
-      this.tokens += 1;
-    }
-    if (place < text.length) pieces.push({ text: text.slice(place) });
-    return pieces;
+  // A token may come after its text; `start` counts from the beginning of the stream's text.
+  place([start, chars, probability]) {
+    const before = this.upTo(start);
+    const index = this.tokens;
+    this.tokens += 1;
+    const text = this.text.slice(this.placed, start + chars);
+    if (!text) return before;
+    this.placed += text.length;
+    return [...before, { text, owner: this.generation.version, index, probability }];
+  }
+
+  upTo(end) {
+    const text = this.text.slice(this.placed, end);
+    this.placed = Math.max(this.placed, end);
+    return text ? [{ text }] : [];
   }
 
   end(event) {

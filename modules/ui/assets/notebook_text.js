@@ -60,25 +60,24 @@ export class NotebookText {
 
   // --- while a model writes ---
 
-  begin({ start, removed }, pieces) {
-    this.live = { start, removed, pieces, text: "" };
-    this.editor.show(this.view.text.slice(0, start) + this.view.text.slice(start + removed));
-    this.editor.growFrom(start);
+  begin({ start, removed, prefix }, stream) {
+    this.live = { start, removed, prefix, stream };
+    this.editor.show(this.shown);
+    this.editor.growFrom(start + prefix.length);
     this.showSide();
   }
 
   grow(pieces, text) {
-    this.live.text += text;
     this.editor.grow(text);
-    if (this.form === "tokens") this.tokens.append(pieces);
+    if (this.form === "tokens") this.tokens.append(pieces, this.live.stream.rest);
     else this.showSide();
   }
 
   // With what a model is writing into it.
   get shown() {
     if (!this.live) return this.text;
-    const { start, removed, text } = this.live;
-    return this.view.text.slice(0, start) + text + this.view.text.slice(start + removed);
+    const { start, removed, prefix, stream } = this.live;
+    return this.view.text.slice(0, start) + prefix + stream.text + this.view.text.slice(start + removed);
   }
 
   // --- forms ---
@@ -123,8 +122,10 @@ export class NotebookText {
   showTokens() {
     const { text, spans } = this.view;
     if (this.live) {
-      const { start, removed, pieces } = this.live;
-      this.tokens.show([...piecesOf(text, spans, 0, start), ...pieces], piecesOf(text, spans, start + removed));
+      const { start, removed, prefix, stream } = this.live;
+      const before = [...piecesOf(text, spans, 0, start), ...(prefix ? [{ text: prefix }] : []), ...stream.pieces];
+      this.tokens.show(before, piecesOf(text, spans, start + removed));
+      this.tokens.append([], stream.rest);
     } else {
       this.tokens.show(piecesOf(this.text, movedSpans(spans, difference(text, this.text))));
     }

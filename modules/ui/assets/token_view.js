@@ -13,6 +13,7 @@ export class TokenView {
   constructor({ onChoose }) {
     this.onChoose = onChoose;
     this.active = null;
+    this.tail = element("span");
     this.tokens = new WeakMap();
     this.done = new Chunks(this.tokens);
     this.rest = new Chunks(this.tokens);
@@ -45,13 +46,19 @@ export class TokenView {
   // `rest` is what stands behind the place where a model writes.
   show(pieces, rest = []) {
     this.keepAtEnd(() => {
+      this.tail.remove();
       this.done.show(pieces);
       this.rest.show(rest);
     });
   }
 
-  append(pieces) {
-    this.keepAtEnd(() => this.done.append(pieces));
+  // `tail` is text whose tokens are still to come.
+  append(pieces, tail) {
+    this.keepAtEnd(() => {
+      this.done.append(pieces);
+      this.tail.textContent = tail;
+      (this.done.node.lastChild ?? this.done.node).append(this.tail);
+    });
   }
 
   // Only who was at the end stays there.
