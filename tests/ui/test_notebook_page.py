@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Watched
 from tests.ui.fake_chat import FakeChat
-from tests.ui.fake_notebook import PAUSE, Document, FakeNotebook
+from tests.ui.fake_notebook import PAUSE, Document, FakeNotebook, Token
 
 pytestmark = pytest.mark.browser
 
@@ -266,7 +266,7 @@ def test_what_another_tab_does_appears(window: Watched, notebook: FakeNotebook) 
 
 def test_documents_are_renamed_moved_found_deleted_and_taken_back(window: Watched, notebook: FakeNotebook) -> None:
     notebook.add("Letter", "Dear", folder="Letters")
-    page, document = opened(window, notebook, "It was")
+    page, _ = opened(window, notebook, "It was")
     title = page.get_by_label("Title", exact=True)
     title.fill("Long tale")
     title.press("Enter")
@@ -355,3 +355,42 @@ def test_lengths_are_told_while_typing(window: Watched, notebook: FakeNotebook, 
     expect(counts).to_have_text("6 of 2,048 tokens · 7 words · 33 characters")
     # The count comes with the saving: no question per key.
     assert counted(chat) == before
+
+
+LONG_TASKS = """() => {
+    window.tasks = [];
+    new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((one) => Math.round(one.duration))))
+        .observe({ type: "longtask" });
+}"""
+
+
+def many_tokens(count: int) -> list[Token]:
+    words = [" the", " sea", " was", " calm", ",", " and", " nobody", " came", ".\n\n"]
+    return [(words[place % len(words)], (place * 37 % 100) / 100) for place in range(count)]
+
+
+def test_five_thousand_tokens_stay_responsive(window: Watched, notebook: FakeNotebook) -> None:
+    tokens = many_tokens(5000)
+    notebook.scripts = [[tokens[place : place + 4] for place in range(0, 4800, 4)], [[one] for one in tokens[4800:]]]
+    notebook.step_seconds = 0.0
+    page, _ = opened(window, notebook, "It was")
+    page.get_by_role("button", name="Tokens", exact=True).click()
+    press_generate(page)
+    expect(page.locator(".token-text .token")).to_have_count(4800, timeout=60_000)
+    generated(page)
+    page.evaluate(LONG_TASKS)
+    # It sees what it should see.
+    page.evaluate("setTimeout(() => { const end = performance.now() + 150; while (performance.now() < end); })")
+    wait_until(lambda: page.evaluate("window.tasks.some((duration) => duration >= 150)"))
+    page.evaluate("window.tasks.splice(0)")
+    notebook.step_seconds = 0.02
+    press_generate(page, "Continue")
+    expect(page.locator(".token-text .token")).to_have_count(5000, timeout=60_000)
+    generated(page)
+    streaming = page.evaluate("window.tasks.splice(0)")
+    page.get_by_label("Text with the probability of every token").hover()
+    for _ in range(30):
+        page.mouse.wheel(0, -800)
+        page.wait_for_timeout(30)
+    scrolling = page.evaluate("window.tasks.splice(0)")
+    assert max([0, *streaming, *scrolling]) <= 100
