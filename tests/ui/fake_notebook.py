@@ -45,6 +45,7 @@ class Version:
     placed: list[Placed]
     tokens: list[Token] = field(default_factory=list[Token])
     state: str = "complete"
+    error: str = ""
     chosen: int | None = None
     # The text that a model writes into, with its tokens, where that is not the parent's.
     base: tuple[str, list[Placed]] | None = None
@@ -82,6 +83,8 @@ class FakeNotebook:
             [[(" once", 0.95), (" upon", 0.5)], [(" a", 0.2), (" time", 0.02)]]
         ]
         self.step_seconds = 0.01
+        # How the next text ends, if not well.
+        self.failure = ""
         self.go_on = threading.Event()
         self._played = 0
         self._count = 0
@@ -351,8 +354,10 @@ class FakeNotebook:
             version.placed.append(Placed(version.number, index, place, text, probability))
             place += len(text)
         version.placed.sort(key=lambda one: one.start)
+        version.error = self.failure
         if version.state == "streaming":
-            version.state = "complete"
+            version.state = "failed" if self.failure else "complete"
+        self.failure = ""
         document.revision += 1
 
     # --- the tree ---
@@ -433,7 +438,7 @@ class FakeNotebook:
             "can_redo": head.chosen is not None,
             "generated": head.kind == "generated",
             "state": head.state,
-            "error": "",
+            "error": head.error,
             "model": "",
             "stats": {},
             "generations": self._generations(document),
@@ -490,7 +495,7 @@ def end_of(version: Version) -> View:
         "kind": "end",
         "version": version.number,
         "state": version.state,
-        "error": "",
+        "error": version.error,
         "stats": {},
         "length": len(version.inserted),
     }

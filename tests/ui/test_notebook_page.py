@@ -112,6 +112,18 @@ def test_escape_stops_and_the_field_is_closed_while_a_model_writes(window: Watch
     expect(field(page)).to_have_value("It was once")
 
 
+def test_a_text_that_ended_badly_says_why_and_can_be_made_again(window: Watched, notebook: FakeNotebook) -> None:
+    notebook.failure = "The engine ended unexpectedly."
+    page, _ = opened(window, notebook, "It was")
+    press_generate(page)
+    notice = page.get_by_role("alert").filter(has_text="The engine ended unexpectedly.")
+    expect(notice).to_be_visible()
+    expect(field(page)).to_have_value("It was once upon a time")
+    notice.get_by_role("button", name="Regenerate").click()
+    expect(page.locator(".notebook-notice")).to_be_hidden()
+    generated(page)
+
+
 def test_text_behind_the_cursor_stays_when_a_model_inserts(window: Watched, notebook: FakeNotebook) -> None:
     notebook.scripts = [[[(" once", 0.9)]], [[(" gone", 0.9)]]]
     page, _ = opened(window, notebook, "It was. The end.")

@@ -31,9 +31,7 @@ function contentOf({ conflict, failure, view }, acts) {
   if (failure) {
     return [`Not saved yet: ${failure.message} What you type is kept in this browser.`, [button("Try now", acts.onRetry)]];
   }
-  if (view.state === "failed" && view.generated) {
-    return [`The model stopped early: ${view.error}`, [button("Regenerate", acts.onRegenerate)]];
-  }
-  if (view.state === "failed") return [`The model wrote nothing: ${view.error}`, []];
+  // How the writing of the shown text ended, where that was not as it should be.
+  if (view.error) return [view.error, [button("Regenerate", acts.onRegenerate)]];
   return ["", []];
 }
