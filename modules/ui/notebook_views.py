@@ -26,7 +26,8 @@ def open_view(shown: DocumentView) -> View:
         "can_redo": shown.can_redo,
         "generated": version.kind == "generated",
         "state": version.state,
-        "error": version.error,
+        # "error" would be an action's own.
+        "failure": version.error,
         "model": version.model,
         "stats": version.stats,
         "generations": [writing_view(one, positions) for one in shown.writing],

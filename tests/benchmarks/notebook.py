@@ -22,7 +22,7 @@ from modules.services.journal import LiveText
 from modules.services.version_record import VersionRecord
 from modules.settings import Settings
 from modules.storage.database import Database
-from modules.storage.document_versions import VersionStore
+from modules.storage.document_versions import VersionStore, insert_version, show
 from modules.storage.documents import DocumentStore
 from modules.types.document import Draft, Splice
 from modules.types.generation import Finished, TextDelta, TokenChoice, TokenLogprob
@@ -96,9 +96,9 @@ def many_versions(app: App, folder: Path, count: int) -> None:
         for number in range(count):
             removed = 5 if length > 20_000 else 0
             splice = Splice(random_places.randrange(length - 5), removed, f"{number % 1000:3d} ")
-            base = store.append(document.id, base, splice).id
+            parent, base = base, insert_version(connection, document.id, base, "typed", splice)
+            show(connection, document.id, parent, base)
             length += 4 - removed
-        assert connection.in_transaction
     database.close()
     actions = NotebookTab(app).actions()
     opened = actions["notebook_open"]({"id": document.id})
@@ -127,7 +127,8 @@ def many_versions(app: App, folder: Path, count: int) -> None:
 def select_first(actions: dict[str, Callable[..., dict[str, object]]], document: str, base: int) -> None:
     first = actions["notebook_versions"]({"id": document, "before": base})["versions"]
     assert isinstance(first, list)
-    assert "error" not in actions["notebook_select"]({"id": document, "version": base, "target": first[-1]["version"]})
+    answer = actions["notebook_select"]({"id": document, "version": base, "target": first[-1]["version"]})
+    assert answer["version"] == first[-1]["version"]
 
 
 def delta(number: int) -> TextDelta:

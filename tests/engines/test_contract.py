@@ -15,7 +15,7 @@ from modules.engines.generation import Generation
 from modules.engines.host import EngineHost
 from modules.engines.loaded import LoadedModel
 from modules.engines.registry import ENGINES
-from modules.errors import ModelBusy, ModelError
+from modules.errors import BadRequest, ModelBusy, ModelError
 from modules.library.library import ECHO_MODEL, Library
 from modules.types.generation import Constraint, ConstraintKind, Failed, Finished, GenerationRequest, TextDelta
 from modules.types.local_model import LocalModel
@@ -305,3 +305,14 @@ def test_a_model_that_cannot_be_loaded_says_why(subject: Subject) -> None:
     with pytest.raises(ModelError, match="cut short"):
         subject.host.ensure(damaged, {})
     assert subject.finish(subject.request(max_tokens=2))[0]
+
+
+def test_the_pieces_of_a_text_are_its_bytes(subject: Subject) -> None:
+    if subject.model.format == "remote":
+        with pytest.raises(BadRequest, match="does not tell"):
+            subject.loaded.token_pieces(PROMPT)
+        return
+    text = f"{PROMPT} é \U0001f409"
+    pieces = subject.loaded.token_pieces(text)
+    assert b"".join(piece for _, piece in pieces).decode() == text
+    assert [token for token, _ in pieces] == subject.loaded.tokenize(text)

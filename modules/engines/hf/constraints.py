@@ -61,6 +61,7 @@ class ConstraintCompiler:
         self._vocabulary = vocabulary
         self._end_tokens = end_tokens
         self._lock = Lock()
+        self._reading = Lock()
         self._native_tokenizer: Any = None
         self._compiled = lru_cache(COMPILED)(self._compile)
 
@@ -71,13 +72,13 @@ class ConstraintCompiler:
 
     def token_bytes(self, token: int) -> bytes:
         """Raises BadRequest for a tokenizer that the grammars' library does not know."""
-        with self._lock:
-            return self._native().decode_bytes([token])
+        return self._native().decode_bytes([token])
 
     def _native(self) -> Any:
-        if self._native_tokenizer is None:
-            self._native_tokenizer = self._read_tokenizer()
-        return self._native_tokenizer
+        with self._reading:
+            if self._native_tokenizer is None:
+                self._native_tokenizer = self._read_tokenizer()
+            return self._native_tokenizer
 
     def _compile(self, constraint: Constraint) -> Any:
         matcher = binding.LLMatcher(self._native(), grammar_of(constraint), log_level=0)

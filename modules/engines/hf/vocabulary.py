@@ -28,7 +28,15 @@ class Vocabulary:
 
     def pieces(self, text: str) -> list[tuple[int, str]]:
         """As the engine protocol has them."""
-        return [(token, self.constraints.token_bytes(token).hex()) for token in self.tokenize(text)]
+        return [(token, self.piece(token).hex()) for token in self.tokenize(text)]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes it adds to a text, a space that begins a word among them."""
+        try:
+            return self.constraints.token_bytes(token)
+        except BadRequest:
+            # A tokenizer that the library does not know; the text of a token alone is nearly as good.
+            return self.tokenizer.decode([token], skip_special_tokens=False).encode()
 
     @cached_property
     def prompt_bos(self) -> int | None:
@@ -66,8 +74,8 @@ class Vocabulary:
             )
 
     def choice(self, token: int, logprob: float | None) -> TokenChoice:
-        text: str = self.tokenizer.decode([token], skip_special_tokens=False)
-        return TokenChoice(text, logprob, tuple(text.encode()))
+        piece = self.piece(token)
+        return TokenChoice(piece.decode(errors="replace"), logprob, tuple(piece), token)
 
 
 def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:
