@@ -126,9 +126,7 @@ class FakeNotebook:
         return {"documents": shown, "folders": sorted({one.folder for one in self.documents.values() if one.folder})}
 
     def notebook_create(self, values: View) -> View:
-        text = values.get("text", "")
-        title = text.strip().split("\n")[0][:40] or "New document"
-        return self._view(self.add(title, text, values.get("folder", "")))
+        return self._view(self.add("Untitled", values.get("text", ""), values.get("folder", "")))
 
     def notebook_open(self, values: View) -> View:
         if values["id"] not in self.documents:
@@ -438,7 +436,7 @@ class FakeNotebook:
             "can_redo": head.chosen is not None,
             "generated": head.kind == "generated",
             "state": head.state,
-            "error": head.error,
+            "failure": head.error,
             "model": "",
             "stats": {},
             "generations": self._generations(document),

@@ -44,7 +44,7 @@ export class NotebookView {
     const { call, toasts } = this;
     const select = (target) => this.change("notebook_select", { target });
     this.head = new NotebookHead({
-      onRename: (title) => this.keepDocument("notebook_rename", { title }),
+      onRename: (title) => this.rename(title),
       onMove: () => this.documents.move(this.document.view.document),
       onPanel: () => this.panel.toggle(this.head.panelButton),
       onToChat: () => this.toChat(),
@@ -97,7 +97,7 @@ export class NotebookView {
       this.tokenIds.node,
       this.comparison.node,
     );
-    this.node.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("keydown", (event) => this.onKey(event));
     for (const event of ["pagehide", "beforeunload"]) window.addEventListener(event, () => this.document.keep());
     window.addEventListener("online", () => this.document.save());
   }
@@ -227,6 +227,11 @@ export class NotebookView {
     this.documents.refresh();
   }
 
+  rename(title) {
+    this.document.isUnnamed = false;
+    return this.keepDocument("notebook_rename", { title });
+  }
+
   async keepDocument(name, values) {
     try {
       const answer = await this.call(name, { id: this.document.id, ...values });
@@ -259,6 +264,7 @@ export class NotebookView {
   onSaved(tokens, chars) {
     if (tokens !== null) this.counts.counted(tokens, chars);
     this.counts.show(this.document.text);
+    this.nameOnce();
     this.documents.refresh();
   }
 
@@ -358,6 +364,7 @@ export class NotebookView {
     if (isCreated) {
       this.wanted = view.document.id;
       this.go({ replaces: true });
+      this.documents.refresh();
     }
     if (view.document.id) localStorage.setItem(OPEN_KEPT_UNDER, view.document.id);
     else localStorage.removeItem(OPEN_KEPT_UNDER);
@@ -370,6 +377,12 @@ export class NotebookView {
     this.count();
     this.showState();
     this.onTitle();
+    this.nameOnce();
+  }
+
+  nameOnce() {
+    const title = this.document.firstTitle;
+    if (title) this.keepDocument("notebook_rename", { title });
   }
 
   showState() {
@@ -491,13 +504,15 @@ export class NotebookView {
 
   // --- keys ---
 
+  // A button that cannot be pressed any more leaves the focus to the body of the page.
   onKey(event) {
-    if (event.target.closest("dialog")) return;
+    const isMeant = event.target === document.body || this.node.contains(event.target);
+    if (!this.isShown || !isMeant || document.querySelector("dialog[open]")) return;
     const isCommand = event.ctrlKey || event.metaKey;
     const inText = this.text.body.contains(event.target) || !event.target.matches("input, textarea, select");
     if (isCommand && event.key === "Enter") {
       event.preventDefault();
-      if (!this.document.isWriting) this.generate();
+      if (!this.document.isWriting && !this.isBusy) this.generate();
     } else if (isCommand && inText && event.key.toLowerCase() === "z") {
       event.preventDefault();
       if (event.shiftKey) this.redo();

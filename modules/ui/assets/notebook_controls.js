@@ -50,16 +50,18 @@ export class NotebookControls {
 
   press() {
     if (this.isWriting) this.onStop();
-    else this.onGenerate();
+    else if (!this.isBusy) this.onGenerate();
   }
 
   show({ can_undo: canUndo, can_redo: canRedo, generated, isWriting, isBusy, hasUnsaved }) {
     this.isWriting = isWriting;
+    this.isBusy = isBusy;
     const [shape, words, key] = isWriting ? ["stop", "Stop", "Esc"] : ["send", generated ? "Continue" : "Generate", "Ctrl+Enter"];
     this.main.replaceChildren(icon(shape), words);
     this.main.title = key;
     this.main.classList.toggle("stop", isWriting);
-    this.main.disabled = isBusy && !isWriting;
+    // It keeps the focus while the program is asked.
+    this.main.setAttribute("aria-disabled", String(isBusy && !isWriting));
     this.regenerate.disabled = isWriting || isBusy || !generated;
     this.undo.disabled = isWriting || !(canUndo || hasUnsaved);
     this.redo.disabled = isWriting || !canRedo;

@@ -8,6 +8,8 @@ const SAVE_MS = 700;
 const KEEP_MS = 150;
 const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 16000;
+const NAMED_CHARS = 40;
+const TITLE_CHARS = 60;
 const PIECE_CHARS = 500_000;
 const NEW = "new";
 const EMPTY_VIEW = {
@@ -19,7 +21,7 @@ const EMPTY_VIEW = {
   can_redo: false,
   generated: false,
   state: "complete",
-  error: "",
+  failure: "",
   model: "",
   stats: {},
   generations: [],
@@ -58,6 +60,8 @@ export class OpenDocument {
     this.view = view;
     this.text = text;
     this.hasRoom = true;
+    // Made here and not named by anybody yet.
+    this.isUnnamed = false;
     // The other tab's version, when both changed the same place.
     this.conflict = null;
     // Why it could not be saved, as an error.
@@ -154,6 +158,7 @@ export class OpenDocument {
     const view = await this.call("notebook_create", { text: beginning(this.text, PIECE_CHARS), folder });
     if (visit !== this.visit) return;
     this.unsaved.forget(NEW);
+    this.isUnnamed = true;
     this.adopt(view, this.text);
   }
 
@@ -187,7 +192,7 @@ export class OpenDocument {
       text,
       spans: movedSpans(view.spans, change),
       document: { ...view.document, revision, updated },
-      ...(isOther ? { can_undo: true, can_redo: false, generated: false, state: "complete", error: "" } : {}),
+      ...(isOther ? { can_undo: true, can_redo: false, generated: false, state: "complete", failure: "" } : {}),
     };
     this.onSaved(tokens, text.length);
   }
@@ -291,6 +296,16 @@ export class OpenDocument {
     this.failure = null;
     if (this.isSaved) this.unsaved.forget(this.id);
     this.onShow();
+  }
+
+  // A title from the first line, once there is enough of it; null before, and where there is one already.
+  get firstTitle() {
+    if (!this.isUnnamed) return null;
+    const [line, ...rest] = this.text.trimStart().split("\n");
+    if (!line || (!rest.length && line.length < NAMED_CHARS && !this.isWriting)) return null;
+    this.isUnnamed = false;
+    if (line.length <= TITLE_CHARS) return line.trim();
+    return `${line.slice(0, TITLE_CHARS).replace(/\s+\S*$/u, "")}…`;
   }
 
   // Its title, folder, memory or note.

@@ -32,6 +32,6 @@ function contentOf({ conflict, failure, view }, acts) {
     return [`Not saved yet: ${failure.message} What you type is kept in this browser.`, [button("Try now", acts.onRetry)]];
   }
   // How the writing of the shown text ended, where that was not as it should be.
-  if (view.error) return [view.error, [button("Regenerate", acts.onRegenerate)]];
+  if (view.failure) return [view.failure, [button("Regenerate", acts.onRegenerate)]];
   return ["", []];
 }
