@@ -10,6 +10,7 @@ from modules.limits import LIMITS
 from modules.services.notebook import VERSIONS_SHOWN
 from modules.types.document import Splice
 from modules.ui.actions import View, action
+from modules.ui.document_markup import Form, render_document
 from modules.ui.notebook_views import (
     branch_view,
     document_view,
@@ -52,6 +53,7 @@ class Values(BaseModel):
     search: Annotated[str, Field(max_length=SEARCH_CHARS)] = ""
     model: ModelName | None = None
     cursor: Place | None = None
+    form: Form = "markdown"
     mode: Literal["continue", "insert"] = "continue"
     count: Annotated[int, Field(ge=1, le=LIMITS.continuations)] = 1
     owner: Place = 0
@@ -80,7 +82,7 @@ class NotebookTab:
             self.notebook_versions, self.notebook_branches, self.notebook_text,
             self.notebook_generate, self.notebook_regenerate, self.notebook_alternative, self.notebook_pick,
             self.notebook_stop,
-            self.notebook_token, self.notebook_tokens, self.notebook_count,
+            self.notebook_token, self.notebook_tokens, self.notebook_count, self.notebook_markup,
         )  # fmt: skip
         return {one.__name__: one for one in listed}
 
@@ -231,6 +233,11 @@ class NotebookTab:
             "tokens": len(counted.tokens) if counted else None,
             "context": counted.context_length if counted else 0,
         }
+
+    @action(Values)
+    def notebook_markup(self, values: Values) -> View:
+        """Of a text that need not be saved yet."""
+        return {"html": render_document(values.text, values.form)}
 
     def _positions(self, document: str, version: int) -> Positions:
         return Positions(self._notebook.text(document, version).text)

@@ -27,6 +27,7 @@ def chat(served: PageServer) -> Iterator[FakeChat]:
     yield served.chat
     served.chat.accepts_sends.set()
     served.chat.go_on.set()
+    served.chat.notebook.go_on.set()
 
 
 @pytest.fixture

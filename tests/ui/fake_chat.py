@@ -18,6 +18,7 @@ from modules.ui.asset_files import ASSETS
 from modules.ui.page import build_page, page_options
 from tests.ui.fake_hub_page import FakeHubPage
 from tests.ui.fake_models import FakeModels
+from tests.ui.fake_notebook import FakeNotebook
 
 View = dict[str, Any]
 Event = dict[str, Any]
@@ -31,7 +32,7 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
-ACTIONS = ("chat_", "models_", "adapter_", "hub_", "download_", "remote_", "import_")
+ACTIONS = ("chat_", "models_", "adapter_", "hub_", "download_", "remote_", "import_", "notebook_")
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 
@@ -49,6 +50,7 @@ class FakeChat:
     def __init__(self) -> None:
         self.library = FakeModels()
         self.hub = FakeHubPage()
+        self.notebook = FakeNotebook()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
         self.persistent = True
@@ -69,7 +71,7 @@ class FakeChat:
         self._count = 0
 
     def actions(self) -> dict[str, Callable[[Any], View]]:
-        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub)}
+        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub), **actions_of(self.notebook)}
         return {name: self._recorded(name, act) for name, act in acts.items()}
 
     def refuse(self, name: str, message: str, code: str = "storage_failed") -> None:
@@ -266,6 +268,13 @@ class PageServer:
             return JSONResponse({}, 404)
         return StreamingResponse(self.chat.frames(generation_id), media_type="text/event-stream")
 
+    async def follow_writing(self, generation_id: str) -> Response:
+        notebook = self.chat.notebook
+        if not notebook.has_stream(generation_id):
+            return JSONResponse({}, 404)
+        framed = (frame(event) async for event in notebook.frames(generation_id))
+        return StreamingResponse(framed, media_type="text/event-stream")
+
     async def refuse_in_outage(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         status, path = self.chat.outage, request.url.path
         if path == "/health":
@@ -282,6 +291,7 @@ def running_page() -> Iterator[PageServer]:
     served = PageServer()
     inner = FastAPI()
     inner.get("/ui/generations/{generation_id}/events", response_model=None)(served.follow)
+    inner.get("/ui/notebook/generations/{generation_id}/events", response_model=None)(served.follow_writing)
     inner.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
     inner.middleware("http")(served.refuse_in_outage)
     page = build_page(served.actions())
@@ -298,11 +308,12 @@ def running_page() -> Iterator[PageServer]:
         yield served
     finally:
         served.chat.go_on.set()
+        served.chat.notebook.go_on.set()
         server.should_exit = True
         thread.join(10)
 
 
-def actions_of(fake: FakeChat | FakeModels | FakeHubPage) -> dict[str, Callable[[View], View]]:
+def actions_of(fake: FakeChat | FakeModels | FakeHubPage | FakeNotebook) -> dict[str, Callable[[View], View]]:
     names = [name for name in dir(fake) if name.startswith(ACTIONS)]
     return {name: getattr(fake, name) for name in names}
 

@@ -12,8 +12,8 @@ const EXAMPLES = [
 ];
 
 export class ChatView {
-  constructor({ call, toasts, onChange, sidebar, picker, onTitle }) {
-    Object.assign(this, { call, toasts, onChange, sidebar, picker, onTitle });
+  constructor({ call, toasts, onChange, entries, picker, onTitle }) {
+    Object.assign(this, { call, toasts, onChange, entries, picker, onTitle });
     this.conversation = null;
     // The conversation the person turned to, which may still be on its way; null is a new one.
     this.wanted = null;
@@ -106,7 +106,7 @@ export class ChatView {
 
   // What a search leaves out is shown again: the new conversation would not be there.
   newChat() {
-    this.sidebar.clearSearch();
+    this.entries.clearSearch();
     this.startNew();
   }
 
@@ -116,7 +116,7 @@ export class ChatView {
     this.wanted = null;
     this.thread.clear();
     if (!keepAddress) this.go("");
-    this.sidebar.mark(null);
+    this.entries.mark(null);
     this.composer.openDraft("new");
     this.onTitle();
     this.showEmpty();
@@ -129,7 +129,7 @@ export class ChatView {
     this.wanted = thread.conversation.id;
     if (!keepAddress) this.go(this.address);
     this.thread.show(thread, toEnd);
-    this.sidebar.mark(thread.conversation.id);
+    this.entries.mark(thread.conversation.id);
     if (isOther && isReply) this.composer.moveDraft(thread.conversation.id);
     else if (isOther) this.composer.openDraft(thread.conversation.id);
     this.onTitle();
@@ -155,7 +155,7 @@ export class ChatView {
   }
 
   async send(text) {
-    this.sidebar.clearSearch();
+    this.entries.clearSearch();
     return this.change("chat_send", { id: this.conversation?.id ?? null, text });
   }
 
@@ -171,7 +171,7 @@ export class ChatView {
     try {
       const thread = await this.call(name, { ...base, model: this.picker.current, ...values });
       if (visit === this.visit) this.showThread(thread, { isReply: true, toEnd: name !== "chat_version" });
-      this.sidebar.refresh();
+      this.entries.refresh();
       this.onChange();
       return true;
     } catch (error) {
@@ -216,7 +216,7 @@ export class ChatView {
   // Another tab may have changed the open conversation; what this page changes itself comes with the answer to that.
   async catchUp(revision) {
     if (!revision || !this.conversation || this.changes || this.generationId) return;
-    if (revision > this.conversation.revision && (await this.reload())) this.sidebar.refresh();
+    if (revision > this.conversation.revision && (await this.reload())) this.entries.refresh();
   }
 
   // --- nothing there yet ---

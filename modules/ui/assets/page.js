@@ -1,8 +1,11 @@
 // The page: the side bar, the top bar, and the view that the address names.
 
 import { ChatView } from "./chat.js";
+import { conversationList } from "./conversations.js";
+import { Documents } from "./documents.js";
 import { element, icon, iconButton } from "./dom.js";
 import { ModelsView } from "./models.js";
+import { NotebookView } from "./notebook.js";
 import { ModelPicker } from "./picker.js";
 import { callsTo } from "./server.js";
 import { Sidebar } from "./sidebar.js";
@@ -23,21 +26,42 @@ class Page {
     this.call = call;
     this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
-    this.sidebar = new Sidebar({
-      ...shared,
-      onView: (name) => this.turnTo(name),
+    this.conversations = conversationList({
+      call,
+      toasts: this.toasts,
       onOpen: (id) => this.openChat(id),
       onNew: () => this.newChat(),
       onRenamed: (renamed) => this.chat.onRenamed(renamed),
       onDeleted: (id) => this.chat.onDeleted(id),
       onRestored: (id) => this.openChat(id),
     });
+    this.documents = new Documents({
+      call,
+      toasts: this.toasts,
+      onOpen: (id) => this.openDocument(id),
+      onNew: () => this.newDocument(),
+      onRenamed: (renamed) => this.notebook.onDocument(renamed),
+      onChanged: (changed) => this.notebook.onDocument(changed),
+      onFoldersMoved: () => this.notebook.onFoldersMoved(),
+      onDeleted: (id) => this.notebook.onDeleted(id),
+      onRestored: (id) => this.openDocument(id),
+    });
+    this.sidebar = new Sidebar({ parts: { chat: this.conversations, notebook: this.documents.list }, onView: (name) => this.turnTo(name) });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
-    this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
+    this.chat = new ChatView({ ...shared, entries: this.conversations, picker: this.picker, onTitle: () => this.showTitle() });
+    this.notebook = new NotebookView({
+      ...shared,
+      picker: this.picker,
+      documents: this.documents,
+      onTitle: () => this.showTitle(),
+      onToChat: (text) => this.writeInChat(text),
+    });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.templates = new TemplatesView({ ...shared, picker: this.picker });
-    this.views = { chat: this.chat, templates: this.templates, models: this.models };
+    this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models };
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
+    this.opener = iconButton("menu", "", () => this.sidebar.showDrawer(true), "drawer-open");
+    this.toNotebook = iconButton("notebook", "To notebook: this conversation as a document", () => this.chatToNotebook());
     this.themeButton = iconButton("moon", "Dark or light", () => this.toggleTheme());
     this.node = element(
       "div",
@@ -50,14 +74,15 @@ class Page {
         element(
           "header",
           { class: "top-bar" },
-          iconButton("menu", "Conversations", () => this.sidebar.showDrawer(true), "drawer-open"),
+          this.opener,
           this.picker.node,
           element("span", { class: "spacer" }),
+          this.toNotebook,
           this.models.downloads.sign,
           this.themeButton,
         ),
         this.banner,
-        element("div", { class: "views" }, this.chat.node, this.templates.node, this.models.node),
+        element("div", { class: "views" }, this.chat.node, this.notebook.node, this.templates.node, this.models.node),
       ),
       this.models.loader.node,
       this.toasts.node,
@@ -74,8 +99,8 @@ class Page {
     window.addEventListener("focus", () => this.onReturn());
     window.addEventListener("popstate", () => this.followAddress());
     this.chat.startNew({ keepAddress: true });
-    await Promise.all([this.look(), this.sidebar.refresh(), this.followAddress(), this.models.downloads.look()]);
-    this.chat.focus();
+    await Promise.all([this.look(), this.conversations.refresh(), this.followAddress(), this.models.downloads.look()]);
+    if (this.shown !== this.models) this.shown.focus();
   }
 
   // --- views ---
@@ -89,6 +114,7 @@ class Page {
     }
     this.shown = this.views[name];
     this.sidebar.markView(name);
+    this.opener.setAttribute("aria-label", this.sidebar.part.words.title);
     this.showTitle();
   }
 
@@ -101,21 +127,51 @@ class Page {
 
   async followAddress() {
     const parameters = new URLSearchParams(location.search);
-    const wanted = parameters.get("view");
-    const name = Object.hasOwn(this.views, wanted) ? wanted : "chat";
+    const view = parameters.get("view");
+    const name = Object.hasOwn(this.views, view) ? view : "chat";
     this.showView(name);
     await this.views[name].openAddress(parameters);
   }
 
   async openChat(id) {
+    this.sidebar.showDrawer(false);
     this.showView("chat");
     await this.chat.open(id);
     this.chat.focus();
   }
 
   newChat() {
+    this.sidebar.showDrawer(false);
     this.showView("chat");
     this.chat.newChat();
+  }
+
+  writeInChat(text) {
+    this.newChat();
+    this.chat.composer.put(text);
+    this.chat.focus();
+  }
+
+  async openDocument(id) {
+    this.sidebar.showDrawer(false);
+    this.showView("notebook");
+    await this.notebook.open(id);
+    this.notebook.focus();
+  }
+
+  newDocument() {
+    this.sidebar.showDrawer(false);
+    this.showView("notebook");
+    this.notebook.startNew();
+  }
+
+  async chatToNotebook() {
+    try {
+      const { document: made } = await this.call("notebook_from_chat", { conversation: this.chat.conversation.id });
+      await this.openDocument(made.id);
+    } catch (error) {
+      this.toasts.error(error);
+    }
   }
 
   async talkTo(id) {
@@ -125,6 +181,7 @@ class Page {
 
   showTitle() {
     const title = this.shown?.title;
+    this.toNotebook.hidden = this.shown !== this.chat || !this.chat.conversation;
     document.title = title ? `${title} – Parlor` : "Parlor";
   }
 
@@ -141,7 +198,7 @@ class Page {
       this.picker.update(state);
       this.models.update(state);
       this.showBanner(state);
-      await this.chat.update(state, visit);
+      await Promise.all([this.chat.update(state, visit), this.notebook.update()]);
       if (fetched && !state.models.some((one) => one.state === "ready" || one.state === "loading")) {
         await this.picker.select("starter");
         wait = 0;
@@ -156,7 +213,7 @@ class Page {
   }
 
   async onReturn() {
-    await Promise.all([this.look(), this.sidebar.refresh(), this.shown.onReturn()]);
+    await Promise.all([this.look(), this.conversations.refresh(), this.shown.onReturn()]);
   }
 
   showBanner({ notices, persistent }) {
@@ -186,14 +243,14 @@ class Page {
     if (document.querySelector("dialog[open]")) return;
     const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     // Escape means the innermost thing: what an open panel or editor took is not meant for the reply.
-    if (event.key === "Escape" && this.shown === this.chat && !event.defaultPrevented) this.chat.stop();
+    if (event.key === "Escape" && this.shown !== this.models && !event.defaultPrevented) this.shown.stop();
     else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
       event.preventDefault();
-      this.newChat();
+      if (this.shown === this.notebook) this.newDocument();
+      else this.newChat();
     } else if (event.key === "/" && !isTyping) {
       event.preventDefault();
-      this.sidebar.showDrawer(true);
-      this.sidebar.search.focus();
+      this.sidebar.focusSearch();
     }
   }
 

@@ -6,8 +6,13 @@ const STAGES = {
   preparing: () => "Preparing",
   loading: (event) => (event.fraction ? `Loading the model ${percent(event.fraction)}` : "Loading the model"),
   queued: (event) => `Waiting, ${event.position === 1 ? "next" : `number ${event.position}`} in line`,
-  reading: (event) => (event.fraction && event.fraction < 1 ? `Reading the conversation ${percent(event.fraction)}` : "Reading"),
+  reading: (event, what) => (event.fraction && event.fraction < 1 ? `Reading the ${what} ${percent(event.fraction)}` : "Reading"),
 };
+
+// How far the program is with what will be written; `what` is what the model reads.
+export function stageText(event, what) {
+  return STAGES[event.stage](event, what);
+}
 
 export class ReplyStream {
   constructor(generationId, body, { onGrow, onEnd, onLost }) {
@@ -32,7 +37,7 @@ export class ReplyStream {
   }
 
   take(event) {
-    if (event.kind === "progress") this.progress.textContent = STAGES[event.stage](event);
+    if (event.kind === "progress") this.progress.textContent = stageText(event, "conversation");
     else if (event.kind === "delta") this.grow(event);
     else this.end(event.view);
     this.onGrow();

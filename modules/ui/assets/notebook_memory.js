@@ -1,0 +1,63 @@
+// What the model reads besides the text: a memory before all of it, and the author's note near its end.
+
+import { element } from "./dom.js";
+import { labelled } from "./forms.js";
+
+const SAVE_MS = 600;
+const RETRY_MS = 4000;
+const DEEPEST = 100;
+
+export class MemoryForm {
+  constructor({ call, toasts, onChanged, onNeeded }) {
+    Object.assign(this, { call, toasts, onChanged, onNeeded });
+    const area = (rows) => element("textarea", { class: "form-field", rows, dir: "auto", oninput: () => this.saveSoon() });
+    this.memory = area(7);
+    this.note = area(4);
+    this.depth = element("input", { type: "number", class: "form-field", min: 1, max: DEEPEST, step: 1, oninput: () => this.saveSoon() });
+    this.state = element("p", { class: "fine", role: "status" });
+    this.node = element(
+      "div",
+      { class: "memory-form" },
+      labelled("Memory", this.memory, "Stands before the text, and stays when the text grows too long for the model."),
+      labelled("Author's note", this.note, "A hint near the end of the text, such as the mood of what comes next."),
+      labelled("Lines from the end", this.depth, `How far up the note stands, 1 to ${DEEPEST}.`),
+      this.state,
+    );
+  }
+
+  // What is being typed is left alone.
+  show({ document: shown }) {
+    if (this.id !== shown.id && this.timer) this.save();
+    if (this.id === shown.id && (this.timer || this.node.contains(document.activeElement))) return;
+    this.id = shown.id;
+    this.memory.value = shown.memory;
+    this.note.value = shown.note;
+    this.depth.value = shown.note_depth;
+    this.state.textContent = "";
+  }
+
+  saveSoon() {
+    this.state.textContent = "";
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), SAVE_MS);
+  }
+
+  async save() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (!this.depth.checkValidity() || !this.depth.value) {
+      this.state.textContent = `The lines from the end are a whole number from 1 to ${DEEPEST}.`;
+      return;
+    }
+    const values = { memory: this.memory.value, note: this.note.value, note_depth: Number(this.depth.value) };
+    try {
+      const id = this.id ?? (await this.onNeeded());
+      const answer = await this.call("notebook_settings", { id, ...values });
+      this.onChanged(answer.document);
+      if (id === this.id) this.state.textContent = "Saved";
+    } catch (error) {
+      this.state.textContent = `Not saved. ${error.message}`;
+      if (error.code === "unreachable") this.timer ??= setTimeout(() => this.save(), RETRY_MS);
+    }
+  }
+}
