@@ -123,7 +123,7 @@ OVER_TEXTS = {
     "negative_prompt": "engines/test_hf_knobs.py::test_guidance",
     "banned_phrases": "engines/test_hf_knobs.py::test_banned_phrases",
     "skip_special_tokens": "engines/test_hf_knobs.py::test_special_tokens_in_the_text",
-    "prompt_lookup_tokens": "engines/test_hf_drafts.py::test_a_request_may_ask_for_prompt_lookup",
+    "prompt_lookup_tokens": "engines/test_hf_drafts.py::test_a_request_says_how_much_is_guessed",
 }
 
 

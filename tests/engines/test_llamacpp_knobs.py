@@ -202,6 +202,15 @@ def test_a_distribution_tells_the_likeliest_first_and_how_many_are_left(engine: 
     assert all(bytes(token.token_bytes) == word(token.id) for token in top_k.tokens)
 
 
+def test_the_first_step_is_the_model_itself(engine: LlamaCppEngine) -> None:
+    """The same as is reported of a text's first token, which llama.cpp computes before any sampler."""
+    [text, *_] = [event for event in run(engine, request_of(1, n_probs=5)) if isinstance(event, TextDelta)]
+    [model, *_] = told(engine, temperature=0.3, top_k=3)
+    reported = [(one.id, one.logprob) for one in text.logprobs[0].alternatives]
+    assert [one.id for one in model.tokens] == [token for token, _ in reported]
+    assert [one.logprob for one in model.tokens] == pytest.approx([chance for _, chance in reported], abs=1e-3)
+
+
 def test_a_cancelled_distribution_tells_nothing(engine: LlamaCppEngine) -> None:
     assert told(engine, cancelled=True) == ()
 

@@ -47,7 +47,7 @@ def test_an_order_may_name_the_samplers_that_are_there() -> None:
     check_knobs(SamplingParams(samplers=list(LLAMACPP_SAMPLERS)), LLAMACPP)
     check_knobs(SamplingParams(samplers=[]), LLAMACPP)
     with pytest.raises(
-        BadRequest, match="no sampler called top_a, smoothing. The order may name: penalties, dry"
+        BadRequest, match=r"no sampler called top_a, smoothing\. The order may name: penalties, dry"
     ) as refused:
         check_knobs(SamplingParams(samplers=["top_k", "top_a", "smoothing"]), LLAMACPP)
     assert refused.value.field == "samplers"

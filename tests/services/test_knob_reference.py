@@ -1,6 +1,6 @@
 """The reference page says what the declarations say."""
 
-from modules.services.knob_reference import PAGE, page
+from modules.services.knob_reference import COLUMNS, PAGE, page
 from modules.types.parameters import Parameters
 
 
@@ -10,11 +10,7 @@ def test_the_page_is_true() -> None:
 
 
 def test_every_knob_has_a_row_with_a_meaning() -> None:
-    rows = {
-        cells[1].strip(" `"): cells
-        for line in page().splitlines()
-        if len(cells := line.split(" | ")) == 11
-        for cells in [line.split("|")]
-    }
-    assert set(Parameters.model_fields) <= set(rows)
-    assert all(rows[name][7].strip().endswith(".") for name in Parameters.model_fields)
+    rows = [line.split(" | ") for line in page().splitlines()]
+    meanings = {cells[0].strip("| `"): cells[6] for cells in rows if len(cells) == len(COLUMNS)}
+    assert set(Parameters.model_fields) <= set(meanings)
+    assert all(meanings[name].endswith(".") for name in Parameters.model_fields)

@@ -13,8 +13,6 @@ from modules.types.generation import (
 from modules.types.sampling import SamplingParams
 
 RANDOM_SEED = 2**32 - 1
-# llama.cpp wants at least one breaker, and passes over an empty one.
-NO_BREAKERS = [""]
 
 
 def completion_body(request: GenerationRequest, grammar: str | None = None) -> dict[str, Any]:
@@ -51,7 +49,8 @@ def sampling_fields(knobs: SamplingParams, text_tokens: int) -> dict[str, Any]:
         "dry_base": knobs.dry_base,
         "dry_allowed_length": knobs.dry_allowed_length,
         "dry_penalty_last_n": text_tokens if knobs.dry_range < 0 else knobs.dry_range,
-        "dry_sequence_breakers": knobs.dry_sequence_breakers or NO_BREAKERS,
+        # At least one is wanted, and an empty one passed over.
+        "dry_sequence_breakers": knobs.dry_sequence_breakers or [""],
         "mirostat": knobs.mirostat,
         "mirostat_tau": knobs.mirostat_tau,
         "mirostat_eta": knobs.mirostat_eta,
