@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from modules.api.openai.answer import end_of
-from modules.api.openai.schemas import PromptOrMessages, knobs_of
+from modules.api.openai.schemas import PromptOrMessages
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.limits import LIMITS
-from modules.services.inference import ReplyParams
+from modules.services.inference import ReplyParams, knobs_of
 from modules.types.generation import Distribution, SamplerStep, TokenChoice
 from modules.types.sampling import SamplingParams
 

@@ -48,9 +48,9 @@ def build_api(app: App) -> Any:
         downloads_router,
         remote_router,
         oracle_router,
-        distribution_router,
         presets_router,
         parameters_router,
+        distribution_router,
     )
     for router in routers:
         api.include_router(router(app))

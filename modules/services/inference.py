@@ -63,12 +63,15 @@ class ReplyParams:
 
 
 def reply_params(parameters: Parameters) -> ReplyParams:
+    """What a person or a preset has set, for one reply."""
     return ReplyParams(
-        SamplingParams.model_validate({name: getattr(parameters, name) for name in SamplingParams.model_fields}),
-        parameters.max_tokens,
-        tuple(parameters.stop),
-        constraint=parameters.constraint,
+        knobs_of(parameters), parameters.max_tokens, tuple(parameters.stop), constraint=parameters.constraint
     )
+
+
+def knobs_of(fields: SamplingParams) -> SamplingParams:
+    """The knobs alone, of what has them among other fields."""
+    return SamplingParams.model_validate({name: getattr(fields, name) for name in SamplingParams.model_fields})
 
 
 @dataclass(frozen=True)

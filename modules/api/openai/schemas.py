@@ -139,24 +139,17 @@ class CompletionFields(WireModel, SamplingParams):
         """None is what the body leaves to the preset."""
         own = self.model_fields_set
         usual = reply_params(preset)
-        knobs: dict[str, Any] = {
-            name: getattr(self if name in own else usual.sampling, name) for name in SamplingParams.model_fields
-        }
+        knobs = {name: getattr(self, name) for name in SamplingParams.model_fields if name in own}
         if n_probs is not None:
             knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return ReplyParams(
-            SamplingParams.model_validate(knobs),
+            usual.sampling.model_copy(update=knobs),
             usual.max_tokens if max_tokens is None else max_tokens,
             stop if "stop" in own else usual.stop,
             constraint=self.response_format.constraint() if "response_format" in own else usual.constraint,
             adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
         )
-
-
-def knobs_of(body: SamplingParams) -> SamplingParams:
-    """The knobs alone of a body that has them among other fields."""
-    return SamplingParams.model_validate({name: getattr(body, name) for name in SamplingParams.model_fields})
 
 
 class ChatCompletionRequest(CompletionFields):
