@@ -20,6 +20,9 @@ GONE = "Its files are not where they were any more. Put them back, or remove it 
 
 Links = Callable[[], Sequence[LinkedModel]]
 
+# Before the name of a linked model whose own name another model has.
+LINKED = "linked/"
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -70,7 +73,7 @@ class Library:
                 yield Listing(one, (one.name, name, name + SUFFIXES[one.format]), folder=title)
         for link in self._links():
             candidate = candidate_at(link.path) or Candidate(link.path.name, "gguf", link.path, ())
-            yield Listing(candidate, (link.name, f"linked/{link.name}"), is_linked=True)
+            yield Listing(candidate, (link.name, LINKED + link.name), is_linked=True)
 
     def _named(self, listings: Sequence[Listing]) -> Iterator[LocalModel]:
         taken = {ECHO_MODEL.id}

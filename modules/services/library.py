@@ -9,7 +9,7 @@ from pathlib import Path
 from modules.errors import BadRequest, Busy, Conflict, StorageError
 from modules.jobs import JobRunner
 from modules.library.foreign import ForeignPrograms, FoundModel
-from modules.library.library import RESERVED, Library
+from modules.library.library import LINKED, RESERVED, Library
 from modules.library.placing import Place, place_of
 from modules.library.trash import Trash, TrashedModel
 from modules.limits import LIMITS
@@ -103,7 +103,7 @@ class LibraryService:
             model = self._changeable(name)
             place = self._free_place(new_name)
             if model.is_linked:
-                self._links.rename(name, place.name)
+                self._links.rename(self._link_of(name), place.name)
                 self._move_records(name, place.name)
                 return self._library.find(place.name)
             moves = self._renaming(model, place)
@@ -116,7 +116,7 @@ class LibraryService:
             model = self._changeable(name)
             if model.is_linked:
                 trashed = self._trash.put(name, 0, (), link=str(model.path))
-                self._links.remove(name)
+                self._links.remove(self._link_of(name))
                 return trashed
             return self._trash.put(name, model.size_bytes, [*own_paths(model), *self._own_projector(model)])
 
@@ -182,6 +182,11 @@ class LibraryService:
 
     def _model_at(self, path: Path) -> LocalModel:
         return next(model for model in self._library.models() if model.path == path)
+
+    def _link_of(self, name: str) -> str:
+        """The name a linked model was given; it goes by another while a model in `models/` has that one."""
+        given = {link.name for link in self._links.all()}
+        return name if name in given else name.removeprefix(LINKED)
 
     def _changeable(self, name: str) -> LocalModel:
         model = self._library.find(name)

@@ -266,6 +266,18 @@ def test_a_linked_model(desk: Desk, tmp_path: Path) -> None:
     assert source.exists()
 
 
+def test_a_linked_model_whose_name_is_taken(desk: Desk, tmp_path: Path) -> None:
+    source = write_gguf(tmp_path / "blobs" / "sha256-abc")
+    assert desk.import_and_wait(source, "tale", copy=False) == "done"
+    write_gguf(desk.models / "tale.gguf")
+    assert desk.names() == {"tale", "linked/tale"}
+    trashed = desk.service.delete("linked/tale")
+    assert desk.names() == {"tale"}
+    assert desk.service.restore(trashed.id).id == "linked/tale"
+    assert desk.service.rename("linked/tale", "other").path == source
+    assert desk.names() == {"tale", "other"}
+
+
 def test_copies(desk: Desk, tmp_path: Path) -> None:
     make_shards(tmp_path / "from", "big", 2)
     write_gguf(tmp_path / "from" / "mmproj-big-f16.gguf")
