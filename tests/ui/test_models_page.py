@@ -563,7 +563,7 @@ def test_everything_fits_a_phone(
     page.get_by_role("button", name="Details of Middle Model").click()
     row(page, "Middle Model").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Deleted “Middle Model”.")).to_be_visible()
-    toast, tabs = page.locator(".toast").bounding_box(), page.locator(".tabs").bounding_box()
+    toast, tabs = page.locator(".toast").bounding_box(), page.get_by_role("tablist", name="Models").bounding_box()
     assert toast
     assert tabs
     assert toast["y"] > tabs["y"] + tabs["height"]
