@@ -19,12 +19,14 @@ from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.hub import HubService
-from modules.services.inference import Inference, ReplyParams
+from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
 from modules.services.notebook import NotebookService
 from modules.services.oracle import Oracle
+from modules.services.parameters import ParameterService
+from modules.services.presets import PresetService
 from modules.services.remote import RemoteService, model_for_worker
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
@@ -38,6 +40,8 @@ from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
 from modules.storage.model_runs import ModelRunStore
+from modules.storage.parameters import ParameterStore
+from modules.storage.presets import PresetStore
 from modules.storage.remote_servers import RemoteServerStore
 from modules.types.generation import Finished
 
@@ -60,6 +64,8 @@ class App:
     embeddings: EmbeddingService
     chat: ChatService
     notebook: NotebookService
+    presets: PresetService
+    parameters: ParameterService
     hub: HubService
     downloads: DownloadService
     jobs: JobRunner
@@ -111,12 +117,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     library = Library(paths.models, settings.further_model_folders, links.all)
     hub = HubService(settings.hub_endpoint, paths.hub_token)
     models = ModelService(settings, library, host, jobs, options, remote=remote, oracle=oracle)
+    scopes = ParameterStore(database)
     kept = LibraryService(
         paths,
         library,
         links=links,
         records=ModelRecords(database),
         options=remembered,
+        parameters=scopes,
         jobs=jobs,
         in_use=lambda name: host.current(name) is not None,
     )
@@ -127,8 +135,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
 
     inference = Inference(models, renderer, record_run)
     conversations = ConversationStore(database)
-    versions = VersionStore(database)
-    writer = DocumentWriter(versions, inference, lambda _document, _model: ReplyParams())
+    documents, versions = DocumentStore(database), VersionStore(database)
+    presets = PresetStore(paths.shipped_presets, paths.own_presets)
+    parameters = ParameterService(
+        scopes, presets, models, {"model": models.find, "conversation": conversations.get, "document": documents.get}
+    )
+    writer = DocumentWriter(
+        versions, inference, lambda document, model: parameters.for_reply(model=model or "", document=document)
+    )
     return App(
         settings=settings,
         paths=paths,
@@ -139,8 +153,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
-        chat=ChatService(conversations, inference),
-        notebook=NotebookService(DocumentStore(database), versions, conversations, writer, inference),
+        chat=ChatService(conversations, inference, parameters),
+        notebook=NotebookService(documents, versions, conversations, writer, inference),
+        presets=PresetService(presets, parameters),
+        parameters=parameters,
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         jobs=jobs,

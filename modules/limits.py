@@ -20,6 +20,7 @@ class Limits:
     stop_strings: int = 16
     stop_chars: int = 256
     texts: int = 64
+    distribution_tokens: int = 50
     logit_biases: int = 1024
     adapters: int = 8
     adapter_name_chars: int = 120
@@ -48,6 +49,11 @@ class Limits:
     server_key_chars: int = 1000
     remote_models: int = 1000
     remote_model_chars: int = 200
+    presets: int = 500
+    preset_bytes: int = 256 * 1024
+    preset_depth: int = 8
+    preset_keys: int = 200
+    preset_description_chars: int = 2000
     context_tokens: int = 4_194_304
     template_chars: int = 200_000
     template_seconds: float = 2.0

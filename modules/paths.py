@@ -51,6 +51,15 @@ class Paths:
         return self.data / "templates"
 
     @property
+    def shipped_presets(self) -> Path:
+        return self.presets / "samplers"
+
+    @property
+    def own_presets(self) -> Path:
+        """Presets of the person's own."""
+        return self.data / "presets"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
+from modules.types.faults import fault_of_text
+
 
 class StrictRoute(APIRoute):
     """A route whose body is parsed by `parse`."""
@@ -65,10 +67,8 @@ def refusal(message: str) -> RequestValidationError:
 
 
 def check_characters(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("the NUL character is not allowed")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("it holds half of a surrogate pair, which is not a character")
+    if fault := fault_of_text(text):
+        raise ValueError(fault)
     return text
 
 

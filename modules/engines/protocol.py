@@ -43,7 +43,8 @@ class Capabilities:
     One that `renders_chat` takes messages as they are and counts for itself; its `context_length` may be 0, unknown.
 
     A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
-    `ignored_knobs` are those that would change nothing, so a request that sets one is refused.
+    `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that
+    asks for others is refused, in the name of what `runs_on` says.
     """
 
     context_length: int
@@ -65,6 +66,8 @@ class Capabilities:
     distribution: bool = False
     fill_in_the_middle: bool = False
     ignored_knobs: tuple[str, ...] = ()
+    samplers: tuple[SamplerName, ...] = SAMPLER_ORDER
+    runs_on: str = "this engine"
     notes: tuple[str, ...] = ()
 
 
@@ -142,8 +145,7 @@ class EngineKind(NamedTuple):
     `estimate` tells beforehand, from the model's header alone, what memory a load with these options takes, and
     `token_cost` what its speed depends on; it is None where nobody can know. `prepare` imports what every load of this
     engine needs: a worker that has done no more is an empty one, and takes about `worker_bytes` of memory.
-    `ignored_knobs` is what is known of its capability of that name before a model is loaded, and `samplers` are those
-    that an order may name.
+    `ignored_knobs` and `samplers` are what is known of its capabilities of that name before a model is loaded.
     """
 
     name: str

@@ -14,6 +14,7 @@ def build_api(app: App) -> Any:
 
     from modules.api.adapters import adapters_router
     from modules.api.control import control_router
+    from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.hub import hub_router
@@ -24,6 +25,8 @@ def build_api(app: App) -> Any:
     from modules.api.openai.models import models_router
     from modules.api.openai.tokenize import tokenize_router
     from modules.api.oracle import oracle_router
+    from modules.api.parameters import parameters_router
+    from modules.api.presets import presets_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
@@ -45,6 +48,9 @@ def build_api(app: App) -> Any:
         downloads_router,
         remote_router,
         oracle_router,
+        presets_router,
+        parameters_router,
+        distribution_router,
     )
     for router in routers:
         api.include_router(router(app))
@@ -92,12 +98,13 @@ def build_page_app(app: App) -> tuple[Any, AbstractAsyncContextManager[Any]]:
     from modules.ui.models_tab import ModelsTab
     from modules.ui.notebook_tab import NotebookTab
     from modules.ui.page import build_page, page_options
+    from modules.ui.parameters_tab import ParametersTab
 
-    tabs = (ChatTab(app), NotebookTab(app), ModelsTab(app), HubTab(app))
+    tabs = (ChatTab(app), NotebookTab(app), ModelsTab(app), HubTab(app), ParametersTab(app))
     inner = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]
         inner,
-        build_page({name: call for tab in tabs for name, call in tab.actions().items()}),
+        build_page({name: act for tab in tabs for name, act in tab.actions().items()}),
         path="/",
         blocked_paths=[str(app.paths.data), str(app.paths.models)],
         run_history=False,

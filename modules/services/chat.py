@@ -1,12 +1,13 @@
 """Conversations as a person has them: send, stop, regenerate, edit, find again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modules.engines.generation import Generation
 from modules.errors import BadRequest, Conflict, NotFound, ParlorError
 from modules.limits import LIMITS
-from modules.services.inference import Inference, ReplyParams
+from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText, state_of, stats_of
+from modules.services.parameters import ParameterService
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.generation import Failed
@@ -56,10 +57,11 @@ class ChatService:
     The person's message is in the database before a model is asked.
     """
 
-    def __init__(self, store: ConversationStore, inference: Inference) -> None:
+    def __init__(self, store: ConversationStore, inference: Inference, parameters: ParameterService) -> None:
         self._store = store
         self._inference = inference
         self._journal: Journal[ReplyRecord] = Journal()
+        self._parameters = parameters
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
 
@@ -158,7 +160,8 @@ class ChatService:
             Message(message.role, message.content) for message in path if message.id != reply.id and message.content
         ]
         try:
-            generation = self._inference.chat(messages, ReplyParams(overflow="drop_oldest"), model)
+            params = self._parameters.for_reply(model=model or "", conversation=reply.conversation_id)
+            generation = self._inference.chat(messages, replace(params, overflow="drop_oldest"), model)
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:

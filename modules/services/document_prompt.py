@@ -9,6 +9,8 @@ from modules.services.inference import REPLY_SHARE, ReplyParams, request_for, se
 from modules.types.generation import GenerationRequest
 
 ALTERNATIVES = 10
+# What every server that can tell any will tell.
+REMOTE_ALTERNATIVES = 5
 # What we take a token for where an engine counts for itself.
 CHARS_A_TOKEN = 3
 
@@ -23,7 +25,8 @@ class DocumentPrompt:
         """Raises BadRequest when memory and note leave no room for any text."""
         can = loaded.capabilities
         if can.logprobs:
-            wanted = max(ALTERNATIVES, params.sampling.n_probs)
+            usual = REMOTE_ALTERNATIVES if can.renders_chat else ALTERNATIVES
+            wanted = max(usual, params.sampling.n_probs)
             params = replace(params, sampling=params.sampling.model_copy(update={"n_probs": wanted}))
         budget = can.context_length - reply_tokens(can.context_length, params)
         if can.renders_chat:

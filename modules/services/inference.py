@@ -15,6 +15,7 @@ from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.embedding import embedding_tokens
+from modules.services.knob_checks import check_knobs
 from modules.services.models import ModelService
 from modules.types.generation import (
     AS_MANY_AS_FIT,
@@ -28,6 +29,7 @@ from modules.types.generation import (
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
+from modules.types.parameters import Parameters
 from modules.types.sampling import SamplingParams
 
 LOADING_REPORT_SECONDS = 0.25
@@ -45,6 +47,7 @@ class ReplyParams:
 
     `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
     the oldest turns. `max_tokens` None means as much as the context leaves, `adapters` None those switched on.
+    With `distribution` nothing is written; see GenerationRequest.
     """
 
     sampling: SamplingParams = DEFAULT_SAMPLING
@@ -55,7 +58,20 @@ class ReplyParams:
     constraint: Constraint | None = None
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None
+    distribution: int | None = None
     adapters: tuple[AdapterUse, ...] | None = None
+
+
+def reply_params(parameters: Parameters) -> ReplyParams:
+    """What a person or a preset has set, for one reply."""
+    return ReplyParams(
+        knobs_of(parameters), parameters.max_tokens, tuple(parameters.stop), constraint=parameters.constraint
+    )
+
+
+def knobs_of(fields: SamplingParams) -> SamplingParams:
+    """The knobs alone, of what has them among other fields."""
+    return SamplingParams.model_validate({name: getattr(fields, name) for name in SamplingParams.model_fields})
 
 
 @dataclass(frozen=True)
@@ -114,6 +130,16 @@ class Inference:
         generation.put(Progress("preparing"))
         self._preparing.submit(self._prepare, generation, prompt, params, chosen)
         return generation
+
+    def distribution(
+        self, prompt: str | Sequence[Message], tokens: int, params: ReplyParams, model: str | None = None
+    ) -> Generation:
+        """How the next token after a text or a chat would be chosen: one Distribution, of `tokens` a step.
+
+        A constraint is left out: what is shown is what the model and the knobs would choose freely. Raises as `chat`.
+        """
+        asked = replace(params, distribution=tokens, constraint=None)
+        return self.complete(prompt, asked, model) if isinstance(prompt, str) else self.chat(prompt, asked, model)
 
     def count_tokens(self, prompt: str | Sequence[Message], model: str | None = None) -> Future[TokenCount]:
         """Of a text, or of a chat as the model would read it; loads the model if need be. Raises as `chat` does."""
@@ -207,18 +233,19 @@ class ChatPrompt:
         if loaded.capabilities.renders_chat:
             return self_counted(loaded, GenerationRequest("", (), 0, messages=self.messages), params), 0
         dropped = 0
+        add_bos = params.sampling.add_bos
         text = self._render(loaded, self.messages)
-        tokens = tokens_of(loaded, text)
+        tokens = tokens_of(loaded, text, add_bos=add_bos)
         context = loaded.capabilities.context_length
         if len(tokens) >= context and params.overflow == "drop_oldest":
             window, dropped = fit(
                 self.messages,
-                lambda some: len(tokens_of(loaded, self._render(loaded, some))),
+                lambda some: len(tokens_of(loaded, self._render(loaded, some), add_bos=add_bos)),
                 budget_tokens=context - context // REPLY_SHARE,
                 context_length=context,
             )
             text = self._render(loaded, window)
-            tokens = tokens_of(loaded, text)
+            tokens = tokens_of(loaded, text, add_bos=add_bos)
         return request_for(loaded, text, tokens, params), dropped
 
     def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:
@@ -248,7 +275,8 @@ class RawPrompt:
             text, tokens = (self.prompt, ()) if isinstance(self.prompt, str) else ("", self.prompt)
             return self_counted(loaded, GenerationRequest(text, tokens, 0), params), 0
         if isinstance(self.prompt, str):
-            return request_for(loaded, self.prompt, tokens_of(loaded, self.prompt), params), 0
+            tokens = tokens_of(loaded, self.prompt, add_bos=params.sampling.add_bos)
+            return request_for(loaded, self.prompt, tokens, params), 0
         return request_for(loaded, "", self.prompt, params), 0
 
 
@@ -259,11 +287,17 @@ def check_writes(loaded: LoadedModel) -> None:
         )
 
 
-def tokens_of(loaded: LoadedModel, text: str) -> tuple[int, ...]:
-    """The ids of a whole prompt: exactly one BOS in front where the model wants one, also if the template wrote it."""
+def tokens_of(loaded: LoadedModel, text: str, *, add_bos: bool = True) -> tuple[int, ...]:
+    """The ids of a whole prompt: exactly one BOS in front where the model wants one, also if the template wrote it.
+
+    Without `add_bos` none, even then.
+    """
     tokens = tuple(loaded.tokenize(text))
     bos = loaded.capabilities.bos_token_id
-    return tokens if bos is None or tokens[:1] == (bos,) else (bos, *tokens)
+    if bos is None:
+        return tokens
+    bare = tokens[1:] if tokens[:1] == (bos,) else tokens
+    return (bos, *bare) if add_bos else bare
 
 
 def self_counted(loaded: LoadedModel, asked: GenerationRequest, params: ReplyParams) -> GenerationRequest:
@@ -299,6 +333,7 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         adapters=loaded.adapters.chosen(params.adapters),
         processors=params.processors,
         prompt_logprobs=params.prompt_logprobs,
+        distribution=params.distribution,
     )
 
 
@@ -320,3 +355,10 @@ def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:
             f"The {engine} engine takes no logits processors; logit_bias and a constraint do what it can.",
             field="processors",
         )
+    if params.distribution is not None and not can.distribution:
+        raise BadRequest(
+            f"This model runs on {can.runs_on}, which does not tell how it chooses a token. Choose a model that runs "
+            "on llama.cpp or transformers here.",
+            field="distribution",
+        )
+    check_knobs(params.sampling, can)

@@ -20,6 +20,7 @@ from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecord, ModelRecords
 from modules.storage.moves import Move, Mover, Plan
+from modules.storage.parameters import ParameterStore
 from modules.types.jobs import Job
 from modules.types.local_model import LocalModel
 
@@ -50,6 +51,7 @@ class LibraryService:
         links: LinkedModels,
         records: ModelRecords,
         options: ModelOptionsStore,
+        parameters: ParameterStore,
         jobs: JobRunner,
         in_use: Callable[[str], bool],
     ) -> None:
@@ -58,6 +60,7 @@ class LibraryService:
         self._links = links
         self._records = records
         self._options = options
+        self._parameters = parameters
         self._jobs = jobs
         self._in_use = in_use
         self._lock = threading.RLock()
@@ -215,6 +218,7 @@ class LibraryService:
     def _move_records(self, name: str, new_name: str) -> None:
         self._records.rename(name, new_name)
         self._options.rename(name, new_name)
+        self._parameters.rename_target("model", name, new_name)
 
 
 def own_paths(model: LocalModel) -> tuple[Path, ...]:

@@ -4,13 +4,13 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from modules.engines.protocol import EngineKind
 from modules.errors import BadRequest, StorageError
 from modules.settings import Settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.model_options import ModelOptionsStore
+from modules.types.faults import fault_of
 
 
 class LoadOptions:
@@ -79,21 +79,3 @@ def check_options(kind: EngineKind, options: dict[str, Any]) -> dict[str, Any]:
         name = str(first["loc"][0])
         raise BadRequest(f"{name.replace('_', ' ').capitalize()} {fault_of(first)}.", f"options.{name}") from error
     return options
-
-
-def fault_of(error: ErrorDetails) -> str:
-    """The limit, in words for a person."""
-    limits = error.get("ctx", {})
-    match error["type"]:
-        case "less_than_equal":
-            return f"can be {limits['le']:,} at most"
-        case "greater_than_equal":
-            return f"must be at least {limits['ge']:,}"
-        case "int_type" | "int_parsing":
-            return "must be a whole number"
-        case "literal_error":
-            return f"must be one of {limits['expected']}"
-        case "string_too_long":
-            return f"can have {limits['max_length']:,} characters at most"
-        case _:
-            return f"is wrong: {error['msg']}"

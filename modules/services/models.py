@@ -216,6 +216,18 @@ class ModelService:
         """The options it will be loaded with when none are given, beside the flags of the start."""
         return self._options.remembered(model.id, self._kind(model, engine))
 
+    def ignored_knobs(self, name: str) -> tuple[str, frozenset[str]]:
+        """(what the model runs on or would, the knobs that this passes over): a loaded one says so itself.
+
+        Raises NotFound.
+        """
+        current = self._host.current(name)
+        if current is not None and current.result.done() and current.result.exception() is None:
+            loaded = current.result.result()
+            return loaded.capabilities.runs_on, frozenset(loaded.capabilities.ignored_knobs)
+        _, kind, _ = self.planned(name)
+        return kind.name, kind.ignored_knobs
+
     def chat_templates(self) -> list[str]:
         """The names that the option `chat_template` may have."""
         return self._options.chat_templates()

@@ -1,39 +1,38 @@
 """The texts of documents in the database: a tree of versions, each a splice of its parent."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from modules.errors import BadRequest, Conflict, NotFound
+from modules.errors import BadRequest
 from modules.storage.conversations import INTERRUPTED
 from modules.storage.database import Database, cleaned
 from modules.storage.document_tokens import add_tokens, token_at, token_runs
-from modules.storage.origins import spliced
+from modules.storage.version_rows import (
+    SHOWN,
+    chosen_child,
+    insert_version,
+    remove_empty,
+    require_head,
+    require_version,
+    set_head,
+    show,
+    version_of,
+)
+from modules.storage.version_texts import inserted_origins, text_at
 from modules.types.conversation import MessageState
 from modules.types.document import (
-    TYPED,
     Branch,
     Draft,
-    Origin,
     Splice,
     TokenRun,
     TracedText,
     Version,
-    VersionKind,
     WrittenToken,
 )
 
-# A whole text is kept every so many versions, of long texts less often: at most about this many characters a version.
-WHOLE_EVERY = 64
-WHOLE_CHARS = 1024
-PREVIEW_CHARS = 120
 MOST_BRANCHES = 200
-SHOWN = (
-    "id, document_id, parent, kind, start, removed, length(inserted) AS inserted_chars, "
-    f"substr(inserted, 1, {PREVIEW_CHARS}) AS preview, length, created, state, model, error, stats"
-)
 PATH = """
     WITH RECURSIVE path (id, parent) AS (
         SELECT id, parent FROM document_version WHERE id = ?
@@ -225,118 +224,6 @@ class VersionStore:
             return len(rows)
 
 
-def text_at(connection: sqlite3.Connection, version: int, *, without_written: bool = False) -> TracedText:
-    """From the nearest whole text on the way to the root, splice by splice."""
-    rows = connection.execute(
-        """
-        WITH RECURSIVE path AS (
-            SELECT *, 0 AS depth FROM document_version WHERE id = ?
-            UNION ALL
-            SELECT version.*, path.depth + 1 FROM document_version AS version JOIN path ON version.id = path.parent
-            WHERE path.whole_text IS NULL
-        )
-        SELECT * FROM path ORDER BY depth DESC
-        """,
-        (version,),
-    ).fetchall()
-    whole, *later = rows
-    traced = TracedText(whole["whole_text"], origins_of(whole["origins"]))
-    for row in later:
-        inserted, origins = row["inserted"], inserted_origins(row)
-        if without_written and row["id"] == version:
-            origins = origins_of(row["kept"])
-            inserted = inserted[: sum(origin.length for origin in origins)]
-        traced = spliced(traced, Splice(row["start"], row["removed"], inserted), origins)
-    return traced
-
-
-def inserted_origins(row: sqlite3.Row) -> tuple[Origin, ...]:
-    length = len(row["inserted"])
-    if row["kind"] != "generated":
-        return (Origin(TYPED, 0, length),)
-    kept = origins_of(row["kept"])
-    begun = sum(origin.length for origin in kept)
-    return (*kept, Origin(row["id"], begun, length - begun))
-
-
-def insert_version(
-    connection: sqlite3.Connection,
-    document_id: str,
-    parent: int,
-    kind: VersionKind,
-    splice: Splice,
-    *,
-    kept: Sequence[Origin] = (),
-    state: MessageState = "complete",
-    model: str = "",
-) -> int:
-    """Returns its number. Raises BadRequest for a splice beyond the parent's text."""
-    above = connection.execute("SELECT length, since_whole FROM document_version WHERE id = ?", (parent,)).fetchone()
-    if not 0 <= splice.start <= splice.end <= above["length"]:
-        raise BadRequest(f"The text has {above['length']:,} characters; this place is not among them.", field="start")
-    length = above["length"] - splice.removed + len(splice.inserted)
-    since_whole = above["since_whole"] + 1
-    whole_text = origins = None
-    # A version that is being written will change, so those below it keep whole texts.
-    if state == "complete" and since_whole >= max(WHOLE_EVERY, length // WHOLE_CHARS):
-        traced = spliced(text_at(connection, parent), splice, [Origin(TYPED, 0, len(splice.inserted))])
-        whole_text, origins, since_whole = traced.text, origins_text(traced.origins), 0
-    version = connection.execute(
-        "INSERT INTO document_version (document_id, parent, kind, start, removed, inserted, kept, begun, length, "
-        "since_whole, whole_text, origins, state, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            document_id,
-            parent,
-            kind,
-            splice.start,
-            splice.removed,
-            splice.inserted,
-            origins_text(kept),
-            len(splice.inserted),
-            length,
-            since_whole,
-            whole_text,
-            origins,
-            state,
-            model,
-            time.time(),
-        ),
-    ).lastrowid
-    assert version is not None
-    return version
-
-
-def show(connection: sqlite3.Connection, document_id: str, parent: int, version: int) -> None:
-    connection.execute("UPDATE document_version SET chosen_child = ? WHERE id = ?", (version, parent))
-    set_head(connection, document_id, version)
-
-
-def set_head(connection: sqlite3.Connection, document_id: str, version: int) -> None:
-    connection.execute(
-        "UPDATE document SET head = ?, revision = revision + 1, updated = ? WHERE id = ?",
-        (version, time.time(), document_id),
-    )
-
-
-def remove_empty(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
-    """A version that inserted nothing; its parent is shown in its place."""
-    version, parent = row["id"], row["parent"]
-    connection.execute("UPDATE document SET head = ? WHERE head = ?", (parent, version))
-    connection.execute(
-        "UPDATE document_version SET chosen_child = NULL WHERE id = ? AND chosen_child = ?", (parent, version)
-    )
-    connection.execute("DELETE FROM document_version WHERE id = ?", (version,))
-
-
-def chosen_child(connection: sqlite3.Connection, version: int) -> int | None:
-    row = connection.execute(
-        "SELECT id FROM document_version WHERE parent = ? "
-        "ORDER BY id IS (SELECT chosen_child FROM document_version WHERE id = ?) DESC, id DESC LIMIT 1",
-        (version, version),
-    ).fetchone()
-    return row["id"] if row else None
-
-
 def line_of(version: int, parents: dict[int, int | None]) -> list[int]:
     """From a version to the first."""
     line: list[int] = []
@@ -345,48 +232,3 @@ def line_of(version: int, parents: dict[int, int | None]) -> list[int]:
         line.append(place)
         place = parents[place]
     return line
-
-
-def require_head(connection: sqlite3.Connection, document_id: str, base: int) -> None:
-    row = connection.execute("SELECT head FROM document WHERE id = ? AND deleted IS NULL", (document_id,)).fetchone()
-    if row is None:
-        raise NotFound("This document does not exist any more.", field="id")
-    if row["head"] != base:
-        raise Conflict("This document was changed in another tab.", field="version")
-
-
-def require_version(connection: sqlite3.Connection, document_id: str, version: int, fields: str = SHOWN) -> sqlite3.Row:
-    row = connection.execute(
-        f"SELECT {fields} FROM document_version WHERE id = ? AND document_id = ?", (version, document_id)
-    ).fetchone()
-    if row is None:
-        raise NotFound("This version does not exist any more.", field="version")
-    return row
-
-
-def version_of(row: sqlite3.Row, *, on_path: bool = False) -> Version:
-    return Version(
-        id=row["id"],
-        document_id=row["document_id"],
-        parent=row["parent"],
-        kind=row["kind"],
-        start=row["start"],
-        removed=row["removed"],
-        inserted_chars=row["inserted_chars"],
-        preview=row["preview"],
-        length=row["length"],
-        created=row["created"],
-        state=row["state"],
-        model=row["model"],
-        error=row["error"],
-        stats=json.loads(row["stats"]),
-        on_path=on_path,
-    )
-
-
-def origins_of(stored: str) -> tuple[Origin, ...]:
-    return tuple(Origin(*one) for one in json.loads(stored))
-
-
-def origins_text(origins: Sequence[Origin]) -> str:
-    return json.dumps([[one.version, one.start, one.length] for one in origins], separators=(",", ":"))

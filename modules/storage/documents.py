@@ -9,8 +9,8 @@ from modules.errors import BadRequest, NotFound
 from modules.limits import LIMITS
 from modules.storage.conversations import storable
 from modules.storage.database import Database
-from modules.storage.document_versions import text_at
 from modules.storage.search import DOCUMENTS, found
+from modules.storage.version_texts import text_at
 from modules.types.document import Document, DocumentHit
 
 UNTITLED = "Untitled"

@@ -104,6 +104,16 @@ MIGRATIONS: tuple[str, ...] = (
         bandwidth REAL NOT NULL
     );
     """,
+    # Parameters of everywhere, of models, conversations and documents: a preset's name, and changes as JSON.
+    """
+    CREATE TABLE parameter_scope (
+        kind TEXT NOT NULL,
+        target TEXT NOT NULL,
+        preset TEXT NOT NULL,
+        changes TEXT NOT NULL,
+        PRIMARY KEY (kind, target)
+    );
+    """,
     # Documents. `whole_text` is kept now and then, with its `origins`. `begun` counts the characters that a generated
     # version inserted before the model wrote, `kept` are the origins of those that come from elsewhere. `choices` are a
     # token and its alternatives. `document_text` is what the search saw last.

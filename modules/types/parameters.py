@@ -1,10 +1,14 @@
 """What a person sets for replies: the knobs, and how long a reply may be, where it stops, what it must match."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, cast
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator
 
+from modules.errors import BadRequest
 from modules.limits import LIMITS
+from modules.types.faults import fault_of, fault_of_text, shown
 from modules.types.generation import Constraint
 from modules.types.sampling import SamplingParams, ShortText, knob
 
@@ -36,3 +40,66 @@ class Parameters(SamplingParams):
         None, "What a reply must match: a JSON schema, regular expression, list of choices, GBNF or Lark grammar.",
         title="Structure", group="text",
     )  # fmt: skip
+
+    @field_validator("*")
+    @classmethod
+    def texts_are_characters(cls, value: Any) -> Any:
+        for text in texts_in(value):
+            if fault := fault_of_text(text):
+                raise ValueError(fault)
+        return value
+
+    @field_validator("constraint")
+    @classmethod
+    def constraint_is_bounded(cls, constraint: Constraint | None) -> Constraint | None:
+        if constraint is not None and len(constraint.source) > LIMITS.constraint_chars:
+            raise ValueError(
+                f"its source has {len(constraint.source):,} characters, and {LIMITS.constraint_chars:,} is the limit"
+            )
+        return constraint
+
+
+DEFAULTS = Parameters()
+
+
+def checked(values: Mapping[str, Any]) -> Parameters:
+    """The parameters with these values and defaults for the rest.
+
+    Raises BadRequest naming the field, its limit and the value.
+    """
+    for name in values:
+        if name not in Parameters.model_fields:
+            near = get_close_matches(name, Parameters.model_fields, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise BadRequest(f"There is no parameter called {shown(name)}.{hint}", field=name[:80])
+    try:
+        return Parameters.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, *inside = (str(part) for part in first["loc"])
+        place = f" ({'.'.join(inside)})" if inside else ""
+        title = Parameters.model_fields[name].title
+        raise BadRequest(f"{title}{place} {fault_of(first)}, and it was {shown(first['input'])}.", name) from error
+
+
+def as_values(parameters: Parameters) -> dict[str, Any]:
+    """All of them by name, as JSON holds them."""
+    return parameters.model_dump(mode="json")
+
+
+def texts_in(value: Any) -> list[str]:
+    match value:
+        case str():
+            return [value]
+        case list():
+            return [text for one in cast("list[Any]", value) for text in texts_in(one)]
+        case Constraint():
+            return [value.source]
+        case _:
+            return []
+
+
+def non_defaults(parameters: Parameters) -> dict[str, Any]:
+    """Those that differ from the defaults."""
+    usual = as_values(DEFAULTS)
+    return {name: value for name, value in as_values(parameters).items() if value != usual[name]}

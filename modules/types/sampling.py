@@ -15,13 +15,31 @@ SamplerName = Literal[
     "top_p", "min_p", "xtc", "smoothing", "temperature",
 ]  # fmt: skip
 SAMPLER_ORDER: tuple[SamplerName, ...] = get_args(SamplerName)
+# A sampler acts where one of these knobs is not at its neutral value.
+SWITCHES: dict[SamplerName, tuple[str, ...]] = {
+    "penalties": ("repetition_penalty", "presence_penalty", "frequency_penalty", "encoder_repetition_penalty"),
+    "dry": ("dry_multiplier",),
+    "no_repeat_ngram": ("no_repeat_ngram_size",),
+    "top_n_sigma": ("top_n_sigma",),
+    "top_k": ("top_k",),
+    "typ_p": ("typical_p",),
+    "tfs": ("tfs",),
+    "top_a": ("top_a",),
+    "epsilon": ("epsilon_cutoff",),
+    "eta": ("eta_cutoff",),
+    "top_p": ("top_p",),
+    "min_p": ("min_p",),
+    "xtc": ("xtc_probability",),
+    "smoothing": ("smoothing_factor",),
+    "temperature": ("temperature", "dynatemp_range"),
+}
 KnobGroup = Literal["temperature", "truncation", "repetition", "steering", "text"]
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 ShortText = Annotated[str, Field(min_length=1, max_length=LIMITS.stop_chars)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
-BREAKERS = ["\n", ":", '"', "*"]
+BREAKERS = ("\n", ":", '"', "*")
 
 
 def knob(
@@ -173,7 +191,7 @@ class SamplingParams(BaseModel):
         title="DRY: range", group="repetition", source="the same", ge=-1, le=LIMITS.context_tokens, step=1,
     )  # fmt: skip
     dry_sequence_breakers: list[ShortText] = knob(
-        BREAKERS, "Texts across which a run does not count as one.",
+        list(BREAKERS), "Texts across which a run does not count as one.",
         title="DRY: sequence breakers", group="repetition", source="the same", max_length=LIMITS.texts,
     )  # fmt: skip
     mirostat: int = knob(
@@ -233,7 +251,8 @@ class SamplingParams(BaseModel):
     )  # fmt: skip
     prompt_lookup_tokens: int = knob(
         -1, "Tokens guessed at once from the prompt, which leaves the text as it is; 0 is off, -1 as loaded.",
-        title="Prompt lookup", group="text", source="prompt lookup decoding (Saxena, 2023)", ge=-1, le=32, step=1,
+        title="Prompt lookup", group="text", neutral=0, source="prompt lookup decoding (Saxena, 2023)",
+        ge=-1, le=32, step=1,
     )  # fmt: skip
     n_probs: int = knob(
         0, "Likeliest tokens to report at each place; 0 is none.", title="Report tokens", group="text", ge=0, le=20
@@ -246,6 +265,10 @@ class SamplingParams(BaseModel):
             if not (token.isascii() and token.isdigit() and len(token) < 10):
                 raise ValueError(f"keys must be token ids, and {token[:20]!r} is none")
         return bias
+
+    def acts(self, sampler: SamplerName) -> bool:
+        """Whether it can change anything with these values, if it stands in the order."""
+        return any(getattr(self, name) != self.neutral(name) for name in SWITCHES[sampler])
 
     @classmethod
     def neutral(cls, name: str) -> Any:

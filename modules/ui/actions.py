@@ -28,6 +28,8 @@ TYPED = MappingProxyType(
         "address": "address",
         "api_key": "key",
         "name": "name",
+        "description": "description",
+        "yaml": "file",
         "words": "search",
         "token": "token",
         "path": "path",

@@ -26,7 +26,8 @@ from modules.ui.positions import Positions
 MOST = 2**53
 SEARCH_CHARS = 500
 FOLDER_CHARS = 1000
-PIECES_SECONDS = 300.0
+# Counting a longer text takes too long to do it once a second.
+COUNTED_CHARS = 200_000
 
 Id = Annotated[str, Field(max_length=64)]
 Place = Annotated[int, Field(ge=0, le=MOST)]
@@ -145,7 +146,8 @@ class NotebookTab:
         end = positions.character(values.start + values.removed, "removed")
         saved = self._notebook.save(values.id, values.version, Splice(start, end - start, values.text))
         document = self._notebook.document(values.id)
-        counted = self._notebook.count(values.id, saved.id, values.model)
+        is_short = saved.length <= COUNTED_CHARS
+        counted = self._notebook.count(values.id, saved.id, values.model) if is_short else None
         return {
             "version": saved.id,
             "revision": document.revision,
@@ -224,7 +226,7 @@ class NotebookTab:
         positions = self._positions(values.id, values.version)
         start, end = positions.character(values.start, "start"), positions.character(values.end, "end")
         pieces = self._notebook.token_pieces(values.id, values.version, start, end, values.model)
-        return pieces_view(pieces.result(PIECES_SECONDS))
+        return pieces_view(pieces.result())
 
     @action(Values)
     def notebook_count(self, values: Values) -> View:

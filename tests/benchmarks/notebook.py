@@ -22,8 +22,9 @@ from modules.services.journal import LiveText
 from modules.services.version_record import VersionRecord
 from modules.settings import Settings
 from modules.storage.database import Database
-from modules.storage.document_versions import VersionStore, insert_version, show
+from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
+from modules.storage.version_rows import insert_version, show
 from modules.types.document import Draft, Splice
 from modules.types.generation import Finished, TextDelta, TokenChoice, TokenLogprob
 from modules.ui.notebook_stream import ShownTokens, notebook_updates

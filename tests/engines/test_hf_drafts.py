@@ -22,7 +22,10 @@ KNOBS = [
     SamplingParams(temperature=0, ignore_eos=True),
     SamplingParams(temperature=0.3, top_k=0, seed=3, ignore_eos=True),
     SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=4, ignore_eos=True, repetition_penalty=1.2),
-]
+    # Those with a memory, and a second row.
+    SamplingParams(seed=5, ignore_eos=True, adaptive_target=0.4, xtc_probability=0.5, no_repeat_ngram_size=4, dry_multiplier=0.5),
+    SamplingParams(seed=6, ignore_eos=True, mirostat=2, guidance_scale=1.5, negative_prompt="t9 t10", banned_phrases=["t7 t8"]),
+]  # fmt: skip
 
 
 def engine_of(folder: Path, **options: Any) -> HfEngine:
@@ -64,7 +67,7 @@ def test_the_text_stays_the_same(folders: tuple[Path, Path], speculation: dict[s
         longer = [*PROMPT, 40, 41]
         assert say(guessing, longer, KNOBS[0])[0] == say(plain, longer, KNOBS[0])[0]
         found: dict[int, str] = {}
-        asked = [(PROMPT, KNOBS[1]), (OTHER, KNOBS[0]), (OTHER, KNOBS[2]), (PROMPT, KNOBS[0])]
+        asked = [(PROMPT, KNOBS[1]), (OTHER, KNOBS[0]), (OTHER, KNOBS[2]), (PROMPT, KNOBS[0]), (OTHER, KNOBS[4])]
         threads = [
             threading.Thread(target=lambda place=place: found.update({place: say(guessing, *asked[place])[0]}))
             for place in range(len(asked))
@@ -96,6 +99,22 @@ def test_lookup_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.close()
     assert end.usage.completion_tokens == 40
     assert len(passes) <= 12
+
+
+def test_a_request_says_how_much_is_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More, or nothing at all, whatever the model was loaded with."""
+    engine = engine_of(make_folder(tmp_path / "model", "llama"))
+    passes = counted(monkeypatch, engine)
+    taken: dict[int, int] = {}
+    for guessed in (-1, 0, 4, 32):
+        knobs = SamplingParams(temperature=0, logit_bias={"5": 100.0}, ignore_eos=True, prompt_lookup_tokens=guessed)
+        _, end = say(engine, [5] * 12, knobs, new=100)
+        assert end.usage.completion_tokens == 100
+        taken[guessed] = len(passes)
+        passes.clear()
+    engine.close()
+    assert taken[-1] == taken[0] == 99
+    assert taken[32] < taken[4] < 30
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, engine: HfEngine) -> list[int]:

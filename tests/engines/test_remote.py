@@ -12,6 +12,7 @@ import pytest
 from modules.engines.remote.engine import RemoteEngine
 from modules.engines.remote.kind import RemoteOptions
 from modules.errors import BadRequest, Busy, ContextOverflow, EngineError, FetchError, ModelError, NotFound
+from modules.services.knob_checks import check_knobs
 from modules.types.generation import (
     AS_MANY_AS_FIT,
     Constraint,
@@ -152,7 +153,10 @@ def test_reasoning_calls_and_logprobs() -> None:
 
 KNOBS = [
     ("openai", {"top_k": 5}, "top_k"),
-    ("openai", {"min_p": 0.0}, "min_p"),
+    ("openai", {"min_p": 0.2}, "min_p"),
+    ("openai", {"banned_tokens": [4]}, "banned_tokens"),
+    ("llamacpp", {"tfs": 0.9}, "tfs"),
+    ("llamacpp", {"add_bos": False}, "add_bos"),
     ("vllm", {"dry_multiplier": 1.0}, "dry_multiplier"),
     ("vllm", {"repetition_penalty_range": 0}, "repetition_penalty_range"),
     ("sglang", {"mirostat": 2}, "mirostat"),
@@ -163,13 +167,14 @@ KNOBS = [
 def test_a_knob_that_would_be_passed_over_is_refused_by_name(kind: str, knobs: dict[str, Any], name: str) -> None:
     with Played(owned_by=kind) as server:
         engine = server.engine()
-        with pytest.raises(BadRequest, match=name) as refused:
-            run(engine, chat(sampling=SamplingParams(**knobs)))
+        with pytest.raises(BadRequest, match=f"which does nothing with {name} ") as refused:
+            check_knobs(SamplingParams(**knobs), engine.capabilities)
         assert refused.value.field == name
-        assert server.asked() == []
+        check_knobs(SamplingParams(temperature=1.5, seed=3, logit_bias={"5": -1}), engine.capabilities)
         run(engine, chat(sampling=SamplingParams(temperature=1.5, seed=3, logit_bias={"5": -1})))
         body = server.asked()[0][1]
-        assert (body["temperature"], body["seed"], body["logit_bias"]) == (1.5, 3, {"5": -1})
+        assert (body["temperature"], body["seed"]) == (1.5, 3)
+        assert body["logit_bias"] == ([[5, -1]] if kind == "llamacpp" else {"5": -1})
         assert ("top_k" in body) == (kind != "openai")
 
 

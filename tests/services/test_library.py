@@ -21,6 +21,7 @@ from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels, read_links
 from modules.storage.model_options import ModelOptionsStore
 from modules.storage.model_records import ModelRecords
+from modules.storage.parameters import ParameterStore
 from tests.engines.tiny_models import make_folder
 from tests.library.gguf_files import write_gguf
 from tests.library.test_library import make_shards
@@ -44,6 +45,7 @@ class Desk:
             links=self.links,
             records=ModelRecords(self.database),
             options=self.options,
+            parameters=ParameterStore(self.database),
             jobs=self.jobs,
             in_use=self.loaded.__contains__,
         )

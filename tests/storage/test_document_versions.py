@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from modules.errors import BadRequest, Conflict, NotFound, StorageError
 from modules.storage.database import Database
-from modules.storage.document_versions import WHOLE_EVERY, VersionStore
+from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.origins import spliced
+from modules.storage.version_rows import WHOLE_EVERY
 from modules.types.document import TYPED, Document, Draft, Origin, Splice, TracedText, WrittenToken
 from modules.types.generation import TokenChoice, TokenLogprob
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from modules.app import App, build_app
 from modules.engines.generation import Generation
+from modules.serve.web import build_api
 from modules.settings import Settings
 from modules.types.generation import Finished, TextDelta, TokenChoice, TokenLogprob
 from modules.ui.notebook_stream import notebook_updates
@@ -170,6 +172,23 @@ def test_what_wrote_nothing_ends_without_a_version(app: App, call: Call, monkeyp
     (end,) = follow(app, begun)
     assert (end["version"], end["state"], end["length"]) == (None, "complete", 0)
     assert call("open", id=view["document"]["id"])["version"] == view["version"]
+
+
+def test_the_page_follows_over_http(app: App, call: Call) -> None:
+    view = call("create", text="Go ")
+    begun = call("generate", id=view["document"]["id"], version=view["version"])
+
+    async def get(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(build_api(app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://parlor") as client:
+            return await client.get(path)
+
+    answer = asyncio.run(get(f"/ui/notebook/generations/{begun['generations'][0]['id']}/events"))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert "".join(one.get("text", "") for one in events) == "and \U0001f600 so on"
+    assert events[-1]["kind"] == "end"
+    assert asyncio.run(get("/ui/notebook/generations/nothing/events")).status_code == 404
 
 
 def test_places_and_branches_and_settings(app: App, call: Call) -> None:

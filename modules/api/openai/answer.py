@@ -31,22 +31,30 @@ async def answer(
     request: Request, generation: Generation, wire: Wire, *, stream: bool, include_usage: bool
 ) -> Response:
     """Errors before the first token become a status; a client that leaves cancels its request in every state."""
+    if not stream:
+        return JSONResponse(wire.whole(generation, await end_of(request, generation)))
     watch = DisconnectWatch(request, generation.cancel)
     try:
-        if stream:
-            await generation.started()
-            raise_if_failed(generation.end)
-            return EventStream(frames(generation, wire, include_usage=include_usage), watch)
-        async for _ in generation.batches():
-            pass
-        end = generation.end
-        raise_if_failed(end)
-        assert isinstance(end, Finished)
+        await generation.started()
+        raise_if_failed(generation.end)
     except BaseException:
         watch.end()
         raise
-    watch.end()
-    return JSONResponse(wire.whole(generation, end))
+    return EventStream(frames(generation, wire, include_usage=include_usage), watch)
+
+
+async def end_of(request: Request, generation: Generation) -> Finished:
+    """Once it is there; a failure is raised. A client that leaves cancels its request."""
+    watch = DisconnectWatch(request, generation.cancel)
+    try:
+        async for _ in generation.batches():
+            pass
+    finally:
+        watch.end()
+    end = generation.end
+    raise_if_failed(end)
+    assert isinstance(end, Finished)
+    return end
 
 
 async def frames(generation: Generation, wire: Wire, *, include_usage: bool) -> AsyncIterator[bytes]:

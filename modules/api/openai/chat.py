@@ -20,7 +20,8 @@ def chat_router(app: App) -> APIRouter:
 
     @router.post("/v1/chat/completions")
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        messages, params = [message.message() for message in body.messages], body.reply_params()
+        messages = [message.message() for message in body.messages]
+        params = body.reply_params(await asyncio.to_thread(app.presets.parameters, body.preset))
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
         generation = app.inference.chat(messages, params, model.id)
         wire = ChatWire(generation.id, model.id, body.top_logprobs)

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from modules.api.adapters import AdapterChoices
+from modules.api.presets import PresetName
 from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
 from modules.limits import LIMITS
-from modules.services.inference import ReplyParams
+from modules.services.inference import ReplyParams, reply_params
 from modules.types.generation import Constraint
 from modules.types.messages import Message, Role
+from modules.types.parameters import Parameters
 from modules.types.sampling import SamplingParams
 
 StopString = Annotated[Text, Field(min_length=1, max_length=LIMITS.stop_chars)]
@@ -34,6 +36,21 @@ class WireMessage(WireModel):
         text = self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
         role: Role = "system" if self.role == "developer" else self.role
         return Message(role, text)
+
+
+class PromptOrMessages(WireModel):
+    """Either a prompt as it is or a chat's messages."""
+
+    model: ModelName | None = None
+    prompt: Annotated[Text, Field(min_length=1, max_length=LIMITS.message_chars)] | None = None
+    messages: Annotated[list[WireMessage], Field(min_length=1, max_length=LIMITS.messages)] | None = None
+
+    def asked(self) -> str | list[Message]:
+        if self.prompt is not None and self.messages is None:
+            return self.prompt
+        if self.prompt is None and self.messages is not None:
+            return [message.message() for message in self.messages]
+        raise BadRequest("Give either a prompt or messages.", field="prompt")
 
 
 class StreamOptions(WireModel):
@@ -111,19 +128,26 @@ class CompletionFields(WireModel, SamplingParams):
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] = 1
     response_format: ResponseFormat = TextFormat()
+    preset: PresetName | None = Field(
+        default=None, description="A preset, for all parameters that the body does not set itself."
+    )
     adapters: AdapterChoices | None = Field(
         default=None, description="Loaded adapters for this request alone; without the field, those switched on."
     )
 
-    def params(self, *, max_tokens: int | None, n_probs: int) -> ReplyParams:
-        knobs: dict[str, Any] = {name: getattr(self, name) for name in SamplingParams.model_fields}
-        knobs["n_probs"] = n_probs
+    def params(self, preset: Parameters, *, max_tokens: int | None, n_probs: int | None) -> ReplyParams:
+        """None is what the body leaves to the preset."""
+        own = self.model_fields_set
+        usual = reply_params(preset)
+        knobs = {name: getattr(self, name) for name in SamplingParams.model_fields if name in own}
+        if n_probs is not None:
+            knobs["n_probs"] = n_probs
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return ReplyParams(
-            SamplingParams.model_validate(knobs),
-            max_tokens,
-            stop,
-            constraint=self.response_format.constraint(),
+            usual.sampling.model_copy(update=knobs),
+            usual.max_tokens if max_tokens is None else max_tokens,
+            stop if "stop" in own else usual.stop,
+            constraint=self.response_format.constraint() if "response_format" in own else usual.constraint,
             adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
         )
 
@@ -137,12 +161,13 @@ class ChatCompletionRequest(CompletionFields):
     top_logprobs: int = Field(default=0, ge=0, le=20)
     tools: Annotated[list[dict[str, Any]], Field(max_length=128)] = Field(default_factory=list[dict[str, Any]])
 
-    def reply_params(self) -> ReplyParams:
+    def reply_params(self, preset: Parameters) -> ReplyParams:
         if self.top_logprobs and not self.logprobs:
             raise BadRequest("top_logprobs needs logprobs to be true.", field="top_logprobs")
         params = self.params(
+            preset,
             max_tokens=self.max_completion_tokens or self.max_tokens,
-            n_probs=max(self.top_logprobs, 1) if self.logprobs else self.n_probs,
+            n_probs=max(self.top_logprobs, 1) if self.logprobs else None,
         )
         return replace(params, tools=bool(self.tools))
 
@@ -179,13 +204,13 @@ class CompletionRequest(CompletionFields):
             return ""
         return prompt if isinstance(prompt, str) else None
 
-    def reply_params(self) -> ReplyParams:
+    def reply_params(self, preset: Parameters) -> ReplyParams:
         if self.echo and self.logprobs is None and not isinstance(self.single_prompt(), str):
             raise BadRequest("Token ids can be echoed only with logprobs.", field="echo")
         if self.max_tokens == 0 and not (self.echo and self.logprobs is not None):
             raise BadRequest(
                 "max_tokens may be 0 only where echo and logprobs ask about the prompt.", field="max_tokens"
             )
-        n_probs = self.n_probs if self.logprobs is None else max(self.logprobs, 1)
-        params = self.params(max_tokens=self.max_tokens, n_probs=n_probs)
+        n_probs = None if self.logprobs is None else max(self.logprobs, 1)
+        params = self.params(preset, max_tokens=self.max_tokens, n_probs=n_probs)
         return replace(params, prompt_logprobs=self.logprobs if self.echo else None)

@@ -10,20 +10,34 @@ PATIENCE_TOKENS = 8
 class Detokenizer:
     """Decodes the newest tokens beside those before, because the text of a token depends on its neighbours."""
 
-    def __init__(self, tokenizer: Any, prompt: tuple[int, ...]) -> None:
+    def __init__(self, tokenizer: Any, prompt: tuple[int, ...], *, skips_special: bool = True) -> None:
+        """`skips_special`: whether special tokens have no text."""
         self._tokenizer = tokenizer
+        self._skips_special = skips_special
         self._context = list(prompt[-4:])
         self._pending: list[int] = []
         self._before = self._decode(self._context)
 
+    @property
+    def is_inside_character(self) -> bool:
+        return bool(self._pending)
+
+    @property
+    def pending_text(self) -> str:
+        """What stands before the incomplete character and came with it."""
+        return self._decode([*self._context, *self._pending])[len(self._before) :].rstrip(REPLACEMENT)
+
     def feed(self, token: int) -> str:
         """The text that is certain now; empty while a character is incomplete."""
+        text = self.text_with(token)
         self._pending.append(token)
-        whole = self._decode([*self._context, *self._pending])
-        text = whole[len(self._before) :]
         if text.endswith(REPLACEMENT) and len(self._pending) < PATIENCE_TOKENS:
             return ""
         return self._release(text)
+
+    def text_with(self, token: int) -> str:
+        """What the incomplete character and this token would be together; it is not fed."""
+        return self._decode([*self._context, *self._pending, token])[len(self._before) :]
 
     def flush(self) -> str:
         """What is left at the end, however broken."""
@@ -37,4 +51,6 @@ class Detokenizer:
         return text
 
     def _decode(self, tokens: list[int]) -> str:
-        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self._tokenizer.decode(
+            tokens, skip_special_tokens=self._skips_special, clean_up_tokenization_spaces=False
+        )

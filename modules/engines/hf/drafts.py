@@ -13,10 +13,14 @@ from modules.errors import ModelError
 MATCHES = (3, 2)
 # Prompt tokens that a draft model reads in one turn, so that it never keeps the others waiting for long.
 CATCH_UP = 256
+# Tokens guessed at once, where a request does not say.
+LONGEST = 8
 
 
 class Draft(Protocol):
-    """Guesses for one request; it follows the request's tokens, which only ever grow at their end."""
+    """Guesses for one request, at most `longest` tokens; it follows the request's tokens, which grow at their end."""
+
+    longest: int
 
     def propose(self, tokens: list[int], limit: int) -> list[int]:
         """Up to `limit` tokens that may follow."""
@@ -39,7 +43,8 @@ class PromptLookup:
 class LookupDraft:
     """Remembers where each n-gram stood last, so that a step costs the same at any length."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.longest = longest
         self._follows: dict[tuple[int, ...], int] = {}
         self._known = 0
 
@@ -79,6 +84,8 @@ class DraftModel:
 
 
 class ModelDraft:
+    longest = LONGEST
+
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._read: list[int] = []

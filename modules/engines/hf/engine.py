@@ -12,10 +12,11 @@ import torch
 
 from modules.engines.hf.adapters import Adapters
 from modules.engines.hf.batch import Batch, input_device, make_batch
-from modules.engines.hf.drafts import Drafter, DraftModel, PromptLookup
+from modules.engines.hf.drafts import Draft, Drafter, DraftModel, LookupDraft, PromptLookup
 from modules.engines.hf.embedder import Embedder
 from modules.engines.hf.fixed import FixedPass, pass_kind
 from modules.engines.hf.footprint import DEFAULT_CONTEXT, SLOTS, prompt_cache_bytes, slot_count
+from modules.engines.hf.guidance import check_room
 from modules.engines.hf.kind import HfOptions
 from modules.engines.hf.loading import load_model, thread_count
 from modules.engines.hf.pooling import read_pooling
@@ -27,6 +28,7 @@ from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.errors import ModelError
 from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
+from modules.types.sampling import SamplingParams
 
 
 class HfEngine(AdaptableEngine):
@@ -79,6 +81,7 @@ class HfEngine(AdaptableEngine):
             constraints=get_args(ConstraintKind),
             embeds=True,
             embedding_frame=self._vocabulary.frame,
+            distribution=True,
             notes=(note,),
         )
 
@@ -89,10 +92,21 @@ class HfEngine(AdaptableEngine):
         return self._vocabulary.pieces(text)
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        draft = self._drafter.follow() if self._drafter else None
-        sequence = Sequence(request, emit, cancelled, self._vocabulary, draft)
+        check_room(
+            request,
+            self._vocabulary,
+            slots=self.capabilities.slots,
+            context_length=self.capabilities.context_length,
+        )
+        sequence = Sequence(request, emit, cancelled, self._vocabulary, self._draft(request.sampling))
         self._scheduler.add(sequence)
         sequence.wait()
+
+    def _draft(self, knobs: SamplingParams) -> Draft | None:
+        if knobs.prompt_lookup_tokens > 0:
+            return LookupDraft(knobs.prompt_lookup_tokens)
+        as_loaded = knobs.prompt_lookup_tokens < 0
+        return self._drafter.follow() if as_loaded and self._drafter is not None else None
 
     def load_adapter(self, name: str, path: str) -> int:
         from modules.engines.hf.adapter_files import read_adapter

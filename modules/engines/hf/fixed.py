@@ -14,7 +14,7 @@ from modules.engines.protocol import Report
 
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 # Tokens a row: one, or one and what was guessed.
-WIDTHS = (1, 3, 5, 9)
+WIDTHS = (1, 3, 5, 9, 17, 33)
 SHORTEST = 256
 
 # (ids, places, cache, length, tokens to keep logits of) -> logits; hides what lies behind each place.

@@ -13,7 +13,7 @@ from modules.engines.hf.adapters import Adapters, Mix
 from modules.engines.hf.batch import Batch
 from modules.engines.hf.candidates import heads_of
 from modules.engines.hf.prefixes import PrefixStore
-from modules.engines.hf.sequence import Ending, Sequence
+from modules.engines.hf.sequence import Ending, Sequence, Track
 from modules.errors import BadRequest, EngineError, ParlorError
 from modules.types.generation import FinishReason
 
@@ -43,7 +43,7 @@ class Pace:
 class Scheduler:
     """One thread computes. Each turn reads a piece of the oldest unread prompt, then writes a token for all who write.
 
-    Rows: those who write hold 0..n-1, the one who reads holds n; the others wait without a row.
+    Rows: the tracks of those who write hold 0..n-1, those of the one who reads follow; the others wait without a row.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Scheduler:
         self._between: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._waiting: deque[Sequence] = deque()
         self._writing: list[Sequence] = []
+        # Those of all who write, in the order of their rows.
+        self._rows: list[Track] = []
         self._reading: Sequence | None = None
         self._pace = Pace()
         self._closing = False
@@ -87,7 +89,7 @@ class Scheduler:
     @property
     def running_mixes(self) -> list[Mix]:
         """Of the requests that are read or written; for functions that run between turns."""
-        return [sequence.mix for sequence in self._running]
+        return [track.mix for sequence in self._running for track in sequence.tracks]
 
     def close(self) -> None:
         with self._changed:
@@ -113,14 +115,13 @@ class Scheduler:
 
     @property
     def _running(self) -> list[Sequence]:
-        """In the order of their rows."""
         return [*self._writing, *([self._reading] if self._reading else [])]
 
     def _turn(self) -> None:
         if self._between:
             answer(*self._between.popleft())
         self._drop_cancelled()
-        if self._reading is None and len(self._writing) < self._slots:
+        if self._reading is None:
             self._begin_reading()
         if self._reading is not None:
             self._read_piece(self._reading)
@@ -140,64 +141,79 @@ class Scheduler:
             self._leave(sequence, "cancelled")
 
     def _begin_reading(self) -> None:
-        with self._changed:
-            sequence = self._waiting.popleft() if self._waiting else None
+        sequence = self._next_waiting()
         if sequence is None:
             return
         try:
-            sequence.mix = self._adapters.mix(sequence.adapters)
+            mix = self._adapters.mix(sequence.adapters)
         except BadRequest as error:
             sequence.fail(error)
             return
         self._reading = sequence
-        if not self._batch.reuses_prefixes or sequence.wants_prompt_logprobs:
-            return
+        for row, track in enumerate(sequence.tracks, len(self._rows)):
+            track.mix = mix
+            if self._batch.reuses_prefixes and not sequence.wants_prompt_logprobs:
+                self._reuse_prefix(track, row)
+
+    def _next_waiting(self) -> Sequence | None:
+        """The oldest, once there are rows for it."""
+        with self._changed:
+            if not self._waiting or len(self._rows) + len(self._waiting[0].tracks) > self._slots:
+                return None
+            return self._waiting.popleft()
+
+    def _reuse_prefix(self, track: Track, row: int) -> None:
         # The last token is always computed: its logits choose the next one.
-        found = self._prefixes.best(sequence.tokens[:-1], sequence.mix)
+        found = self._prefixes.best(track.tokens[:-1], track.mix)
         if found is not None:
             prefix, shared = found
-            self._batch.put_in(len(self._writing), prefix.states, shared)
-            sequence.computed = sequence.cached = shared
+            self._batch.put_in(row, prefix.states, shared)
+            track.computed = track.cached = shared
 
     def _read_piece(self, sequence: Sequence) -> None:
+        row, track = next(found for found in enumerate(sequence.tracks, len(self._rows)) if found[1].unread)
+        tells = sequence.wants_prompt_logprobs and track is sequence.main
         started = time.perf_counter()
-        start = sequence.computed
-        piece = sequence.tokens[start : start + self._piece_length(sequence)]
-        keep = len(piece) if sequence.wants_prompt_logprobs else 1
-        logits = self._batch.read(len(self._writing), piece, start, sequence.mix, keep)
-        sequence.computed += len(piece)
+        start = track.computed
+        piece = track.tokens[start : start + self._piece_length(track, tells=tells)]
+        logits = self._batch.read(row, piece, start, track.mix, len(piece) if tells else 1)
+        track.computed += len(piece)
+        track.ahead = logits[-1:]
         self._pace.learn(len(piece), time.perf_counter() - started)
         sequence.tell_progress()
-        if sequence.wants_prompt_logprobs:
+        if tells:
             sequence.tell_prompt_logprobs(start, logits)
-        if sequence.unread:
-            return
-        if not sequence.wants_text:
-            self._leave_reading("length")
+        if any(track.unread for track in sequence.tracks):
             return
         self._reading = None
         self._writing.append(sequence)
-        last = logits[-1:]
-        self._settle(sequence, sequence.take(last, heads_of(last), [], self._context_length))
+        self._rows.extend(sequence.tracks)
+        self._settle(sequence, sequence.begin(self._context_length))
 
-    def _piece_length(self, sequence: Sequence) -> int:
+    def _piece_length(self, track: Track, *, tells: bool) -> int:
         if not self._batch.reads_in_pieces:
-            return sequence.unread
-        return min(self._pace.tokens, LOGPROBS_CHUNK) if sequence.wants_prompt_logprobs else self._pace.tokens
+            return track.unread
+        return min(self._pace.tokens, LOGPROBS_CHUNK) if tells else self._pace.tokens
 
     def _write_tokens(self) -> None:
-        writing = list(self._writing)
+        writing, rows = list(self._writing), list(self._rows)
         guesses = [self._guesses(sequence) for sequence in writing]
-        tokens = [[sequence.tokens[-1], *guessed] for sequence, guessed in zip(writing, guesses, strict=True)]
-        places = [sequence.computed for sequence in writing]
-        logits = self._batch.write(tokens, places, [sequence.mix for sequence in writing])
+        following = {track: guessed for one, guessed in zip(writing, guesses, strict=True) for track in one.tracks}
+        logits = self._batch.write(
+            [[track.tokens[-1], *following[track]] for track in rows],
+            [track.computed for track in rows],
+            [track.mix for track in rows],
+        )
         width = logits.shape[1]
         heads = heads_of(logits.flatten(0, 1))
+        row_of = {track: row for row, track in enumerate(rows)}
+        for track in rows:
+            track.computed += 1
         endings: list[Ending] = []
-        for row, (sequence, guessed) in enumerate(zip(writing, guesses, strict=True)):
-            sequence.computed += 1
-            own = heads[row * width : (row + 1) * width]
-            endings.append(sequence.take(logits[row], own, guessed, self._context_length))
+        for sequence, guessed in zip(writing, guesses, strict=True):
+            own = [row_of[track] for track in sequence.tracks]
+            first = heads[own[0] * width : (own[0] + 1) * width]
+            endings.append(sequence.take([logits[row] for row in own], first, guessed, self._context_length))
         # Last of all: one that leaves makes others change their rows, with all that is computed in them.
         for sequence, ending in zip(writing, endings, strict=True):
             self._settle(sequence, ending)
@@ -208,44 +224,52 @@ class Scheduler:
     def _settle(self, sequence: Sequence, ending: Ending) -> None:
         """A request whose token cannot be chosen fails alone."""
         if isinstance(ending, EngineError):
-            self._leave_row(sequence)
+            self._leave_rows(sequence)
             sequence.fail(ending)
         elif ending is not None:
             self._leave(sequence, ending)
 
     def _leave(self, sequence: Sequence, reason: FinishReason) -> None:
-        self._keep_prefix(sequence, self._writing.index(sequence))
-        self._leave_row(sequence)
+        for track in sequence.tracks:
+            self._keep_prefix(track, self._rows.index(track))
+        self._leave_rows(sequence)
         sequence.finish(reason, self._context_length)
 
     def _leave_reading(self, reason: FinishReason) -> None:
         assert self._reading is not None
         sequence, self._reading = self._reading, None
-        self._keep_prefix(sequence, len(self._writing))
-        self._batch.clear(len(self._writing))
+        for row, track in enumerate(sequence.tracks, len(self._rows)):
+            self._keep_prefix(track, row)
+            self._batch.clear(row)
         sequence.finish(reason, self._context_length)
 
-    def _keep_prefix(self, sequence: Sequence, row: int) -> None:
-        if self._batch.reuses_prefixes and sequence.computed:
-            states = self._batch.take_out(row, sequence.computed)
-            self._prefixes.keep(sequence.tokens[: sequence.computed], sequence.mix, states)
+    def _keep_prefix(self, track: Track, row: int) -> None:
+        if self._batch.reuses_prefixes and track.computed:
+            states = self._batch.take_out(row, track.computed)
+            self._prefixes.keep(track.tokens[: track.computed], track.mix, states)
 
-    def _leave_row(self, sequence: Sequence) -> None:
-        """Close the gap: the last of those who write moves into it, and the one who reads moves up."""
-        row, last = self._writing.index(sequence), len(self._writing) - 1
+    def _leave_rows(self, sequence: Sequence) -> None:
+        self._writing.remove(sequence)
+        for track in sequence.tracks:
+            self._leave_row(track)
+
+    def _leave_row(self, track: Track) -> None:
+        """Close the gap: the last of those who write moves into it, and what is read moves up."""
+        row, last = self._rows.index(track), len(self._rows) - 1
         if row != last:
-            self._writing[row] = self._writing[last]
-            self._batch.move(last, row, self._writing[row].computed)
-        self._writing.pop()
+            self._rows[row] = self._rows[last]
+            self._batch.move(last, row, self._rows[row].computed)
+        self._rows.pop()
         self._batch.clear(last)
         if self._reading is not None:
-            self._batch.move(last + 1, last, self._reading.computed)
+            for target, read in enumerate(self._reading.tracks, last):
+                self._batch.move(target + 1, target, read.computed)
 
     def _fail_all(self, error: Exception) -> None:
         """Nobody knows what a failed pass left in the rows, so all who were in it end."""
         hit = self._running
-        self._writing, self._reading = [], None
-        for row in range(len(hit)):
+        self._writing, self._rows, self._reading = [], [], None
+        for row in range(self._slots):
             self._batch.clear(row)
         for sequence in hit:
             sequence.fail(explained(error))

@@ -1,15 +1,20 @@
 """What the engine asks of a tokenizer."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any
 
+from torch import Tensor
+
+from modules.engines.hf.breakers import Breakers, read_breakers
 from modules.engines.hf.constraints import ConstraintCompiler
+from modules.engines.hf.token_texts import TokenTexts, read_texts
 from modules.errors import BadRequest
 from modules.types.generation import TokenChoice
 
-# DRY's runs end at these, as in llama.cpp.
-BREAKERS = ("\n", ":", '"', "*")
+# Sets of breakers that are kept.
+BREAKERS = 16
 
 
 class Vocabulary:
@@ -17,6 +22,9 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self.size: int = model.get_input_embeddings().weight.shape[0]
         self.end_tokens = end_tokens(tokenizer, model)
+        self._lock = Lock()
+        self._texts = lru_cache(self._read_texts)
+        self._breakers = lru_cache(BREAKERS)(self._read_breakers)
 
     @cached_property
     def constraints(self) -> ConstraintCompiler:
@@ -60,14 +68,20 @@ class Vocabulary:
         before = next(start for start in range(len(framed) + 1) if framed[start : start + len(bare)] == bare)
         return tuple(framed[:before]), tuple(framed[before + len(bare) :])
 
-    @cached_property
-    def breakers(self) -> frozenset[int]:
-        texts = enumerate(self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))]))
-        return frozenset(token for token, text in texts if any(breaker in text for breaker in BREAKERS))
+    def texts(self, *, special: bool, folded: bool) -> TokenTexts:
+        """Of each token; special tokens' too where `special`, without regard to capitals where `folded`. Any thread."""
+        with self._lock:
+            return self._texts(special, folded)
+
+    def breakers(self, texts: Sequence[str]) -> Breakers:
+        """DRY's sequence breakers of these texts. Any thread."""
+        tokens = self.texts(special=True, folded=False)
+        with self._lock:
+            return self._breakers(tuple(texts), tokens)
 
     def check(self, tokens: Sequence[int], field: str = "prompt") -> None:
         """Raises BadRequest for an id that the model has no embedding for."""
-        largest = max(tokens)
+        largest = max(tokens, default=0)
         if largest >= self.size:
             raise BadRequest(
                 f"The {field} holds the token id {largest:,}; this model's largest is {self.size - 1:,}.", field=field
@@ -76,6 +90,16 @@ class Vocabulary:
     def choice(self, token: int, logprob: float | None) -> TokenChoice:
         piece = self.piece(token)
         return TokenChoice(piece.decode(errors="replace"), logprob, tuple(piece), token)
+
+    def choices(self, ids: Tensor, logprobs: Tensor) -> tuple[TokenChoice, ...]:
+        """[n] both, on the CPU."""
+        return tuple(self.choice(int(token), float(one)) for token, one in zip(ids, logprobs, strict=True))
+
+    def _read_texts(self, special: bool, folded: bool) -> TokenTexts:
+        return TokenTexts(read_texts(self.tokenizer, special=special, folded=folded))
+
+    def _read_breakers(self, texts: tuple[str, ...], tokens: TokenTexts) -> Breakers:
+        return read_breakers(texts, tokens, self.tokenize)
 
 
 def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:

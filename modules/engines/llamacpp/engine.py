@@ -7,14 +7,22 @@ from typing import Any, get_args
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
 
 from modules.engines.grammars import TextCheck, grammar_of
-from modules.engines.llamacpp.kind import LlamaCppOptions
+from modules.engines.llamacpp.distribution import DistributionRun
+from modules.engines.llamacpp.kind import IGNORED_KNOBS, SAMPLERS, LlamaCppOptions
 from modules.engines.llamacpp.plan import Plan, make_plan
 from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
 from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
 from modules.engines.protocol import Capabilities, Emit, Report
 from modules.errors import BadRequest, EngineError, ModelError
 from modules.machine import read_machine
-from modules.types.generation import ConstraintKind, Finished, FinishReason, GenerationRequest, Usage
+from modules.types.generation import (
+    ConstraintKind,
+    Distribution,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Usage,
+)
 from modules.types.local_model import LocalModel
 from modules.types.machine import Gpu
 
@@ -49,6 +57,7 @@ class LlamaCppEngine:
             self._address.remove()
             raise ModelError(f"llama.cpp could not load {model.title}: {error}") from error
         self._socket = SocketClient(self._server.listening_address, self._address.key)
+        self._vocabulary: int = self._socket.get("/v1/models")["data"][0]["meta"]["n_vocab"]
         self.capabilities = self._capabilities(plan)
 
     def tokenize(self, text: str) -> list[int]:
@@ -60,6 +69,9 @@ class LlamaCppEngine:
         return [(one["id"], piece_bytes(one["piece"]).hex()) for one in self._socket.post("/tokenize", body)["tokens"]]
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
+        if request.distribution is not None:
+            self._tell_distribution(request, emit, cancelled)
+            return
         grammar = grammar_of(request.constraint) if request.constraint else None
         stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
         self._server.handle_completions(completion_body(request, grammar), stream.take)
@@ -67,6 +79,21 @@ class LlamaCppEngine:
 
     def close(self) -> None:
         self._address.remove()
+
+    def _tell_distribution(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
+        started = time.monotonic()
+        run = DistributionRun(self._server, request, self._vocabulary, emit, cancelled)
+        steps = tuple(run.steps())
+        if not cancelled.is_set():
+            emit(Distribution(steps))
+        emit(
+            Finished(
+                "cancelled" if cancelled.is_set() else "stop",
+                Usage(len(request.prompt_tokens), 0, run.cached_tokens or 0),
+                first_token_seconds=time.monotonic() - started,
+                context_length=self.capabilities.context_length,
+            )
+        )
 
     def _capabilities(self, plan: Plan) -> Capabilities:
         properties = self._socket.get("/props")
@@ -82,6 +109,10 @@ class LlamaCppEngine:
             bos_token_id=first if bos == [first] else None,
             logprobs=True,
             constraints=get_args(ConstraintKind),
+            distribution=True,
+            ignored_knobs=tuple(sorted(IGNORED_KNOBS)),
+            samplers=SAMPLERS,
+            runs_on="llama.cpp",
             notes=(plan.note,),
         )
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SAMPLERS: tuple[SamplerName, ...] = (
     "penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature",
 )  # fmt: skip
+# llama.cpp takes these from a request without a word and does nothing with them.
+IGNORED_KNOBS = frozenset({
+    "smoothing_factor", "smoothing_curve", "tfs", "top_a", "epsilon_cutoff", "eta_cutoff", "no_repeat_ngram_size",
+    "encoder_repetition_penalty", "guidance_scale", "negative_prompt", "banned_phrases", "skip_special_tokens",
+    "prompt_lookup_tokens",
+})  # fmt: skip
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 FlashAttention = Literal["auto", "on", "off"]
 
@@ -88,5 +94,14 @@ def prepare() -> None:
 
 
 LLAMACPP = EngineKind(
-    "llamacpp", ("gguf",), LlamaCppOptions, load, estimate, token_cost, prepare, worker_bytes=36 * 2**20
+    "llamacpp",
+    ("gguf",),
+    LlamaCppOptions,
+    load,
+    estimate,
+    token_cost,
+    prepare,
+    worker_bytes=36 * 2**20,
+    ignored_knobs=IGNORED_KNOBS,
+    samplers=SAMPLERS,
 )

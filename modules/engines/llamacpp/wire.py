@@ -23,12 +23,13 @@ def completion_body(request: GenerationRequest, grammar: str | None = None) -> d
         "stream": True,
         "return_progress": True,
         "cache_prompt": True,
-        **sampling_fields(request.sampling),
+        **sampling_fields(request.sampling, len(request.prompt_tokens) + request.max_tokens),
         **({"grammar": grammar} if grammar else {}),
     }
 
 
-def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
+def sampling_fields(knobs: SamplingParams, text_tokens: int) -> dict[str, Any]:
+    """llama.cpp knows no range of -1, so "all" is as many tokens as the text will have at most: `text_tokens`."""
     fields: dict[str, Any] = {
         "temperature": knobs.temperature,
         "dynatemp_range": knobs.dynatemp_range,
@@ -41,13 +42,15 @@ def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
         "xtc_probability": knobs.xtc_probability,
         "xtc_threshold": knobs.xtc_threshold,
         "repeat_penalty": knobs.repetition_penalty,
-        "repeat_last_n": knobs.repetition_penalty_range,
+        "repeat_last_n": text_tokens if knobs.repetition_penalty_range < 0 else knobs.repetition_penalty_range,
         "presence_penalty": knobs.presence_penalty,
         "frequency_penalty": knobs.frequency_penalty,
         "dry_multiplier": knobs.dry_multiplier,
         "dry_base": knobs.dry_base,
         "dry_allowed_length": knobs.dry_allowed_length,
-        "dry_penalty_last_n": knobs.repetition_penalty_range,
+        "dry_penalty_last_n": text_tokens if knobs.dry_range < 0 else knobs.dry_range,
+        # At least one is wanted, and an empty one passed over.
+        "dry_sequence_breakers": knobs.dry_sequence_breakers or [""],
         "mirostat": knobs.mirostat,
         "mirostat_tau": knobs.mirostat_tau,
         "mirostat_eta": knobs.mirostat_eta,
@@ -56,12 +59,17 @@ def sampling_fields(knobs: SamplingParams) -> dict[str, Any]:
         "seed": RANDOM_SEED if knobs.seed is None else knobs.seed,
         "ignore_eos": knobs.ignore_eos,
         "n_probs": knobs.n_probs,
+        "logit_bias": biases(knobs),
     }
     if knobs.samplers is not None or knobs.adaptive_target >= 0:
         fields["samplers"] = sampler_order(knobs)
-    if knobs.logit_bias:
-        fields["logit_bias"] = [[int(token), bias] for token, bias in knobs.logit_bias.items()]
     return fields
+
+
+def biases(knobs: SamplingParams) -> list[list[int | float | bool]]:
+    """Pairs of a token and a number added to its logit; False forbids it."""
+    added = [[int(token), bias] for token, bias in (knobs.logit_bias or {}).items()]
+    return [*added, *([token, False] for token in knobs.banned_tokens)]
 
 
 def sampler_order(knobs: SamplingParams) -> list[str]:
@@ -89,4 +97,4 @@ def token_logprob(entry: dict[str, Any]) -> TokenLogprob:
 
 
 def token_choice(entry: dict[str, Any]) -> TokenChoice:
-    return TokenChoice(entry["token"], entry["logprob"], tuple(entry["bytes"]))
+    return TokenChoice(entry["token"], entry["logprob"], tuple(entry["bytes"]), entry["id"])

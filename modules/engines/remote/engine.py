@@ -7,7 +7,7 @@ from threading import Event as Flag
 from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.protocol import Capabilities, Emit, Report
 from modules.engines.remote.kind import RemoteOptions
-from modules.engines.remote.knobs import CONSTRAINTS, TITLES, ServerKind
+from modules.engines.remote.knobs import CONSTRAINTS, IGNORED, TITLES, ServerKind, samplers
 from modules.engines.remote.server import (
     Server,
     chat_token_ids,
@@ -59,6 +59,9 @@ class RemoteEngine:
             renders_chat=True,
             logprobs=True,
             constraints=CONSTRAINTS[self._kind],
+            ignored_knobs=tuple(sorted(IGNORED[self._kind])),
+            samplers=samplers(self._kind),
+            runs_on=TITLES[self._kind],
             notes=(f"{model.endpoint.address}, {TITLES[self._kind]}",),
         )
 

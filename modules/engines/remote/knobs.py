@@ -1,12 +1,13 @@
-"""Sampling and constraints in the words of each kind of server; what a server would pass over is refused by name."""
+"""Sampling and constraints in the words of each kind of server, and the knobs that each would pass over."""
 
 import json
 from typing import Any, Literal
 
+from modules.engines.llamacpp import kind as llamacpp
 from modules.engines.llamacpp.wire import sampling_fields
 from modules.errors import BadRequest
 from modules.types.generation import Constraint, ConstraintKind
-from modules.types.sampling import SamplingParams
+from modules.types.sampling import SAMPLER_ORDER, SamplerName, SamplingParams
 
 # "openai" is any server that says nothing else of itself, and so gets OpenAI's own fields alone.
 ServerKind = Literal["openai", "vllm", "sglang", "llamacpp", "parlor"]
@@ -21,13 +22,16 @@ TITLES: dict[ServerKind, str] = {
 OPENAI = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "logit_bias", "n_probs"})
 USUAL = OPENAI | {"top_k", "min_p", "repetition_penalty", "ignore_eos"}
 ALL = frozenset(SamplingParams.model_fields)
-TAKEN: dict[ServerKind, frozenset[str]] = {
-    "openai": OPENAI,
-    "vllm": USUAL,
-    "sglang": USUAL,
-    "llamacpp": ALL,
-    "parlor": ALL,
+# Another Parlor refuses for itself what its own engine would pass over.
+IGNORED: dict[ServerKind, frozenset[str]] = {
+    "openai": ALL - OPENAI,
+    "vllm": ALL - USUAL,
+    "sglang": ALL - USUAL,
+    "llamacpp": llamacpp.IGNORED_KNOBS | {"add_bos"},
+    "parlor": frozenset(),
 }
+# What "all tokens" means to a llama.cpp server, which wants a number.
+LONG_TEXT_TOKENS = 131_072
 CONSTRAINTS: dict[ServerKind, tuple[ConstraintKind, ...]] = {
     "openai": ("json_schema",),
     "vllm": ("json_schema", "regex", "choice", "gbnf"),
@@ -38,21 +42,19 @@ CONSTRAINTS: dict[ServerKind, tuple[ConstraintKind, ...]] = {
 
 
 def knob_fields(knobs: SamplingParams, kind: ServerKind) -> dict[str, Any]:
-    """Without log-probabilities, which chats and completions ask for in different ways.
-
-    Raises BadRequest naming a knob that was set away from its default and cannot be sent.
-    """
-    for name, declared in SamplingParams.model_fields.items():
-        if name not in TAKEN[kind] and getattr(knobs, name) != declared.default:
-            raise BadRequest(
-                f"This model runs on {TITLES[kind]}, which takes no {name}. Leave it at its default.", field=name
-            )
+    """Without log-probabilities, which chats and completions ask for in different ways."""
     if kind == "llamacpp":
-        return {name: value for name, value in sampling_fields(knobs).items() if name != "n_probs"}
-    fields = knobs.model_dump(include=set(TAKEN[kind] - {"n_probs"}), exclude_none=True)
+        fields = sampling_fields(knobs, LONG_TEXT_TOKENS)
+        return {name: value for name, value in fields.items() if name != "n_probs"}
+    fields = knobs.model_dump(exclude=set(IGNORED[kind] | {"n_probs"}), exclude_none=True)
     if kind in {"vllm", "sglang"} and knobs.top_k == 0:
         fields["top_k"] = -1
     return fields
+
+
+def samplers(kind: ServerKind) -> tuple[SamplerName, ...]:
+    """Those that an order may name."""
+    return llamacpp.SAMPLERS if kind == "llamacpp" else SAMPLER_ORDER
 
 
 def constraint_fields(constraint: Constraint, kind: ServerKind, *, chat: bool) -> dict[str, Any]:

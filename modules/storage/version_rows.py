@@ -1,0 +1,136 @@
+"""Rows of versions: made, shown as the head, removed, read. All within the caller's transaction."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from modules.errors import BadRequest, Conflict, NotFound
+from modules.storage.origins import spliced
+from modules.storage.version_texts import origins_text, text_at
+from modules.types.conversation import MessageState
+from modules.types.document import TYPED, Origin, Splice, Version, VersionKind
+
+# A whole text is kept every so many versions, of long texts less often: at most about this many characters a version.
+WHOLE_EVERY = 64
+WHOLE_CHARS = 1024
+PREVIEW_CHARS = 120
+SHOWN = (
+    "id, document_id, parent, kind, start, removed, length(inserted) AS inserted_chars, "
+    f"substr(inserted, 1, {PREVIEW_CHARS}) AS preview, length, created, state, model, error, stats"
+)
+
+
+def insert_version(
+    connection: sqlite3.Connection,
+    document_id: str,
+    parent: int,
+    kind: VersionKind,
+    splice: Splice,
+    *,
+    kept: Sequence[Origin] = (),
+    state: MessageState = "complete",
+    model: str = "",
+) -> int:
+    """Returns its number. Raises BadRequest for a splice beyond the parent's text."""
+    above = connection.execute("SELECT length, since_whole FROM document_version WHERE id = ?", (parent,)).fetchone()
+    if not 0 <= splice.start <= splice.end <= above["length"]:
+        raise BadRequest(f"The text has {above['length']:,} characters; this place is not among them.", field="start")
+    length = above["length"] - splice.removed + len(splice.inserted)
+    since_whole = above["since_whole"] + 1
+    whole_text = origins = None
+    # A version that is being written will change, so those below it keep whole texts.
+    if state == "complete" and since_whole >= max(WHOLE_EVERY, length // WHOLE_CHARS):
+        traced = spliced(text_at(connection, parent), splice, [Origin(TYPED, 0, len(splice.inserted))])
+        whole_text, origins, since_whole = traced.text, origins_text(traced.origins), 0
+    version = connection.execute(
+        "INSERT INTO document_version (document_id, parent, kind, start, removed, inserted, kept, begun, length, "
+        "since_whole, whole_text, origins, state, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            document_id,
+            parent,
+            kind,
+            splice.start,
+            splice.removed,
+            splice.inserted,
+            origins_text(kept),
+            len(splice.inserted),
+            length,
+            since_whole,
+            whole_text,
+            origins,
+            state,
+            model,
+            time.time(),
+        ),
+    ).lastrowid
+    assert version is not None
+    return version
+
+
+def show(connection: sqlite3.Connection, document_id: str, parent: int, version: int) -> None:
+    connection.execute("UPDATE document_version SET chosen_child = ? WHERE id = ?", (version, parent))
+    set_head(connection, document_id, version)
+
+
+def set_head(connection: sqlite3.Connection, document_id: str, version: int) -> None:
+    connection.execute(
+        "UPDATE document SET head = ?, revision = revision + 1, updated = ? WHERE id = ?",
+        (version, time.time(), document_id),
+    )
+
+
+def remove_empty(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
+    """A version that inserted nothing; its parent is shown in its place."""
+    version, parent = row["id"], row["parent"]
+    connection.execute("UPDATE document SET head = ? WHERE head = ?", (parent, version))
+    connection.execute(
+        "UPDATE document_version SET chosen_child = NULL WHERE id = ? AND chosen_child = ?", (parent, version)
+    )
+    connection.execute("DELETE FROM document_version WHERE id = ?", (version,))
+
+
+def chosen_child(connection: sqlite3.Connection, version: int) -> int | None:
+    row = connection.execute(
+        "SELECT id FROM document_version WHERE parent = ? "
+        "ORDER BY id IS (SELECT chosen_child FROM document_version WHERE id = ?) DESC, id DESC LIMIT 1",
+        (version, version),
+    ).fetchone()
+    return row["id"] if row else None
+
+
+def require_head(connection: sqlite3.Connection, document_id: str, base: int) -> None:
+    row = connection.execute("SELECT head FROM document WHERE id = ? AND deleted IS NULL", (document_id,)).fetchone()
+    if row is None:
+        raise NotFound("This document does not exist any more.", field="id")
+    if row["head"] != base:
+        raise Conflict("This document was changed in another tab.", field="version")
+
+
+def require_version(connection: sqlite3.Connection, document_id: str, version: int, fields: str = SHOWN) -> sqlite3.Row:
+    row = connection.execute(
+        f"SELECT {fields} FROM document_version WHERE id = ? AND document_id = ?", (version, document_id)
+    ).fetchone()
+    if row is None:
+        raise NotFound("This version does not exist any more.", field="version")
+    return row
+
+
+def version_of(row: sqlite3.Row, *, on_path: bool = False) -> Version:
+    return Version(
+        id=row["id"],
+        document_id=row["document_id"],
+        parent=row["parent"],
+        kind=row["kind"],
+        start=row["start"],
+        removed=row["removed"],
+        inserted_chars=row["inserted_chars"],
+        preview=row["preview"],
+        length=row["length"],
+        created=row["created"],
+        state=row["state"],
+        model=row["model"],
+        error=row["error"],
+        stats=json.loads(row["stats"]),
+        on_path=on_path,
+    )
