@@ -94,7 +94,11 @@ class NotebookTab:
         if state is None:
             return {"revision": None}
         document, generations = state
-        return {"revision": document.revision, "version": document.head, "generations": list(generations)}
+        return {
+            "revision": document.revision,
+            "version": document.head,
+            "generations": [{"id": one} for one in generations],
+        }
 
     @action(Values)
     def notebook_list(self, values: Values) -> View:

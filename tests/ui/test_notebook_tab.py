@@ -51,6 +51,7 @@ def test_a_document_is_written_saved_and_taken_back(app: App, call: Call) -> Non
     document = view["document"]["id"]
     assert (view["text"], view["spans"], view["can_undo"], view["generated"]) == ("\U0001f600 Go ", [], False, False)
     begun = call("generate", id=document, version=view["version"])
+    assert call("state", id=document)["generations"] in ([{"id": begun["generations"][0]["id"]}], [])
     assert begun["generations"] == [
         {"id": begun["generations"][0]["id"], "version": begun["version"], "start": 6, "removed": 0, "prefix": ""}
     ]
