@@ -7,11 +7,11 @@ import { Continuations } from "./notebook_continuations.js";
 import { NotebookControls } from "./notebook_controls.js";
 import { Counts } from "./notebook_counts.js";
 import { OpenDocument } from "./notebook_document.js";
+import { Following } from "./notebook_following.js";
 import { NotebookHead } from "./notebook_head.js";
 import { MemoryForm } from "./notebook_memory.js";
-import { Notice } from "./notebook_notice.js";
+import { Notice, savedWords } from "./notebook_notice.js";
 import { NotebookPanel } from "./notebook_panel.js";
-import { WritingStream } from "./notebook_stream.js";
 import { NotebookText } from "./notebook_text.js";
 import { VersionList } from "./notebook_versions.js";
 import { TokenChoices } from "./token_choices.js";
@@ -25,9 +25,6 @@ export class NotebookView {
     Object.assign(this, { call, toasts, picker, documents, onTitle, onToChat });
     // The document the person turned to, which may still be on its way; undefined before the first.
     this.wanted = undefined;
-    this.streams = new Map();
-    // Continuations that were not picked.
-    this.passedOver = new Set();
     this.isBusy = false;
     this.document = new OpenDocument({
       call,
@@ -83,6 +80,14 @@ export class NotebookView {
     this.counts = new Counts();
     this.notice = new Notice();
     this.progress = element("span", { class: "notebook-progress", role: "status" });
+    this.following = new Following({
+      text: this.text,
+      continuations: this.continuations,
+      counts: this.counts,
+      progress: this.progress,
+      onEnded: () => this.afterEnd(),
+      onLost: () => this.recover(),
+    });
     this.saved = element("span", { class: "notebook-saved", role: "status" });
     this.node = element(
       "section",
@@ -162,7 +167,7 @@ export class NotebookView {
       const state = await this.call("notebook_state", { id });
       if (visit !== this.document.visit || view !== this.document.view || this.isBusy) return;
       if (state.revision === null) this.document.refused({ code: "not_found", message: "There is no such document." });
-      else if (!isSame(state, this.document)) await this.document.refresh();
+      else if (!this.document.isAsTold(state)) await this.document.refresh();
     } catch {
       // The page says already that nobody answers.
     }
@@ -207,7 +212,7 @@ export class NotebookView {
   leave() {
     this.document.keep();
     this.document.save();
-    this.followNone();
+    this.following.stop();
     this.continuations.clear();
     this.counts.forget();
   }
@@ -298,23 +303,19 @@ export class NotebookView {
   }
 
   async pick(target) {
-    this.passOver(target);
+    this.following.passOver(target);
     if (!(await this.change("notebook_pick", { target }))) return;
     this.continuations.clear();
     this.focus();
   }
 
   leaveContinuations() {
-    this.passOver(null);
-    this.stop();
+    this.following.passOver(null);
     this.continuations.clear();
-    this.followNone();
-    this.follow(this.document.view.generations);
+    this.following.stop();
+    this.following.follow(this.document.view);
+    this.stop();
     this.focus();
-  }
-
-  passOver(target) {
-    for (const version of this.continuations.versions) if (version !== target) this.passedOver.add(version);
   }
 
   undo() {
@@ -369,11 +370,11 @@ export class NotebookView {
     if (view.document.id) localStorage.setItem(OPEN_KEPT_UNDER, view.document.id);
     else localStorage.removeItem(OPEN_KEPT_UNDER);
     this.documents.mark(view.document.id);
-    this.followNone();
+    this.following.stop();
     this.text.show(text, view, { toChange: this.toChange, isOther: visit !== this.shownVisit });
     this.shownVisit = visit;
     this.panel.show(view);
-    this.follow(view.generations);
+    this.following.follow(view);
     this.count();
     this.showState();
     this.onTitle();
@@ -432,55 +433,7 @@ export class NotebookView {
     }
   }
 
-  // --- following what is written ---
-
-  follow(generations) {
-    if (!generations.length) this.progress.textContent = "";
-    for (const one of generations) {
-      const stream = new WritingStream(one, { ...this.placeOf(one), onLost: () => this.recover() });
-      this.streams.set(one.id, stream);
-    }
-  }
-
-  // In the text, or, as one of several, in a card of its own.
-  placeOf(generation) {
-    if (generation.version === this.document.view.version) return this.intoText(generation);
-    return this.passedOver.has(generation.version) ? this.nowhere(generation) : this.intoCard(generation);
-  }
-
-  // One that was not picked is only waited for.
-  nowhere(generation) {
-    const nothing = () => {};
-    return { onBegin: nothing, onProgress: nothing, onText: nothing, onEnd: () => this.afterEnd(generation) };
-  }
-
-  intoText(generation) {
-    return {
-      onBegin: (stream) => this.text.begin(generation, stream),
-      onProgress: (words) => (this.progress.textContent = words),
-      onText: (pieces, text, stream) => {
-        this.text.grow(pieces, text);
-        this.counts.show(this.text.shown, { tokens: stream.tokens || Math.round(stream.text.length / 4), chars: stream.text.length });
-      },
-      onEnd: () => this.afterEnd(generation),
-    };
-  }
-
-  intoCard(generation) {
-    return {
-      onBegin: () => this.continuations.begin(generation),
-      onProgress: (words) => this.continuations.say(generation, words),
-      onText: (_pieces, text) => this.continuations.grow(generation, text),
-      onEnd: (event) => {
-        this.continuations.end(generation, event);
-        this.afterEnd(generation);
-      },
-    };
-  }
-
-  async afterEnd({ id }) {
-    this.streams.delete(id);
-    if (this.streams.size) return;
+  async afterEnd() {
     await this.document.refresh();
     this.documents.refresh();
   }
@@ -488,13 +441,8 @@ export class NotebookView {
   // The program was away: asks for the document until it is there again.
   async recover() {
     const { visit } = this.document;
-    await this.document.refresh();
-    if (this.document.failure && visit === this.document.visit) this.retry = setTimeout(() => this.recover(), RECOVER_MS);
-  }
-
-  followNone() {
-    for (const stream of this.streams.values()) stream.close();
-    this.streams.clear();
+    const isThere = await this.document.refresh();
+    if (!isThere && visit === this.document.visit) setTimeout(() => visit === this.document.visit && this.recover(), RECOVER_MS);
   }
 
   // Until nothing is being written into the document.
@@ -522,23 +470,4 @@ export class NotebookView {
       this.redo();
     }
   }
-}
-
-// Whether the program says of the open document what this page shows.
-function isSame({ version, revision, generations }, { view, failure }) {
-  if (failure?.code === "not_found") return false;
-  if (generations.length && sameIds(generations, view.generations)) return true;
-  return version === view.version && revision <= view.document.revision && sameIds(generations, view.generations);
-}
-
-function sameIds(some, others) {
-  const [first, second] = [some, others].map((list) => list.map((one) => one.id).sort().join());
-  return first === second;
-}
-
-function savedWords(open) {
-  if (open.failure) return "Not saved";
-  if (open.conflict) return "Not saved: another tab changed it";
-  if (!open.isSaved) return open.hasRoom ? "Saving…" : "Saving… Keep this page open";
-  return open.id ? "Saved" : "";
 }

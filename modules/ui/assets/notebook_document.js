@@ -52,6 +52,14 @@ export class OpenDocument {
     return this.view.generations.length > 0;
   }
 
+  // Whether the program says of the document what is known here; while a model writes its revision grows all the time.
+  isAsTold({ version, revision, generations }) {
+    if (this.failure?.code === "not_found") return false;
+    const isSameWriting = idsOf(generations) === idsOf(this.view.generations);
+    if (generations.length && isSameWriting) return true;
+    return isSameWriting && version === this.view.version && revision <= this.view.document.revision;
+  }
+
   begin(view, text = view.text) {
     clearTimeout(this.saveTimer);
     clearTimeout(this.keepTimer);
@@ -215,7 +223,7 @@ export class OpenDocument {
     try {
       view = await this.call("notebook_open", { id: this.id });
     } catch (error) {
-      if (visit === this.visit) this.refused(error);
+      if (visit === this.visit && (!this.isSaved || error.code === "not_found")) this.refused(error);
       return false;
     }
     if (visit !== this.visit) return false;
@@ -314,4 +322,8 @@ export class OpenDocument {
     this.view = { ...this.view, document };
     this.onState();
   }
+}
+
+function idsOf(generations) {
+  return generations.map((one) => one.id).sort().join();
 }

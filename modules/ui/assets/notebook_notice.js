@@ -20,6 +20,13 @@ export class Notice {
   }
 }
 
+export function savedWords(open) {
+  if (open.failure) return "Not saved";
+  if (open.conflict) return "Not saved: another tab changed it";
+  if (!open.isSaved) return open.hasRoom ? "Saving…" : "Saving… Keep this page open";
+  return open.id ? "Saved" : "";
+}
+
 function contentOf({ conflict, failure, view }, acts) {
   if (conflict) {
     const words = "Another tab changed the same place. Nothing is lost: yours is here, the other is saved.";
