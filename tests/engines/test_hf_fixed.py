@@ -20,7 +20,7 @@ ASKED = [([5, 6, 7, 8] * 3, 30), ([9, 10] * 40, 60), ([11], 300), ([12, 13, 14],
 GREEDY = SamplingParams(temperature=0, ignore_eos=True)
 
 
-def answers(folder: Path, **options: Any) -> dict[int, str]:
+def answers(folder: Path, knobs: SamplingParams = GREEDY, **options: Any) -> dict[int, str]:
     """All at once, for three rows."""
     model = LocalModel(folder.name, folder.name, "safetensors", folder)
     engine = HfEngine(
@@ -31,7 +31,7 @@ def answers(folder: Path, **options: Any) -> dict[int, str]:
     def ask(place: int) -> None:
         prompt, new = ASKED[place]
         events: list[Event] = []
-        request = GenerationRequest(words(prompt), tuple(prompt), new, (), GREEDY)
+        request = GenerationRequest(words(prompt), tuple(prompt), new, (), knobs)
         engine.generate(request, events.append, threading.Event())
         found[place] = "".join(event.text for event in events if isinstance(event, TextDelta))
 
@@ -62,6 +62,13 @@ def test_the_same_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architec
     assert made[:3] == [Shape(1, 1, 256), Shape(2, 1, 256), Shape(4, 1, 256)]
     assert Shape(1, 1, 512) in made or speculation == "lookup"
     assert len(made) <= 24
+
+
+def test_as_many_guesses_as_a_request_may_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder(tmp_path / "llama", "llama")
+    expected = answers(folder)
+    monkeypatch.setattr(engine_module, "pass_kind", lambda _device: FixedPass)
+    assert answers(folder, GREEDY.model_copy(update={"prompt_lookup_tokens": 32})) == expected
 
 
 def test_shapes_are_rounded_up() -> None:

@@ -166,8 +166,11 @@ class Candidates:
         """Entropy as a share of the largest it could be, 0..1."""
         return self.entropy() / math.log(self.count) if self.count > 1 else 0.0
 
-    def draw(self, chance: float) -> int:
-        """The token at this place (0..1) of the distribution; the likeliest first."""
+    def draw(self, draw_chance: Callable[[], float]) -> int:
+        """The token at a place (0..1) of the distribution that is drawn if there are several; the likeliest first."""
+        if self.count == 1:
+            return int(self.ids[0])
+        chance = draw_chance()
         sums = torch.cumsum(self.probabilities(), 0)
         if float(sums[-1]) <= chance and not self.whole:
             self.extend()

@@ -67,7 +67,7 @@ class Sampler:
         numbers, or when a constraint or a processor fails.
         """
         *_, (_, candidates) = self._states(self._chain, logits, history, head, negative)
-        token = candidates.draw(self._chance())
+        token = candidates.draw(self._chance)
         if self._steering is not None:
             self._steering.learn(token)
         if self._matcher is not None:
