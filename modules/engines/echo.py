@@ -75,6 +75,7 @@ class EchoEngine:
             slots=options.slots,
             chat_template=LAST_USER_MESSAGE,
             tool_calls=True,
+            runs_on="the echo engine",
         )
         self._script = read_script(options.script) if options.script else None
 

@@ -89,8 +89,8 @@ CASES: list[dict[str, Any]] = [
     {**DRY, "dry_base": 3.0},
     {**DRY, "dry_allowed_length": 2},
     {**DRY, "dry_allowed_length": 3},
+    {**DRY, "dry_range": 8},
     {**DRY, "dry_range": 9},
-    {**DRY, "dry_range": 11},
     {**DRY, "dry_sequence_breakers": []},
     {**DRY, "dry_sequence_breakers": ["BREAKER"]},
     {"mirostat": 1, "mirostat_tau": 1.0},
@@ -208,7 +208,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> It
 def tiny_gguf(file: Path) -> Subject:
     word = GGUF_WORDS - 61
     breakers, usual = {word + 3, *range(word + 30, word + 40)}, {3 + ord(one) for one in '\n:"*'}
-    prompt = repetitive([word + 7, word + 3, word + 9, word + 12], word + 5, word + 30)
+    prompt = repetitive([word + 7, word + 3, word + 9, word + 12, word + 15], word + 5, word + 30)
     engine = llamacpp_engine(file, "tiny")
     return Subject(engine, prompt, GGUF_WORDS, GGUF_WORDS, {2}, ("t3", breakers), usual, int)
 
@@ -223,12 +223,12 @@ def starter(file: Path) -> Subject:
 def tiny_folder(folder: Path) -> Subject:
     model = LocalModel("tiny", "Tiny", "safetensors", folder)
     engine = HfEngine(model, HfOptions(context_length=256, slots=1, threads=1), lambda _fraction, _note: None)
-    prompt = repetitive([70, 3, 90, 12], 5, 30)
+    prompt = repetitive([70, 3, 90, 12, 15], 5, 30)
     return Subject(engine, prompt, HF_WORDS, HF_WORDS, {EOS}, ("t3", {3, *range(30, 40)}), set())
 
 
 def repetitive(run: list[int], *between: int) -> tuple[int, ...]:
-    return (1, *run, 20, between[0], 9, *run, between[1], *run[:3])
+    return (1, *run, 20, between[0], 9, *run, between[1], *run[:-1])
 
 
 def llamacpp_engine(file: Path, name: str) -> LlamaCppEngine:
