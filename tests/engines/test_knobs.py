@@ -19,8 +19,10 @@ from modules.engines.llamacpp.kind import LLAMACPP, LlamaCppOptions
 from modules.engines.protocol import Engine
 from modules.library.library import Library
 from modules.paths import PROJECT
+from modules.storage.presets import PresetStore
 from modules.types.generation import Distribution, Event, GenerationRequest
 from modules.types.local_model import LocalModel
+from modules.types.presets import Preset
 from modules.types.sampling import SAMPLER_ORDER, SamplingParams
 from tests.engines import sampling_reference as reference
 from tests.engines.sampling_reference import Scores
@@ -30,6 +32,8 @@ from tests.engines.tiny_models import EOS, make_folder
 from tests.engines.tiny_models import WORDS as HF_WORDS
 
 NEUTRAL: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+USUAL: dict[str, Any] = {name: getattr(SamplingParams(), name) for name in NEUTRAL}
+PRESETS = PresetStore(PROJECT / "presets" / "samplers", Path("none")).presets()
 PENALISED: dict[str, Any] = {"repetition_penalty": 1.5, "presence_penalty": 0.5, "frequency_penalty": 0.5}
 DRY: dict[str, Any] = {"dry_multiplier": 0.8, "dry_allowed_length": 1}
 # In natural logarithms: engines compute in float32, and the model's own logits come through a softmax.
@@ -343,6 +347,21 @@ def changes(before: Scores, after: Scores) -> bool:
     both = numpy.isfinite(before) & numpy.isfinite(after)
     dropped = numpy.isfinite(before).sum() - both.sum()
     return bool(dropped or numpy.abs(after[both] - before[both]).max() > 10 * CLOSE)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_each_shipped_preset_chooses_otherwise_than_the_defaults(
+    subjects: Callable[[str], Subject], preset: Preset
+) -> None:
+    # Which breakers are tokens differs between vocabularies, and nothing in the prompts is one more.
+    own = set(SamplingParams.model_fields) - {"dry_sequence_breakers"}
+    case = {**USUAL, **{name: value for name, value in preset.values.items() if name in own}}
+    subject = subjects("llamacpp-tiny" if LLAMACPP.ignored_knobs.isdisjoint(case) else "transformers-tiny")
+    found, expected = subject.steps(case), reference_steps(subject, SamplingParams(**case))
+    for step, scores in expected.items():
+        compare(step, *found[step], scores)
+    usual = list(reference_steps(subject, SamplingParams()).values())[-1]
+    assert changes(reference.log_probabilities(usual), list(expected.values())[-1])
 
 
 def test_every_knob_is_proven_somewhere() -> None:
