@@ -3,6 +3,7 @@
 import { ChatView } from "./chat.js";
 import { element, icon, iconButton } from "./dom.js";
 import { ModelsView } from "./models.js";
+import { ParamsPanel } from "./params.js";
 import { ModelPicker } from "./picker.js";
 import { callsTo } from "./server.js";
 import { Sidebar } from "./sidebar.js";
@@ -11,6 +12,7 @@ import { Toasts } from "./toasts.js";
 
 const BUSY_POLL_MS = 1000;
 const IDLE_POLL_MS = 5000;
+const WRITTEN_WITH_PARAMETERS = ["chat", "notebook"];
 
 export function mount(root, server) {
   const page = new Page(callsTo(server));
@@ -33,7 +35,15 @@ class Page {
       onRestored: (id) => this.openChat(id),
     });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
-    this.chat = new ChatView({ ...shared, sidebar: this.sidebar, picker: this.picker, onTitle: () => this.showTitle() });
+    this.chat = new ChatView({
+      ...shared,
+      sidebar: this.sidebar,
+      picker: this.picker,
+      settled: () => this.params.settled(),
+      onTitle: () => this.showTitle(),
+      onDraft: () => this.params.follow(),
+    });
+    this.params = new ParamsPanel({ ...shared, place: () => this.place(), onLoad: () => this.picker.select(this.picker.current) });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.templates = new TemplatesView({ ...shared, picker: this.picker });
     this.views = { chat: this.chat, templates: this.templates, models: this.models };
@@ -54,10 +64,16 @@ class Page {
           this.picker.node,
           element("span", { class: "spacer" }),
           this.models.downloads.sign,
+          this.params.opener,
           this.themeButton,
         ),
         this.banner,
-        element("div", { class: "views" }, this.chat.node, this.templates.node, this.models.node),
+        element(
+          "div",
+          { class: "workplace" },
+          element("div", { class: "views" }, this.chat.node, this.templates.node, this.models.node),
+          this.params.node,
+        ),
       ),
       this.models.loader.node,
       this.toasts.node,
@@ -89,6 +105,7 @@ class Page {
     }
     this.shown = this.views[name];
     this.sidebar.markView(name);
+    this.params.allow(WRITTEN_WITH_PARAMETERS.includes(name));
     this.showTitle();
   }
 
@@ -126,6 +143,20 @@ class Page {
   showTitle() {
     const title = this.shown?.title;
     document.title = title ? `${title} – Parlor` : "Parlor";
+    this.params.follow();
+  }
+
+  // Where the person is, for the parameters that hold there.
+  place() {
+    const model = this.picker.current;
+    const { conversation, draft } = this.chat;
+    return {
+      model,
+      modelTitle: (this.picker.state && this.picker.model(model)?.title) ?? model,
+      conversation: conversation?.id,
+      revision: conversation?.revision,
+      draft,
+    };
   }
 
   // --- the program's state ---
@@ -142,6 +173,7 @@ class Page {
       this.models.update(state);
       this.showBanner(state);
       await this.chat.update(state, visit);
+      await this.params.follow();
       if (fetched && !state.models.some((one) => one.state === "ready" || one.state === "loading")) {
         await this.picker.select("starter");
         wait = 0;
@@ -156,7 +188,7 @@ class Page {
   }
 
   async onReturn() {
-    await Promise.all([this.look(), this.sidebar.refresh(), this.shown.onReturn()]);
+    await Promise.all([this.look(), this.sidebar.refresh(), this.shown.onReturn(), this.params.refresh()]);
   }
 
   showBanner({ notices, persistent }) {
