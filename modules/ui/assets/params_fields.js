@@ -113,7 +113,7 @@ class SwitchField {
 
 class TextField {
   constructor({ limit }, id, onChange) {
-    this.input = element("textarea", { class: "form-field", id, rows: 2, dir: "auto", maxLength: limit ?? -1, oninput: () => onChange(this.input.value) });
+    this.input = element("textarea", { class: "form-field", id, rows: 2, dir: "auto", maxLength: limit, oninput: () => onChange(this.input.value) });
     this.node = this.input;
   }
 

@@ -20,7 +20,7 @@ export class StructureField {
     this.isGroup = true;
     this.checks = 0;
     this.kind = choiceOf(Object.entries(KINDS).map(([value, { words }]) => [value, words]), { id, onchange: () => this.turnTo() });
-    this.source = element("textarea", { class: "form-field code-field", rows: 7, spellcheck: false, dir: "auto", maxLength: field.limit ?? -1, oninput: () => this.typed() });
+    this.source = element("textarea", { class: "form-field code-field", rows: 7, spellcheck: false, dir: "auto", maxLength: field.limit, oninput: () => this.typed() });
     this.sourceLabel = labelled("Text", this.source);
     this.status = element("p", { class: "fine", role: "status" });
     this.place = element("pre", { class: "structure-place", hidden: true });
