@@ -18,6 +18,7 @@ from modules.ui.asset_files import ASSETS
 from modules.ui.page import build_page, page_options
 from tests.ui.fake_hub_page import FakeHubPage
 from tests.ui.fake_models import FakeModels
+from tests.ui.fake_params import FakeParams
 
 View = dict[str, Any]
 Event = dict[str, Any]
@@ -31,7 +32,18 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
-ACTIONS = ("chat_", "models_", "adapter_", "hub_", "download_", "remote_", "import_")
+ACTIONS = (
+    "chat_",
+    "models_",
+    "adapter_",
+    "hub_",
+    "download_",
+    "remote_",
+    "import_",
+    "params_",
+    "preset_",
+    "structure_",
+)
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 
@@ -49,6 +61,7 @@ class FakeChat:
     def __init__(self) -> None:
         self.library = FakeModels()
         self.hub = FakeHubPage()
+        self.params = FakeParams()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
         self.persistent = True
@@ -69,7 +82,7 @@ class FakeChat:
         self._count = 0
 
     def actions(self) -> dict[str, Callable[[Any], View]]:
-        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub)}
+        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub), **actions_of(self.params)}
         return {name: self._recorded(name, act) for name, act in acts.items()}
 
     def refuse(self, name: str, message: str, code: str = "storage_failed") -> None:
@@ -302,7 +315,7 @@ def running_page() -> Iterator[PageServer]:
         thread.join(10)
 
 
-def actions_of(fake: FakeChat | FakeModels | FakeHubPage) -> dict[str, Callable[[View], View]]:
+def actions_of(fake: FakeChat | FakeModels | FakeHubPage | FakeParams) -> dict[str, Callable[[View], View]]:
     names = [name for name in dir(fake) if name.startswith(ACTIONS)]
     return {name: getattr(fake, name) for name in names}
 

@@ -82,6 +82,8 @@ export class NextTokenChart {
   show(steps) {
     this.clear("");
     this.legend.hidden = steps.length < 2;
+    const most = Math.max(...steps.flatMap((step) => step.tokens.map((one) => one.probability)));
+    this.steps.style.setProperty("--most", most);
     this.steps.replaceChildren(...steps.map((step, place) => stepView(step, steps[place - 1])));
   }
 }
@@ -94,7 +96,10 @@ function stepView(step, before) {
   // What a step brings to the top stands below what was there.
   const risen = before ? step.tokens.filter((one) => !tokens.some((old) => old.id === one.id)).slice(0, 2) : [];
   const was = new Map((before?.tokens ?? []).map((one) => [one.id, one.probability]));
-  const rows = [...tokens, ...risen].map((one) => row(one, before ? was.get(one.id) ?? 0 : null, after.get(one.id) ?? 0, step.kept > step.tokens.length));
+  // Steps that leave tokens out keep the order of the others.
+  const lowest = Math.min(...step.tokens.map((one) => was.get(one.id) ?? 0));
+  const isOut = (one) => step.kept <= step.tokens.length || (before && step.kept < before.kept && was.get(one.id) > lowest);
+  const rows = [...tokens, ...risen].map((one) => row(one, before ? was.get(one.id) ?? 0 : null, after.get(one.id) ?? 0, isOut(one)));
   return element(
     "li",
     { class: "chart-step" },
@@ -103,13 +108,13 @@ function stepView(step, before) {
   );
 }
 
-function row(token, before, after, mayBeLower) {
+function row(token, before, after, isOut) {
   const text = tokenText(token.token);
-  const percent = after ? percentText(after) : mayBeLower ? "less" : "out";
+  const percent = after ? percentText(after) : isOut ? "out" : "lower";
   const words = before === null ? `${text}: ${percent}` : `${text}: ${before ? percentText(before) : "lower"} before, ${percent} after`;
   return element(
     "li",
-    { class: after ? "chart-row" : "chart-row dropped", "aria-label": words },
+    { class: after || !isOut ? "chart-row" : "chart-row dropped", "aria-label": words },
     element("span", { class: "chart-token", "aria-hidden": "true", text }),
     element("span", { class: "chart-bars", "aria-hidden": "true" }, before === null ? null : bar("before", before), bar("after", after)),
     element("span", { class: "chart-percent", "aria-hidden": "true", text: percent }),
@@ -118,7 +123,7 @@ function row(token, before, after, mayBeLower) {
 
 function bar(kind, probability) {
   const made = element("span", { class: `chart-bar ${kind}` });
-  made.style.width = `${100 * probability}%`;
+  made.style.setProperty("--share", probability);
   return made;
 }
 

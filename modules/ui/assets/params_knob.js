@@ -3,13 +3,18 @@
 import { element, iconButton } from "./dom.js";
 import { fieldOf } from "./params_fields.js";
 
+// The whole reason stands in the help: many knobs have it.
+const IN_VAIN = "Without effect: this model's engine does not have it.";
+const SET_IN_VAIN = "This model's engine does not have it, and refuses to write until you reset it.";
+
 export class Knob {
   constructor(field, { call, onChange }) {
     this.field = field;
     this.words = `${field.title} ${field.name} ${field.help}`.toLowerCase();
     const id = `knob-${field.name}`;
     this.control = fieldOf(field, id, { call, onChange: (value) => this.changed(value, onChange) });
-    this.help = element("p", { class: "knob-help", id: `${id}-help`, hidden: true }, field.help, field.source ? element("span", { class: "knob-source", text: `Formula: ${field.source}` }) : null);
+    this.reason = element("span", { class: "knob-source" });
+    this.help = element("p", { class: "knob-help", id: `${id}-help`, hidden: true }, field.help, field.source ? element("span", { class: "knob-source", text: `Formula: ${field.source}` }) : null, this.reason);
     this.helpButton = element("button", { type: "button", class: "knob-help-button", "aria-label": `What is ${field.title}?`, "aria-expanded": "false", "aria-controls": `${id}-help`, text: "?", onclick: () => this.toggleHelp() });
     this.reset = iconButton("retry", `Reset ${field.title}`, () => this.put(this.usual, onChange), "knob-reset");
     this.refusal = element("p", { class: "knob-refusal", id: `${id}-refusal`, hidden: true });
@@ -42,8 +47,9 @@ export class Knob {
 
   refuse(refusal) {
     const isSet = ![this.field.default, this.field.neutral].some((one) => isSame(one, this.value));
-    this.refusal.textContent = refusal && isSet ? `${refusal} It is set, so that replies are refused until you reset it.` : refusal;
+    this.refusal.textContent = isSet ? SET_IN_VAIN : IN_VAIN;
     this.refusal.hidden = !refusal;
+    this.reason.textContent = refusal;
     this.node.classList.toggle("refused", Boolean(refusal));
     this.control.setDisabled(Boolean(refusal));
   }

@@ -28,12 +28,13 @@ export class KnobList {
       { class: "knob-list" },
       this.simple,
       element("details", { class: "params-fold" }, element("summary", {}, element("span", { text: "All parameters" }), this.count), this.filter, this.none, this.groups),
-      element("details", { class: "params-fold" }, element("summary", {}, element("span", { text: "Structure" }), this.structureMark), this.structure),
+      element("details", { class: "params-fold" }, element("summary", {}, element("span", { text: "Structured output" }), this.structureMark), this.structure),
     );
   }
 
   show({ fields, refusals, values, usual }) {
     if (!this.knobs.size) this.build(fields);
+    for (const { field, control } of this.knobs.values()) if (field.kind === "order") control.setMissing(refusals);
     for (const [name, knob] of this.knobs) knob.show(values[name], usual[name], refusals[name] ?? "");
     const changed = [...this.knobs.values()].filter((knob) => knob.isChanged && !knob.field.simple && knob.field.kind !== "structure").length;
     this.count.textContent = `${changed} changed`;

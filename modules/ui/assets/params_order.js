@@ -8,6 +8,7 @@ export class OrderField {
   constructor(field, _id, onChange) {
     Object.assign(this, { field, onChange });
     this.isGroup = true;
+    this.missing = [];
     this.list = element("ol", { class: "knob-order" });
     this.list.addEventListener("dragover", (event) => this.drag(event));
     this.usual = button("Use the usual order", () => this.tell(null), "quiet-button knob-add");
@@ -15,11 +16,16 @@ export class OrderField {
     this.node = element("div", { class: "knob-list-field" }, this.note, this.list, this.usual);
   }
 
+  // A model refuses an order that names a sampler it does not have.
+  setMissing(refusals) {
+    this.missing = this.field.names.filter((name) => this.field.switches[name].every((knob) => knob in refusals));
+  }
+
   // `value` null is the usual order.
   show(value) {
-    this.value = value;
-    const order = value ?? this.field.names;
-    const off = this.field.names.filter((name) => !order.includes(name));
+    const there = this.field.names.filter((name) => !this.missing.includes(name));
+    const order = value ?? there;
+    const off = there.filter((name) => !order.includes(name));
     this.note.textContent = value ? "Samplers act from above to below." : "The usual order. Move one to change it.";
     this.usual.hidden = value === null;
     this.list.replaceChildren(...order.map((name, place) => this.row(name, place, order)), ...off.map((name) => this.offRow(name, order)));
@@ -38,11 +44,12 @@ export class OrderField {
       this.tell(order.filter((one) => one !== name));
       this.focusOn(name, "add");
     };
+    const words = this.missing.includes(name) ? `${title} (not with this model)` : title;
     const row = element(
       "li",
       { class: "order-row", draggable: true, "data-name": name },
       element("span", { class: "order-grip", "aria-hidden": "true", text: "⠿" }),
-      element("span", { class: "order-title", text: title }),
+      element("span", { class: "order-title", text: words }),
       this.button("up", `Move ${title} up`, () => move(-1), place === 0),
       this.button("down", `Move ${title} down`, () => move(1), place === order.length - 1),
       this.button("close", `Leave ${title} out`, leaveOut),

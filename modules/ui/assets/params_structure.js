@@ -19,12 +19,12 @@ export class StructureField {
     Object.assign(this, { call, onChange });
     this.isGroup = true;
     this.checks = 0;
-    this.kind = choiceOf(Object.entries(KINDS).map(([value, { words }]) => [value, words]), { id, onchange: () => this.turnTo() });
+    this.kind = choiceOf(Object.entries(KINDS).map(([value, { words }]) => [value, words]), { id, "aria-label": "A reply must match", onchange: () => this.turnTo() });
     this.source = element("textarea", { class: "form-field code-field", rows: 7, spellcheck: false, dir: "auto", maxLength: field.limit, oninput: () => this.typed() });
     this.sourceLabel = labelled("Text", this.source);
     this.status = element("p", { class: "fine", role: "status" });
     this.place = element("pre", { class: "structure-place", hidden: true });
-    this.node = element("div", { class: "structure-field" }, labelled("A reply must match", this.kind), this.sourceLabel, this.status, this.place);
+    this.node = element("div", { class: "structure-field" }, this.kind, this.sourceLabel, this.status, this.place);
   }
 
   // What is not right yet is not in use, and must not be lost.
