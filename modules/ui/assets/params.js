@@ -108,7 +108,8 @@ export class ParamsPanel {
     return { model: model ?? "", conversation: conversation ?? "", document: document_ ?? "" };
   }
 
-  show() {
+  // `isOther` where other values are in use than a person is typing.
+  show({ isOther = false } = {}) {
     const { fields, refusals, current, scopes } = this.state;
     const preset = this.state.presets.find((one) => one.name === current.preset);
     this.presets.show(this.state);
@@ -116,13 +117,13 @@ export class ParamsPanel {
     this.problem.textContent = current.problem ? `${current.problem} Nothing can be written until you choose another preset.` : "";
     this.problem.hidden = !current.problem;
     this.knobs.node.hidden = Boolean(current.problem);
-    this.knobs.show({ fields, refusals, values: { ...current.values, ...this.pending }, usual: { ...defaultsOf(fields), ...preset?.values } });
+    this.knobs.show({ fields, refusals, values: { ...current.values, ...this.pending }, usual: { ...defaultsOf(fields), ...preset?.values }, isOther });
     this.chart.follow(true);
   }
 
-  takeInUse(answer) {
+  takeInUse(answer, options) {
     Object.assign(this.state, answer);
-    this.show();
+    this.show(options);
   }
 
   async takePresets({ presets, deleted }) {
@@ -178,8 +179,7 @@ export class ParamsPanel {
     const before = this.state.current;
     const { kind } = before;
     try {
-      this.takeInUse(await this.call(name, { ...this.at(), kind, ...values }));
-      this.knobs.clearProblems();
+      this.takeInUse(await this.call(name, { ...this.at(), kind, ...values }), { isOther: true });
     } catch (error) {
       this.toasts.error(error);
       this.show();
@@ -192,7 +192,7 @@ export class ParamsPanel {
   async putBack({ kind, preset, changes }) {
     try {
       await this.call("params_choose", { ...this.at(), kind, preset });
-      this.takeInUse(await this.call("params_change", { ...this.at(), kind, changes }));
+      this.takeInUse(await this.call("params_change", { ...this.at(), kind, changes }), { isOther: true });
     } catch (error) {
       this.toasts.error(error);
     }
@@ -207,7 +207,7 @@ export class ParamsPanel {
     try {
       for (const one of left) await this.call("params_unbind", { ...at, kind: one.kind });
       const answer = await this.call("params_change", { ...at, kind, changes: {} });
-      this.takeInUse(answer);
+      this.takeInUse(answer, { isOther: true });
     } catch (error) {
       this.toasts.error(error);
       await this.refresh();

@@ -36,12 +36,14 @@ export class Knob {
     } else this.control.input.setAttribute("aria-describedby", `${id}-problem ${id}-refusal`);
   }
 
-  // What is being typed stays as it is.
-  show(value, usual, refusal) {
+  // What is being typed stays as it is, unless something else was chosen meanwhile.
+  show(value, usual, refusal, isOther) {
     this.usual = usual;
     this.value = value;
     this.mark();
-    if (!this.node.contains(document.activeElement) && !this.control.isHeld) this.control.show(value);
+    const isHeld = this.node.contains(document.activeElement) || this.control.isHeld;
+    if (isOther || !isHeld) this.control.show(value);
+    if (isOther) this.explain("");
     this.refuse(refusal);
   }
 

@@ -32,10 +32,10 @@ export class KnobList {
     );
   }
 
-  show({ fields, refusals, values, usual }) {
+  show({ fields, refusals, values, usual, isOther }) {
     if (!this.knobs.size) this.build(fields);
     for (const { field, control } of this.knobs.values()) if (field.kind === "order") control.setMissing(refusals);
-    for (const [name, knob] of this.knobs) knob.show(values[name], usual[name], refusals[name] ?? "");
+    for (const [name, knob] of this.knobs) knob.show(values[name], usual[name], refusals[name] ?? "", isOther);
     const changed = [...this.knobs.values()].filter((knob) => knob.isChanged && !knob.field.simple && knob.field.kind !== "structure").length;
     this.count.textContent = `${changed} changed`;
     this.count.hidden = !changed;
@@ -77,9 +77,5 @@ export class KnobList {
 
   explain(name, message) {
     this.knobs.get(name).explain(message);
-  }
-
-  clearProblems() {
-    for (const knob of this.knobs.values()) knob.explain("");
   }
 }
