@@ -53,14 +53,19 @@ class NumberField {
   constructor({ name, minimum, maximum, step, empty }, id, onChange) {
     const oninput = () => {
       const value = this.input.value === "" ? null : Number(this.input.value);
-      if (!this.input.validity.badInput && (value !== null || empty)) onChange(value);
+      if (this.input.validity.badInput || (value === null && !empty)) return;
+      this.shown = value;
+      onChange(value);
     };
-    this.input = element("input", { type: "number", class: "knob-number", id, min: minimum ?? "", max: maximum ?? "", step: step ?? 1, placeholder: AUTOMATIC[name] ?? "", oninput });
+    // What was left empty and may not be shows its value again.
+    const onblur = () => this.input.value === "" && !empty && this.show(this.shown);
+    this.input = element("input", { type: "number", class: "knob-number", id, min: minimum ?? "", max: maximum ?? "", step: step ?? 1, placeholder: AUTOMATIC[name] ?? "", oninput, onblur });
     this.node = element("div", { hidden: true });
     this.beside = this.input;
   }
 
   show(value) {
+    this.shown = value;
     this.input.value = value ?? "";
   }
 

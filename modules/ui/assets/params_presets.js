@@ -9,6 +9,7 @@ import { counted } from "./words.js";
 
 const DEFAULTS = "Defaults";
 const LARGEST_FILE = 256 * 1024;
+const MOST_DELETED = 5;
 
 export class PresetBar {
   // `onPresets(answer)` takes what the program answers to a change of presets; `settled()` is when all changes are saved.
@@ -68,6 +69,7 @@ export class PresetBar {
       menuItem("Compare two…", () => this.comparison.open(this.state)),
       menuItem("Import a file…", () => this.file.click(), { hint: "Ours, or text-generation-webui's" }),
       preset ? menuItem("Export as a file", () => this.export()) : null,
+      ...this.state.deleted.slice(0, MOST_DELETED).map((name) => menuItem(`Bring back ${name}`, () => this.bringBack(name))),
     ].filter(Boolean);
   }
 
@@ -79,8 +81,8 @@ export class PresetBar {
     const before = this.preset;
     await this.attempt(async () => {
       const answer = await this.call("preset_save", { name, values: this.state.current.values });
-      await this.onChoose(name, { isSaved: true });
       await this.onPresets(answer);
+      await this.onChoose(name, { isSaved: true });
       const undo = () => this.attempt(async () => this.onPresets(await this.call("preset_save", { name, values: before.values })));
       this.toasts.show(`Saved to ${name}.`, { action: "Undo", onAction: undo });
     });
@@ -106,8 +108,8 @@ export class PresetBar {
       description: "",
       act: async (name, description) => {
         const answer = await this.call("preset_save", { name, values: this.state.current.values, description });
-        await this.onChoose(name, { isSaved: true });
         await this.onPresets(answer);
+        await this.onChoose(name, { isSaved: true });
         this.toasts.show(`Saved as ${name}.`);
       },
     });
@@ -115,15 +117,16 @@ export class PresetBar {
 
   delete() {
     const { name } = this.preset;
-    const undo = () =>
-      this.attempt(async () => {
-        const answer = await this.call("preset_restore", { name });
-        await this.onChoose(name, { isSaved: true });
-        await this.onPresets(answer);
-      });
     return this.attempt(async () => {
       await this.onPresets(await this.call("preset_delete", { name }));
-      this.toasts.show(`${name} was deleted. Its values stay in use as changes.`, { action: "Undo", onAction: undo });
+      this.toasts.show(`${name} was deleted. Its values stay in use as changes.`, { action: "Undo", onAction: () => this.bringBack(name) });
+    });
+  }
+
+  bringBack(name) {
+    return this.attempt(async () => {
+      await this.onPresets(await this.call("preset_restore", { name }));
+      await this.onChoose(name);
     });
   }
 
