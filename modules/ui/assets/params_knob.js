@@ -4,7 +4,7 @@ import { element, iconButton } from "./dom.js";
 import { fieldOf } from "./params_fields.js";
 
 // The whole reason stands in the help: many knobs have it.
-const IN_VAIN = "Without effect: this model's engine does not have it.";
+const IN_VAIN = "This model's engine does not have it.";
 const SET_IN_VAIN = "This model's engine does not have it, and refuses to write until you reset it.";
 
 export class Knob {
