@@ -24,6 +24,7 @@ from modules.services.inference import Inference
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
+from modules.services.next_token import NextTokenService
 from modules.services.notebook import NotebookService
 from modules.services.oracle import Oracle
 from modules.services.parameters import ParameterService
@@ -68,6 +69,7 @@ class App:
     embeddings: EmbeddingService
     chat: ChatService
     notebook: NotebookService
+    next_token: NextTokenService
     presets: PresetService
     parameters: ParameterService
     prompts: PromptTemplateService
@@ -151,6 +153,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     writer = DocumentWriter(
         versions, inference, lambda document, model: parameters.for_reply(model=model or "", document=document)
     )
+    notebook = NotebookService(documents, versions, conversations, writer, inference)
     prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
     return App(
         settings=settings,
@@ -163,7 +166,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         inference=inference,
         embeddings=EmbeddingService(models),
         chat=ChatService(conversations, inference, parameters),
-        notebook=NotebookService(documents, versions, conversations, writer, inference),
+        notebook=notebook,
+        next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
         presets=PresetService(presets, parameters),
         parameters=parameters,
         prompts=prompts,

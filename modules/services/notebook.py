@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modules.errors import BadRequest, NotFound
 from modules.limits import LIMITS
+from modules.prompts.document import DocumentContext
 from modules.services.document_writer import DocumentWriter, LiveVersion, Mode
 from modules.services.inference import Inference, TokenCount, TokenPiece
 from modules.storage.conversations import ConversationStore, storable
@@ -121,6 +122,12 @@ class NotebookService:
             self._versions.child(document.head) is not None,
             tuple(writing_of(live, document.head) for live in running),
         )
+
+    def context(self, document_id: str) -> DocumentContext:
+        """What a model reads before it continues the text at its end."""
+        document = self._documents.get(document_id)
+        text = self._versions.text(document_id, document.head).text
+        return DocumentContext(document.memory, text, document.note, document.note_depth)
 
     def state(self, document_id: str) -> tuple[Document, tuple[str, ...]] | None:
         """The document and the generations that write into it; None when it is gone."""

@@ -98,7 +98,7 @@ class SamplingParams(BaseModel):
         title="Smoothing: curve", group="temperature", source="the same", ge=1, le=10, step=0.01,
     )  # fmt: skip
     top_k: int = knob(
-        40, "Keep the k likeliest tokens; 0 keeps all.", title="Top-k", group="truncation", neutral=0, simple=True,
+        40, "Keep the k likeliest tokens; 0 keeps all.", title="Top-k", group="truncation", neutral=0,
         source="Fan et al. 2018, arXiv:1805.04833", ge=0, le=1_000_000, step=1,
     )  # fmt: skip
     top_p: Number = knob(
@@ -229,7 +229,7 @@ class SamplingParams(BaseModel):
     )  # fmt: skip
     seed: int | None = knob(
         None, "Same seed, same text; empty draws another each time.",
-        title="Seed", group="text", ge=0, le=2**32 - 2, step=1, simple=True,
+        title="Seed", group="text", ge=0, le=2**32 - 2, step=1,
     )  # fmt: skip
     ignore_eos: bool = knob(False, "Never end before the token limit.", title="Ban the end token", group="text")
     add_bos: bool = knob(

@@ -4,7 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modules.types.parameters import Parameters
-from modules.types.sampling import SAMPLER_ORDER, shown_of
+from modules.types.sampling import SAMPLER_ORDER, SWITCHES, shown_of
 from modules.ui.actions import View
 
 # By the declared type, where its schema does not say enough.
@@ -54,6 +54,8 @@ def field(name: str, schema: dict[str, Any]) -> View:
         view |= {"minimum": main.get("minimum"), "maximum": maximum, "step": declared["step"]}
     if view["kind"] == "order":
         view["names"] = list(SAMPLER_ORDER)
+        # A model that has none of a sampler's knobs does not have the sampler.
+        view["switches"] = {name: list(SWITCHES[name]) for name in SAMPLER_ORDER}
     if limit := main.get("maxLength", main.get("maxItems")):
         view["limit"] = limit
     return view

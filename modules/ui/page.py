@@ -9,7 +9,9 @@ from gradio.themes import Base
 from modules.ui.asset_files import ASSETS, assets_address
 from modules.ui.page_view import page_view
 
-STYLES = ("page.css", "parts.css", "markup.css", "models.css", "hub.css", "notebook.css", "templates.css")
+STYLES = (
+    "page.css", "parts.css", "markup.css", "models.css", "hub.css", "notebook.css", "templates.css", "params.css",
+)  # fmt: skip
 
 
 def build_page(actions: Mapping[str, Callable[[Any], dict[str, Any]]]) -> gradio.Blocks:

@@ -11,7 +11,9 @@ from modules.app import App
 from modules.errors import ModelError, NotFound
 from modules.limits import LIMITS
 from modules.services.parameters import ScopedParameters
+from modules.services.structure_check import structure_fault
 from modules.storage.files import NAME_CHARS
+from modules.types.generation import Constraint, ConstraintKind
 from modules.types.parameters import as_values
 from modules.types.presets import Scope, ScopeKind
 from modules.ui.actions import View, action
@@ -76,6 +78,11 @@ class CompareValues(PageValues):
     other: NameOrDefaults
 
 
+class StructureValues(PageValues):
+    kind: ConstraintKind
+    source: Annotated[str, Field(max_length=LIMITS.constraint_chars)]
+
+
 class ParametersTab:
     """Called by the page on Gradio's threads."""
 
@@ -88,7 +95,7 @@ class ParametersTab:
             self.params_state, self.params_change, self.params_choose, self.params_neutralise,
             self.params_bind, self.params_unbind,
             self.preset_save, self.preset_rename, self.preset_delete, self.preset_restore,
-            self.preset_compare, self.preset_import, self.preset_export,
+            self.preset_compare, self.preset_import, self.preset_export, self.structure_check,
         )  # fmt: skip
         return {one.__name__: one for one in listed}
 
@@ -161,6 +168,14 @@ class ParametersTab:
     def preset_compare(self, values: CompareValues) -> View:
         found = self._app.presets.compare(values.name, values.other)
         return {"differences": [{"parameter": name, "value": one, "other": two} for name, one, two in found]}
+
+    # --- structure ---
+
+    @action(StructureValues)
+    def structure_check(self, values: StructureValues) -> View:
+        """`fault` is null where it can be followed; else its sentence and place, which is 0 where nobody knows it."""
+        fault = structure_fault(Constraint(values.kind, values.source))
+        return {"fault": asdict(fault) if fault else None}
 
     def _refusals(self, model: str) -> dict[str, str]:
         """None of a model that is gone, or that nothing can run: the panel is there all the same."""

@@ -19,6 +19,7 @@ from modules.ui.page import build_page, page_options
 from tests.ui.fake_hub_page import FakeHubPage
 from tests.ui.fake_models import FakeModels
 from tests.ui.fake_notebook import FakeNotebook
+from tests.ui.fake_params import FakeParams
 
 View = dict[str, Any]
 Event = dict[str, Any]
@@ -32,7 +33,19 @@ STATS = {
     "context_length": 8192,
     "dropped_messages": 0,
 }
-ACTIONS = ("chat_", "models_", "adapter_", "hub_", "download_", "remote_", "import_", "notebook_")
+ACTIONS = (
+    "chat_",
+    "models_",
+    "adapter_",
+    "hub_",
+    "download_",
+    "remote_",
+    "import_",
+    "notebook_",
+    "params_",
+    "preset_",
+    "structure_",
+)
 PAUSE = "pause"  # A step at which a script waits until the test, or the person, lets it go on.
 
 
@@ -51,6 +64,7 @@ class FakeChat:
         self.library = FakeModels()
         self.hub = FakeHubPage()
         self.notebook = FakeNotebook()
+        self.params = FakeParams()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
         self.persistent = True
@@ -71,7 +85,11 @@ class FakeChat:
         self._count = 0
 
     def actions(self) -> dict[str, Callable[[Any], View]]:
-        acts = {**actions_of(self), **actions_of(self.library), **actions_of(self.hub), **actions_of(self.notebook)}
+        acts = {
+            name: act
+            for fake in (self, self.library, self.hub, self.notebook, self.params)
+            for name, act in actions_of(fake).items()
+        }
         return {name: self._recorded(name, act) for name, act in acts.items()}
 
     def refuse(self, name: str, message: str, code: str = "storage_failed") -> None:
@@ -313,7 +331,9 @@ def running_page() -> Iterator[PageServer]:
         thread.join(10)
 
 
-def actions_of(fake: FakeChat | FakeModels | FakeHubPage | FakeNotebook) -> dict[str, Callable[[View], View]]:
+def actions_of(
+    fake: FakeChat | FakeModels | FakeHubPage | FakeNotebook | FakeParams,
+) -> dict[str, Callable[[View], View]]:
     names = [name for name in dir(fake) if name.startswith(ACTIONS)]
     return {name: getattr(fake, name) for name in names}
 

@@ -12,8 +12,9 @@ const EXAMPLES = [
 ];
 
 export class ChatView {
-  constructor({ call, toasts, onChange, entries, picker, onTitle }) {
-    Object.assign(this, { call, toasts, onChange, entries, picker, onTitle });
+  // `settled()` is when the parameters that were changed are saved: a reply is written with them.
+  constructor({ call, toasts, onChange, entries, picker, settled, onTitle, onDraft }) {
+    Object.assign(this, { call, toasts, onChange, entries, picker, settled, onTitle });
     this.conversation = null;
     // The conversation the person turned to, which may still be on its way; null is a new one.
     this.wanted = null;
@@ -33,7 +34,7 @@ export class ChatView {
       onLost: () => this.reload(),
       onChooseModel: () => this.picker.open(),
     });
-    this.composer = new Composer({ toasts, onSend: (text) => this.send(text), onStop: () => this.stop() });
+    this.composer = new Composer({ toasts, onSend: (text) => this.send(text), onStop: () => this.stop(), onInput: onDraft });
     this.announcer = element("div", { class: "off-screen", "aria-live": "polite" });
     this.node = element("div", { class: "view chat-view" }, this.thread.node, this.composer.node, this.announcer);
   }
@@ -46,6 +47,11 @@ export class ChatView {
 
   get title() {
     return this.conversation?.title ?? "";
+  }
+
+  // What is written but not sent.
+  get draft() {
+    return this.composer.field.value;
   }
 
   show() {
@@ -169,6 +175,7 @@ export class ChatView {
     this.changes += 1;
     const base = { id: this.conversation?.id, revision: this.conversation?.revision ?? 0, known: this.thread.known };
     try {
+      await this.settled();
       const thread = await this.call(name, { ...base, model: this.picker.current, ...values });
       if (visit === this.visit) this.showThread(thread, { isReply: true, toEnd: name !== "chat_version" });
       this.entries.refresh();

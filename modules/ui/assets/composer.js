@@ -6,8 +6,8 @@ const MAX_HEIGHT_PX = 220;
 const MAX_CHARS = 1_000_000;
 
 export class Composer {
-  constructor({ toasts, onSend, onStop }) {
-    Object.assign(this, { toasts, onSend, onStop });
+  constructor({ toasts, onSend, onStop, onInput }) {
+    Object.assign(this, { toasts, onSend, onStop, onInput });
     this.drafts = new Drafts();
     this.isWriting = false;
     this.hasHinted = false;
@@ -96,6 +96,7 @@ export class Composer {
   changed() {
     this.drafts.keep(this.key, this.field.value);
     this.update();
+    this.onInput();
   }
 
   update() {

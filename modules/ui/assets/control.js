@@ -2,8 +2,8 @@
 
 import { ActionError } from "./server.js";
 
-export async function control(path, body) {
-  return (await asked(path, body)).json();
+export async function control(path, body, { signal } = {}) {
+  return (await asked(path, body, signal)).json();
 }
 
 // A reply as it is written: `onFrame` gets each piece. Ends when the program ends it, or `signal` does.

@@ -46,6 +46,8 @@ const SHAPES = {
   download: "M12 4v11M7 10.5l5 5 5-5M5 20h14",
   eject: "M12 5l7 9H5zM5 19h14",
   close: "M6 6l12 12M18 6L6 18",
+  up: "M6 15l6-6 6 6",
+  sliders: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
 };
 
 export function icon(name) {

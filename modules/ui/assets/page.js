@@ -6,6 +6,7 @@ import { Documents } from "./documents.js";
 import { element, icon, iconButton } from "./dom.js";
 import { ModelsView } from "./models.js";
 import { NotebookView } from "./notebook.js";
+import { ParamsPanel } from "./params.js";
 import { ModelPicker } from "./picker.js";
 import { callsTo } from "./server.js";
 import { Sidebar } from "./sidebar.js";
@@ -14,6 +15,7 @@ import { Toasts } from "./toasts.js";
 
 const BUSY_POLL_MS = 1000;
 const IDLE_POLL_MS = 5000;
+const WRITTEN_WITH_PARAMETERS = ["chat", "notebook"];
 
 export function mount(root, server) {
   const page = new Page(callsTo(server));
@@ -48,11 +50,21 @@ class Page {
     });
     this.sidebar = new Sidebar({ parts: { chat: this.conversations, notebook: this.documents.list }, onView: (name) => this.turnTo(name) });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
-    this.chat = new ChatView({ ...shared, entries: this.conversations, picker: this.picker, onTitle: () => this.showTitle() });
+    this.params = new ParamsPanel({ ...shared, place: () => this.place(), onLoad: () => this.picker.select(this.picker.current) });
+    const settled = () => this.params.settled();
+    this.chat = new ChatView({
+      ...shared,
+      entries: this.conversations,
+      picker: this.picker,
+      settled,
+      onTitle: () => this.showTitle(),
+      onDraft: () => this.params.follow(),
+    });
     this.notebook = new NotebookView({
       ...shared,
       picker: this.picker,
       documents: this.documents,
+      settled,
       onTitle: () => this.showTitle(),
       onToChat: (text) => this.writeInChat(text),
     });
@@ -79,10 +91,16 @@ class Page {
           element("span", { class: "spacer" }),
           this.toNotebook,
           this.models.downloads.sign,
+          this.params.opener,
           this.themeButton,
         ),
         this.banner,
-        element("div", { class: "views" }, this.chat.node, this.notebook.node, this.templates.node, this.models.node),
+        element(
+          "div",
+          { class: "workplace" },
+          element("div", { class: "views" }, this.chat.node, this.notebook.node, this.templates.node, this.models.node),
+          this.params.node,
+        ),
       ),
       this.models.loader.node,
       this.toasts.node,
@@ -115,6 +133,7 @@ class Page {
     this.shown = this.views[name];
     this.sidebar.markView(name);
     this.opener.setAttribute("aria-label", this.sidebar.part.words.title);
+    this.params.allow(WRITTEN_WITH_PARAMETERS.includes(name));
     this.showTitle();
   }
 
@@ -183,6 +202,20 @@ class Page {
     const title = this.shown?.title;
     this.toNotebook.hidden = this.shown !== this.chat || !this.chat.conversation;
     document.title = title ? `${title} – Parlor` : "Parlor";
+    this.params.follow();
+  }
+
+  // Where the person is, for the parameters that hold there.
+  place() {
+    const model = this.picker.current;
+    const { conversation, draft } = this.chat;
+    return {
+      model,
+      modelTitle: (this.picker.state && this.picker.model(model)?.title) ?? model,
+      conversation: conversation?.id,
+      revision: conversation?.revision,
+      draft,
+    };
   }
 
   // --- the program's state ---
@@ -199,6 +232,7 @@ class Page {
       this.models.update(state);
       this.showBanner(state);
       await Promise.all([this.chat.update(state, visit), this.notebook.update()]);
+      await this.params.follow();
       if (fetched && !state.models.some((one) => one.state === "ready" || one.state === "loading")) {
         await this.picker.select("starter");
         wait = 0;
@@ -213,7 +247,7 @@ class Page {
   }
 
   async onReturn() {
-    await Promise.all([this.look(), this.conversations.refresh(), this.shown.onReturn()]);
+    await Promise.all([this.look(), this.conversations.refresh(), this.shown.onReturn(), this.params.refresh()]);
   }
 
   showBanner({ notices, persistent }) {
