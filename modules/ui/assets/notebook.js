@@ -9,23 +9,23 @@ import { Counts } from "./notebook_counts.js";
 import { OpenDocument } from "./notebook_document.js";
 import { Following } from "./notebook_following.js";
 import { NotebookHead } from "./notebook_head.js";
+import { onNotebookKey } from "./notebook_keys.js";
 import { MemoryForm } from "./notebook_memory.js";
 import { Notice, savedWords } from "./notebook_notice.js";
 import { NotebookPanel } from "./notebook_panel.js";
 import { NotebookText } from "./notebook_text.js";
+import { Titling } from "./notebook_title.js";
 import { VersionList } from "./notebook_versions.js";
+import { DocumentVisits } from "./notebook_visits.js";
+import { Writing } from "./notebook_writing.js";
 import { TokenChoices } from "./token_choices.js";
 import { TokenIds } from "./token_ids.js";
 
-const OPEN_KEPT_UNDER = "notebook-document";
 const RECOVER_MS = 1500;
 
 export class NotebookView {
   constructor({ call, toasts, picker, documents, onTitle, onToChat }) {
     Object.assign(this, { call, toasts, picker, documents, onTitle, onToChat });
-    // The document the person turned to, which may still be on its way; undefined before the first.
-    this.wanted = undefined;
-    this.isBusy = false;
     this.document = new OpenDocument({
       call,
       modelOf: () => picker.current,
@@ -34,14 +34,29 @@ export class NotebookView {
       onSaved: (tokens, chars) => this.onSaved(tokens, chars),
       onNotice: (text) => toasts.show(text),
     });
+    this.visits = new DocumentVisits({
+      open: this.document,
+      toasts,
+      isShown: () => this.isShown,
+      onLeave: () => this.leave(),
+      onNew: () => this.isShown && this.focus(),
+      onCreated: () => documents.refresh(),
+    });
+    this.titling = new Titling({
+      call,
+      toasts,
+      open: this.document,
+      onNamed: (document_) => this.onDocument(document_),
+      onRefused: () => this.showState(),
+    });
     this.build();
   }
 
   build() {
     const { call, toasts } = this;
-    const select = (target) => this.change("notebook_select", { target });
+    const select = (target) => this.writing.change("notebook_select", { target });
     this.head = new NotebookHead({
-      onRename: (title) => this.rename(title),
+      onRename: (title) => this.titling.rename(title),
       onMove: () => this.documents.move(this.document.view.document),
       onPanel: () => this.panel.toggle(this.head.panelButton),
       onToChat: () => this.toChat(),
@@ -50,17 +65,17 @@ export class NotebookView {
       call,
       toasts,
       onInput: (text) => this.onInput(text),
-      onUndo: () => this.undo(),
-      onRedo: () => this.redo(),
+      onUndo: () => this.writing.undo(),
+      onRedo: () => this.writing.redo(),
       onSelect: () => this.onSelect(),
       onToken: (piece, anchor) => this.choices.open(piece, anchor),
     });
     this.controls = new NotebookControls({
-      onGenerate: (how) => this.generate(how),
-      onStop: () => this.stop(),
-      onRegenerate: () => this.regenerate(),
-      onUndo: () => this.undo(),
-      onRedo: () => this.redo(),
+      onGenerate: (how) => this.writing.generate(how),
+      onStop: () => this.writing.stop(),
+      onRegenerate: () => this.writing.regenerate(),
+      onUndo: () => this.writing.undo(),
+      onRedo: () => this.writing.redo(),
       onTokens: () => this.showTokens(),
     });
     this.comparison = new Comparison({ call, toasts });
@@ -69,11 +84,11 @@ export class NotebookView {
       versions: new VersionList({ call, toasts, onSelect: select }),
       memory: new MemoryForm({ call, toasts, onChanged: (document_) => this.onDocument(document_), onNeeded: () => this.document.created() }),
     });
-    this.continuations = new Continuations({ onPick: (target) => this.pick(target), onLeave: () => this.leaveContinuations() });
+    this.continuations = new Continuations({ onPick: (target) => this.writing.pick(target), onLeave: () => this.writing.leaveContinuations() });
     this.choices = new TokenChoices({
       ask: ({ owner, index }) => call("notebook_token", { id: this.document.id, owner, index }),
       toasts,
-      onPick: ({ owner, index }, choice) => this.writeOtherwise({ owner, index, choice }),
+      onPick: ({ owner, index }, choice) => this.writing.writeOtherwise({ owner, index, choice }),
       onClose: () => this.text.tokens.focus(),
     });
     this.tokenIds = new TokenIds();
@@ -87,6 +102,17 @@ export class NotebookView {
       progress: this.progress,
       onEnded: () => this.afterEnd(),
       onLost: () => this.recover(),
+    });
+    this.writing = new Writing({
+      call,
+      toasts,
+      open: this.document,
+      text: this.text,
+      controls: this.controls,
+      continuations: this.continuations,
+      following: this.following,
+      onState: () => this.showState(),
+      onFocus: () => this.focus(),
     });
     this.saved = element("span", { class: "notebook-saved", role: "status" });
     this.node = element(
@@ -102,7 +128,14 @@ export class NotebookView {
       this.tokenIds.node,
       this.comparison.node,
     );
-    document.addEventListener("keydown", (event) => this.onKey(event));
+    const keys = {
+      node: this.node,
+      text: this.text.body,
+      onGenerate: () => !this.document.isWriting && !this.writing.isBusy && this.writing.generate(),
+      onUndo: () => this.writing.undo(),
+      onRedo: () => this.writing.redo(),
+    };
+    document.addEventListener("keydown", (event) => this.isShown && onNotebookKey(event, keys));
     for (const event of ["pagehide", "beforeunload"]) window.addEventListener(event, () => this.document.keep());
     window.addEventListener("online", () => this.document.save());
   }
@@ -110,8 +143,7 @@ export class NotebookView {
   // --- as one of the page's views ---
 
   get address() {
-    const { id } = this.document;
-    return id ? `?view=notebook&document=${id}` : "?view=notebook";
+    return this.visits.address;
   }
 
   get title() {
@@ -122,7 +154,7 @@ export class NotebookView {
     if (this.isShown) return;
     this.isShown = true;
     this.documents.refresh();
-    if (this.wanted === undefined) this.openAddress(new URLSearchParams(location.search));
+    if (this.visits.isFirst) this.openAddress(new URLSearchParams(location.search));
     else this.look();
   }
 
@@ -136,19 +168,12 @@ export class NotebookView {
     else this.text.tokens.focus();
   }
 
-  // What is open already stays as it is; without a name the document that was open last comes back.
-  async openAddress(parameters) {
-    const id = parameters.get("document");
-    if (id && id === this.wanted) return;
-    if (id) await this.open(id, { keepAddress: true });
-    else if (this.wanted === undefined) await this.openLast();
-    else if (this.wanted !== null) this.startNew({ keepAddress: true });
+  stop() {
+    return this.writing.stop();
   }
 
-  async openLast() {
-    const id = localStorage.getItem(OPEN_KEPT_UNDER);
-    if (id) await this.open(id, { isQuiet: true, replaces: true });
-    else this.startNew({ keepAddress: true });
+  openAddress(parameters) {
+    return this.visits.openAddress(parameters);
   }
 
   async onReturn() {
@@ -165,7 +190,7 @@ export class NotebookView {
     if (!id || !this.isShown || document.hidden) return;
     try {
       const state = await this.call("notebook_state", { id });
-      if (visit !== this.document.visit || view !== this.document.view || this.isBusy) return;
+      if (visit !== this.document.visit || view !== this.document.view || this.writing.isBusy) return;
       if (state.revision === null) this.document.refused({ code: "not_found", message: "There is no such document." });
       else if (!this.document.isAsTold(state)) await this.document.refresh();
     } catch {
@@ -173,45 +198,22 @@ export class NotebookView {
     }
   }
 
-  // Nobody is taken back from another view by an answer that arrives late.
-  go({ replaces = false } = {}) {
-    if (!this.isShown || location.search === this.address) return;
-    if (replaces) history.replaceState(null, "", this.address);
-    else history.pushState(null, "", this.address);
-  }
-
   // --- documents ---
 
-  async open(id, { keepAddress = false, isQuiet = false, replaces = false } = {}) {
-    if (id === this.document.id && id === this.wanted) {
-      this.go();
-      return;
-    }
-    this.wanted = id;
-    this.leave();
-    // What is typed now would go to the wrong document.
-    this.text.editor.readOnly = true;
-    try {
-      await this.document.open(id, () => this.wanted === id);
-      if (this.wanted === id && !keepAddress) this.go({ replaces });
-    } catch (error) {
-      if (!isQuiet) this.toasts.error(error);
-      if (this.wanted === id) this.startNew({ keepAddress: true });
-    }
+  open(id) {
+    return this.visits.open(id);
   }
 
-  startNew({ keepAddress = false } = {}) {
-    this.wanted = null;
-    this.leave();
-    this.document.startNew();
-    if (!keepAddress) this.go();
-    if (this.isShown) this.focus();
+  startNew() {
+    this.visits.startNew();
   }
 
   // What is not saved yet is in the browser's keeping, so nobody has to wait for the program.
   leave() {
     this.document.keep();
     this.document.save();
+    // What is typed until another is there would go to the wrong document.
+    this.text.editor.readOnly = true;
     this.following.stop();
     this.continuations.clear();
     this.counts.forget();
@@ -230,21 +232,6 @@ export class NotebookView {
     this.document.showDocument(document_);
     this.onTitle();
     this.documents.refresh();
-  }
-
-  rename(title) {
-    this.document.isUnnamed = false;
-    return this.keepDocument("notebook_rename", { title });
-  }
-
-  async keepDocument(name, values) {
-    try {
-      const answer = await this.call(name, { id: this.document.id, ...values });
-      this.onDocument(answer.document);
-    } catch (error) {
-      this.toasts.error(error);
-      this.showState();
-    }
   }
 
   toChat() {
@@ -269,79 +256,8 @@ export class NotebookView {
   onSaved(tokens, chars) {
     if (tokens !== null) this.counts.counted(tokens, chars);
     this.counts.show(this.document.text);
-    this.nameOnce();
+    this.titling.nameOnce();
     this.documents.refresh();
-  }
-
-  // --- writing ---
-
-  generate({ mode = "continue", atCursor = false } = {}) {
-    const cursor = atCursor ? this.text.editor.cursor : null;
-    return this.change("notebook_generate", { mode, cursor, count: this.controls.continuations });
-  }
-
-  regenerate() {
-    return this.change("notebook_regenerate", { count: this.controls.continuations });
-  }
-
-  // What is being written ends first.
-  async writeOtherwise(place) {
-    if (this.document.isWriting) {
-      await this.stop();
-      await this.ended();
-    }
-    await this.change("notebook_alternative", place);
-  }
-
-  async stop() {
-    if (!this.document.isWriting) return;
-    try {
-      await this.call("notebook_stop", { id: this.document.id });
-    } catch (error) {
-      this.toasts.error(error);
-    }
-  }
-
-  async pick(target) {
-    this.following.passOver(target);
-    if (!(await this.change("notebook_pick", { target }))) return;
-    this.continuations.clear();
-    this.focus();
-  }
-
-  leaveContinuations() {
-    this.following.passOver(null);
-    this.continuations.clear();
-    this.following.stop();
-    this.following.follow(this.document.view);
-    this.stop();
-    this.focus();
-  }
-
-  undo() {
-    return this.change("notebook_undo", {}, { toChange: true });
-  }
-
-  redo() {
-    return this.change("notebook_redo", {}, { toChange: true });
-  }
-
-  // True when the program did it. `toChange` puts the cursor where the text changed.
-  async change(name, values, { toChange = false } = {}) {
-    this.isBusy = true;
-    this.toChange = toChange;
-    this.showState();
-    try {
-      return await this.document.change(name, values);
-    } catch (error) {
-      this.toasts.error(error);
-      if (error.code === "conflict") await this.document.refresh();
-      return false;
-    } finally {
-      this.isBusy = false;
-      this.toChange = false;
-      this.showState();
-    }
   }
 
   async showTokens() {
@@ -361,36 +277,24 @@ export class NotebookView {
 
   showDocument() {
     const { view, text, visit } = this.document;
-    const isCreated = this.wanted === null && view.document.id;
-    if (isCreated) {
-      this.wanted = view.document.id;
-      this.go({ replaces: true });
-      this.documents.refresh();
-    }
-    if (view.document.id) localStorage.setItem(OPEN_KEPT_UNDER, view.document.id);
-    else localStorage.removeItem(OPEN_KEPT_UNDER);
+    this.visits.arrived();
     this.documents.mark(view.document.id);
     this.following.stop();
-    this.text.show(text, view, { toChange: this.toChange, isOther: visit !== this.shownVisit });
+    this.text.show(text, view, { toChange: this.writing.movesCursor, isOther: visit !== this.shownVisit });
     this.shownVisit = visit;
     this.panel.show(view);
     this.following.follow(view);
     this.count();
     this.showState();
     this.onTitle();
-    this.nameOnce();
-  }
-
-  nameOnce() {
-    const title = this.document.firstTitle;
-    if (title) this.keepDocument("notebook_rename", { title });
+    this.titling.nameOnce();
   }
 
   showState() {
     const { document: open } = this;
     const { view } = open;
     this.head.show(view.document);
-    this.controls.show({ ...view, isWriting: open.isWriting, isBusy: this.isBusy, hasUnsaved: !open.isSaved });
+    this.controls.show({ ...view, isWriting: open.isWriting, isBusy: this.writing.isBusy, hasUnsaved: !open.isSaved });
     this.text.editor.readOnly = open.isWriting;
     this.text.view = view;
     this.node.classList.toggle("writing", open.isWriting);
@@ -398,16 +302,11 @@ export class NotebookView {
     this.notice.show(open, {
       onKeepMine: () => this.try(() => open.keepMine()),
       onTakeTheirs: () => this.try(() => open.takeTheirs()),
-      onSaveAsNew: () => this.saveAsNew(),
+      onSaveAsNew: () => this.visits.saveAsNew(),
       onRetry: () => open.save(),
-      onRegenerate: () => this.regenerate(),
+      onRegenerate: () => this.writing.regenerate(),
     });
     this.panel.show(view);
-  }
-
-  saveAsNew() {
-    this.wanted = null;
-    this.document.saveAsNew();
   }
 
   async try(work) {
@@ -443,31 +342,5 @@ export class NotebookView {
     const { visit } = this.document;
     const isThere = await this.document.refresh();
     if (!isThere && visit === this.document.visit) setTimeout(() => visit === this.document.visit && this.recover(), RECOVER_MS);
-  }
-
-  // Until nothing is being written into the document.
-  async ended() {
-    while (this.document.isWriting) await new Promise((done) => setTimeout(done, 50));
-  }
-
-  // --- keys ---
-
-  // A button that cannot be pressed any more leaves the focus to the body of the page.
-  onKey(event) {
-    const isMeant = event.target === document.body || this.node.contains(event.target);
-    if (!this.isShown || !isMeant || document.querySelector("dialog[open]")) return;
-    const isCommand = event.ctrlKey || event.metaKey;
-    const inText = this.text.body.contains(event.target) || !event.target.matches("input, textarea, select");
-    if (isCommand && event.key === "Enter") {
-      event.preventDefault();
-      if (!this.document.isWriting && !this.isBusy) this.generate();
-    } else if (isCommand && inText && event.key.toLowerCase() === "z") {
-      event.preventDefault();
-      if (event.shiftKey) this.redo();
-      else this.undo();
-    } else if (isCommand && inText && event.key.toLowerCase() === "y") {
-      event.preventDefault();
-      this.redo();
-    }
   }
 }

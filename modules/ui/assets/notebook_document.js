@@ -1,31 +1,15 @@
 // The open document: its text here, its text in the program, and how the two are kept the same.
 
+import { EMPTY_VIEW, isSameState, savedView } from "./notebook_known.js";
 import { beginning, difference, merged, spliced } from "./notebook_splices.js";
 import { UnsavedText } from "./notebook_unsaved.js";
-import { movedSpans } from "./token_pieces.js";
 
 const SAVE_MS = 700;
 const KEEP_MS = 150;
 const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 16000;
-const NAMED_CHARS = 40;
-const TITLE_CHARS = 60;
 const PIECE_CHARS = 500_000;
 const NEW = "new";
-const EMPTY_VIEW = {
-  document: { id: null, title: "", folder: "", revision: 0, memory: "", note: "", note_depth: 3 },
-  version: 0,
-  text: "",
-  spans: [],
-  can_undo: false,
-  can_redo: false,
-  generated: false,
-  state: "complete",
-  failure: "",
-  model: "",
-  stats: {},
-  generations: [],
-};
 
 // Every change goes through one line, so that each is made from the version the one before it led to.
 export class OpenDocument {
@@ -52,12 +36,9 @@ export class OpenDocument {
     return this.view.generations.length > 0;
   }
 
-  // Whether the program says of the document what is known here; while a model writes its revision grows all the time.
-  isAsTold({ version, revision, generations }) {
-    if (this.failure?.code === "not_found") return false;
-    const isSameWriting = idsOf(generations) === idsOf(this.view.generations);
-    if (generations.length && isSameWriting) return true;
-    return isSameWriting && version === this.view.version && revision <= this.view.document.revision;
+  // Whether the program says of the document what is known here.
+  isAsTold(state) {
+    return this.failure?.code !== "not_found" && isSameState(state, this.view);
   }
 
   begin(view, text = view.text) {
@@ -178,7 +159,9 @@ export class OpenDocument {
       const change = difference(view.text, target);
       const piece = { ...change, text: beginning(change.text, PIECE_CHARS) };
       const answer = await this.call("notebook_save", { id, version: view.version, ...piece, model: this.modelOf() });
-      if (visit === this.visit) this.adoptSaved(answer, piece);
+      if (visit !== this.visit) return;
+      this.view = savedView(this.view, answer, piece);
+      this.onSaved(answer.tokens, this.view.text.length);
     }
   }
 
@@ -188,21 +171,6 @@ export class OpenDocument {
     if (this.isSaved) this.unsaved.forget(this.id);
     else this.saveSoon();
     this.onState();
-  }
-
-  adoptSaved({ version, revision, updated, tokens }, change) {
-    const { view } = this;
-    const text = spliced(view.text, change);
-    const isOther = version !== view.version;
-    this.view = {
-      ...view,
-      version,
-      text,
-      spans: movedSpans(view.spans, change),
-      document: { ...view.document, revision, updated },
-      ...(isOther ? { can_undo: true, can_redo: false, generated: false, state: "complete", failure: "" } : {}),
-    };
-    this.onSaved(tokens, text.length);
   }
 
   // The text stays here and in the browser's keeping, and is offered again, ever more patiently.
@@ -306,24 +274,10 @@ export class OpenDocument {
     this.onShow();
   }
 
-  // A title from the first line, once there is enough of it; null before, and where there is one already.
-  get firstTitle() {
-    if (!this.isUnnamed) return null;
-    const [line, ...rest] = this.text.trimStart().split("\n");
-    if (!line || (!rest.length && line.length < NAMED_CHARS && !this.isWriting)) return null;
-    this.isUnnamed = false;
-    if (line.length <= TITLE_CHARS) return line.trim();
-    return `${line.slice(0, TITLE_CHARS).replace(/\s+\S*$/u, "")}…`;
-  }
-
   // Its title, folder, memory or note.
   showDocument(document) {
     if (document.id !== this.id) return;
     this.view = { ...this.view, document };
     this.onState();
   }
-}
-
-function idsOf(generations) {
-  return generations.map((one) => one.id).sort().join();
 }
