@@ -24,14 +24,14 @@ import { TokenIds } from "./token_ids.js";
 const RECOVER_MS = 1500;
 
 export class NotebookView {
-  constructor({ call, toasts, picker, documents, onTitle, onToChat }) {
-    Object.assign(this, { call, toasts, picker, documents, onTitle, onToChat });
+  constructor({ call, toasts, picker, documents, settled, onTitle, onSaved, onToChat }) {
+    Object.assign(this, { call, toasts, picker, documents, settled, onTitle, onSaved, onToChat });
     this.document = new OpenDocument({
       call,
       modelOf: () => picker.current,
       onShow: () => this.showDocument(),
       onState: () => this.showState(),
-      onSaved: (tokens, chars) => this.onSaved(tokens, chars),
+      onSaved: (tokens, chars) => this.showSaved(tokens, chars),
       onNotice: (text) => toasts.show(text),
     });
     this.visits = new DocumentVisits({
@@ -111,6 +111,7 @@ export class NotebookView {
       controls: this.controls,
       continuations: this.continuations,
       following: this.following,
+      settled: this.settled,
       onState: () => this.showState(),
       onFocus: () => this.focus(),
     });
@@ -253,7 +254,8 @@ export class NotebookView {
     this.controls.showSelection(end - start);
   }
 
-  onSaved(tokens, chars) {
+  showSaved(tokens, chars) {
+    this.onSaved();
     if (tokens !== null) this.counts.counted(tokens, chars);
     this.counts.show(this.document.text);
     this.titling.nameOnce();

@@ -1,9 +1,9 @@
 // What a person has the program do to the open document: write on, stop, pick a continuation, undo, redo.
 
 export class Writing {
-  // `onState` when something is begun or done, `onFocus` when the person goes on in the text.
-  constructor({ call, toasts, open, text, controls, continuations, following, onState, onFocus }) {
-    Object.assign(this, { call, toasts, document: open, text, controls, continuations, following, onState, onFocus });
+  // `settled()` is when the parameters that were changed are saved, `onState` when something is begun or done, `onFocus` when the person goes on in the text.
+  constructor({ call, toasts, open, text, controls, continuations, following, settled, onState, onFocus }) {
+    Object.assign(this, { call, toasts, document: open, text, controls, continuations, following, settled, onState, onFocus });
     this.isBusy = false;
     // Whether the cursor goes where the text changes.
     this.movesCursor = false;
@@ -66,6 +66,7 @@ export class Writing {
     this.movesCursor = toChange;
     this.onState();
     try {
+      await this.settled();
       return await this.document.change(name, values);
     } catch (error) {
       this.toasts.error(error);

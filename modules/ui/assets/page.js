@@ -66,6 +66,7 @@ class Page {
       documents: this.documents,
       settled,
       onTitle: () => this.showTitle(),
+      onSaved: () => this.params.follow(),
       onToChat: (text) => this.writeInChat(text),
     });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
@@ -208,10 +209,14 @@ class Page {
   // Where the person is, for the parameters that hold there.
   place() {
     const model = this.picker.current;
+    const chosen = { model, modelTitle: (this.picker.state && this.picker.model(model)?.title) ?? model };
+    if (this.shown === this.notebook) {
+      const { id, view } = this.notebook.document;
+      return { ...chosen, document: id, isNotebook: true, revision: view.version };
+    }
     const { conversation, draft } = this.chat;
     return {
-      model,
-      modelTitle: (this.picker.state && this.picker.model(model)?.title) ?? model,
+      ...chosen,
       conversation: conversation?.id,
       revision: conversation?.revision,
       draft,
