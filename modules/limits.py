@@ -63,6 +63,7 @@ class Limits:
     template_chars: int = 200_000
     template_seconds: float = 2.0
     template_output_chars: int = 8_000_000
+    word_lines: int = 50_000
     render_chars: int = 200_000
     reader_buffer_bytes: int = 4 * 1024 * 1024
 
