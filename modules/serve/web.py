@@ -84,18 +84,16 @@ def build_api(app: App) -> Any:
 
         return EventStream(frames())
 
-    Form = Annotated[ExportForm, Query(alias="format")]
-
     def download(file: ExportFile) -> Response:
         return Response(file.content, media_type=file.media_type, headers={"Content-Disposition": file.disposition})
 
     @api.get("/ui/documents/{document_id}/export", include_in_schema=False)
-    def save_document(document_id: str, form: Form) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def save_document(document_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
         """What is shown of a document now, as a file."""
         return download(export_document(app, document_id, form))
 
     @api.get("/ui/conversations/{conversation_id}/export", include_in_schema=False)
-    def save_conversation(conversation_id: str, form: Form) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def save_conversation(conversation_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The same of a conversation."""
         return download(export_conversation(app, conversation_id, form))
 

@@ -280,6 +280,12 @@ class RawPrompt:
         return request_for(loaded, "", self.prompt, params), 0
 
 
+def reply_tokens(context_length: int, params: ReplyParams) -> int:
+    """What is kept free for what will be written: a share of the context, or less where less is asked for."""
+    share = context_length // REPLY_SHARE
+    return share if params.max_tokens is None else min(share, params.max_tokens)
+
+
 def check_writes(loaded: LoadedModel) -> None:
     if not loaded.capabilities.generates:
         raise BadRequest(
