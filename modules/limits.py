@@ -31,6 +31,10 @@ class Limits:
     adapter_name_chars: int = 120
     adapter_weight: float = 4.0
     constraint_chars: int = 100_000
+    constraint_seconds: float = 2.0
+    constraint_bytes: int = 1024 * 1024 * 1024
+    schema_depth: int = 32
+    schema_parts: int = 5000
     model_name_chars: int = 500
     model_note_chars: int = 2000
     path_chars: int = 4096

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from modules.app import App, build_app
 from modules.serve.web import build_api
 from modules.settings import Settings
+from tests.engines.tiny_gguf import WORDS as GGUF_WORDS
 from tests.engines.tiny_gguf import make_gguf
 from tests.engines.tiny_models import WORDS, make_folder, save_tokenizer
 
@@ -41,8 +42,8 @@ def test_the_gap_is_filled_as_by_hand(app: App, model: str) -> None:
     assert status == 200, filled
     count = app.inference.count_tokens
     before, after = (list(count(text, model).result(60).tokens) for text in ("t5 t6 t7", "t8 t9"))
-    start, middle, end = WORDS - 3, WORDS - 2, WORDS - 1
-    bos = [1] if model == "gguf" else []
+    words, bos = (GGUF_WORDS, [1]) if model == "gguf" else (WORDS, [])
+    start, middle, end = words - 3, words - 2, words - 1
     by_hand = [*bos, start, *before[len(bos) :], middle, *after[len(bos) :], end]
     assert filled["usage"]["prompt_tokens"] == len(by_hand)
     assert filled["choices"][0]["text"] == complete(app, {"model": model, "prompt": by_hand})[1]["choices"][0]["text"]
