@@ -1,4 +1,4 @@
-"""Whether constrained texts are what they must be, and what that costs: `python -m tests.benchmarks.structured [N]`.
+"""Whether constrained texts are what they must be, and what that costs: `python -m tests.benchmarks.structured [N [THREADS]]`.
 
 N generations (500) of the starter model on each engine: all cases in turn, at temperatures from 0 to 1.5. A text that
 ends by its length counts as a failure. Cost is the time a token takes more than one of a text that is free.
@@ -50,8 +50,9 @@ class Answer:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else GENERATIONS
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     with tempfile.TemporaryDirectory() as place:
-        for name, engine in starter_engines(Path(place)).items():
+        for name, engine in starter_engines(Path(place), threads).items():
             started = time.perf_counter()
             failures = run(engine, all_cases(), count)
             seconds = time.perf_counter() - started
@@ -60,16 +61,16 @@ def main() -> None:
             engine.close()
 
 
-def starter_engines(folder: Path) -> dict[str, Engine]:
+def starter_engines(folder: Path, threads: int) -> dict[str, Engine]:
     link_or_copy(PROJECT / "models" / STARTER.file_name, folder / STARTER.file_name)
     convert = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(folder)]
     subprocess.run(convert, check=True, capture_output=True)
     library = Library(folder)
+    gguf = LlamaCppOptions(context_length=CONTEXT, slots=1, threads=threads)
+    folders = HfOptions(context_length=CONTEXT, threads=threads)
     return {
-        "llama.cpp": LlamaCppEngine(
-            library.find("starter"), LlamaCppOptions(context_length=CONTEXT, slots=1), lambda *_: None
-        ),
-        "transformers": HfEngine(library.find("starter-hf"), HfOptions(context_length=CONTEXT), lambda *_: None),
+        "llama.cpp": LlamaCppEngine(library.find("starter"), gguf, lambda *_: None),
+        "transformers": HfEngine(library.find("starter-hf"), folders, lambda *_: None),
     }
 
 

@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest, starter_file: Path, starter_folder: P
     engine: Engine
     if request.param == "llama.cpp":
         model = Library(starter_file.parent).find("starter")
-        engine = LlamaCppEngine(model, LlamaCppOptions(context_length=1024, slots=1), lambda *_: None)
+        engine = LlamaCppEngine(model, LlamaCppOptions(context_length=1024, slots=1, threads=1), lambda *_: None)
     else:
         model = Library(starter_folder.parent).find("starter-hf")
         engine = HfEngine(model, HfOptions(context_length=1024, threads=1), lambda *_: None)
