@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from modules.children import Launcher
 from modules.engines.budget import Budget
+from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
@@ -82,6 +83,7 @@ class App:
     _host: EngineHost
     _idle: IdleUnloader
     _renderer: TemplateRenderer
+    _grammars: GrammarChecker
     _database: Database
     _launcher: Launcher
 
@@ -101,6 +103,7 @@ class App:
         self.oracle.close()
         self._host.close()
         self._renderer.close()
+        self._grammars.close()
         self._database.close()
         self._launcher.close()
 
@@ -111,6 +114,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     launcher = Launcher()
     database = Database.open(paths.database)
     renderer = TemplateRenderer(launcher)
+    grammars = GrammarChecker(launcher)
     servers = RemoteServerStore(database)
     oracle = Oracle(ModelRunStore(database, identity()), launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
@@ -143,7 +147,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             oracle.record_run(loaded, end)
             kept.used(loaded.model.id)
 
-    inference = Inference(models, renderer, record_run)
+    inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -180,6 +184,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         _host=host,
         _idle=idle,
         _renderer=renderer,
+        _grammars=grammars,
         _database=database,
         _launcher=launcher,
     )

@@ -1,7 +1,9 @@
 """Child processes that speak lines of JSON over their standard streams and die with this one: both ends."""
 
 import ctypes
+import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -9,13 +11,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from modules.paths import PROJECT
 
 SECRET_VARIABLES = ("PARLOR_API_KEY", "PARLOR_ADMIN_KEY", "PARLOR_AUTH", "HF_TOKEN")
 LAST_WORDS_LINES = 200
 PR_SET_PDEATHSIG = 1
+START_SECONDS = 10.0
+ENDED = "ended"
 
 
 class Launcher:
@@ -118,6 +122,59 @@ class Child:
             self._last_words.append(line.decode("utf-8", "replace").rstrip()[:2000])
 
 
+class TimedChild:
+    """A child that answers one question at a time, and is killed when it takes too long; started when first asked.
+
+    Any thread may call.
+    """
+
+    def __init__(self, launcher: Launcher, module: str, seconds: float) -> None:
+        self._launcher = launcher
+        self._module = module
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def ask(self, question: str) -> dict[str, Any]:
+        """Raises TimeoutError when the child was killed, BrokenPipeError when it ended by itself."""
+        with self._lock:
+            patience = self._seconds
+            if self._child is None:
+                self._child = self._start()
+                patience += START_SECONDS
+            try:
+                self._child.send(question.encode())
+                answer = self._answers.get(timeout=patience)
+            except queue.Empty:
+                self._child.kill()
+                self._child = None
+                raise TimeoutError from None
+            except BrokenPipeError:
+                self._child = None
+                raise
+            if ENDED in answer:
+                self._child = None
+                raise BrokenPipeError
+            return answer
+
+    def close(self) -> None:
+        with self._lock:
+            if self._child is not None:
+                self._child.end()
+                self._child = None
+
+    def _start(self) -> Child:
+        answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._answers = answers
+        return Child(
+            self._launcher,
+            self._module,
+            on_line=lambda line: answers.put(json.loads(line)),
+            on_end=lambda _status: answers.put({ENDED: True}),
+        )
+
+
 class ParentPipe:
     """The child's end: the parent's lines and a thread-safe `send`.
 
@@ -138,6 +195,15 @@ class ParentPipe:
     def send(self, message: bytes) -> None:
         with self._lock:
             self._output.write(message + b"\n")
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Of a child that reads hostile text: it must end itself, not the machine. Where the system knows no such limit,
+    time does."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
 
 
 def die_with_parent(parent_pid: int) -> None:

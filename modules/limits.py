@@ -31,6 +31,10 @@ class Limits:
     adapter_name_chars: int = 120
     adapter_weight: float = 4.0
     constraint_chars: int = 100_000
+    constraint_seconds: float = 2.0
+    constraint_bytes: int = 1024 * 1024 * 1024
+    schema_depth: int = 32
+    schema_parts: int = 5000
     model_name_chars: int = 500
     model_note_chars: int = 2000
     path_chars: int = 4096
@@ -63,6 +67,7 @@ class Limits:
     template_chars: int = 200_000
     template_seconds: float = 2.0
     template_output_chars: int = 8_000_000
+    word_lines: int = 50_000
     render_chars: int = 200_000
     reader_buffer_bytes: int = 4 * 1024 * 1024
 

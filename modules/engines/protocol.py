@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from modules.types.embeddings import Embeddings
 from modules.types.estimates import MemoryEstimate, TokenCost
-from modules.types.generation import ConstraintKind, Event, GenerationRequest
+from modules.types.generation import ConstraintKind, Event, FillTokens, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
 from modules.types.sampling import SAMPLER_ORDER, SamplerName
@@ -46,7 +46,8 @@ class Capabilities:
     One that `renders_chat` takes messages and texts as they are and counts for itself, also the texts it embeds; its
     `context_length` may be 0, unknown.
 
-    A model that does not generate only embeds. `embedding_frame` are the ids before and after a text to embed.
+    One that has `fill_tokens` can write between two stretches of text. A model that does not generate only embeds.
+    `embedding_frame` are the ids before and after a text to embed.
     `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that
     asks for others is refused, in the name of what `runs_on` says.
     """
@@ -68,7 +69,7 @@ class Capabilities:
     logits_processors: bool = False
     constraints: tuple[ConstraintKind, ...] = ()
     distribution: bool = False
-    fill_in_the_middle: bool = False
+    fill_tokens: FillTokens | None = None
     ignored_knobs: tuple[str, ...] = ()
     samplers: tuple[SamplerName, ...] = SAMPLER_ORDER
     runs_on: str = "this engine"

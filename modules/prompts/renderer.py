@@ -1,28 +1,21 @@
 """Renders chat templates in a child process that is killed when it takes too long."""
 
 import json
-import queue
-import threading
 from collections.abc import Sequence
 from typing import Any
 
-from modules.children import Child, Launcher
+from modules.children import Launcher, TimedChild
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.prompts.template import DEFAULT_TEMPLATE
 from modules.types.messages import Message
-
-START_SECONDS = 10.0
 
 
 class TemplateRenderer:
     """One child, used by one caller at a time; started when first needed. Any thread may call."""
 
     def __init__(self, launcher: Launcher) -> None:
-        self._launcher = launcher
-        self._lock = threading.Lock()
-        self._child: Child | None = None
-        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._child = TimedChild(launcher, "modules.prompts.template", LIMITS.template_seconds)
 
     def chat(self, messages: Sequence[Message], *, template: str, bos_token: str, eos_token: str) -> str:
         """The prompt for these messages, ending where the assistant's reply begins.
@@ -46,38 +39,12 @@ class TemplateRenderer:
         self.chat([Message("user", "")], template="", bos_token="", eos_token="")
 
     def close(self) -> None:
-        with self._lock:
-            if self._child is not None:
-                self._child.end()
-                self._child = None
+        self._child.close()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        with self._lock:
-            patience = LIMITS.template_seconds
-            if self._child is None:
-                self._start()
-                patience += START_SECONDS
-            assert self._child is not None
-            try:
-                self._child.send(json.dumps(request).encode())
-                answer = self._answers.get(timeout=patience)
-            except BrokenPipeError:
-                answer = {"ended": True}
-            except queue.Empty:
-                self._child.kill()
-                answer = {"error": f"it did not end within {LIMITS.template_seconds:g} seconds"}
-                self._child = None
-            if "ended" in answer:
-                self._child = None
-                answer = {"error": "it needs too much memory"}
-            return answer
-
-    def _start(self) -> None:
-        answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._answers = answers
-        self._child = Child(
-            self._launcher,
-            "modules.prompts.template",
-            on_line=lambda line: answers.put(json.loads(line)),
-            on_end=lambda _status: answers.put({"ended": True}),
-        )
+        try:
+            return self._child.ask(json.dumps(request))
+        except TimeoutError:
+            return {"error": f"it did not end within {LIMITS.template_seconds:g} seconds"}
+        except BrokenPipeError:
+            return {"error": "it needs too much memory"}

@@ -4,7 +4,6 @@ Run as `python -m modules.prompts.template` this is the killable child of `modul
 """
 
 import json
-import sys
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,7 +12,7 @@ from jinja2 import Template, TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from modules.children import ParentPipe
+from modules.children import ParentPipe, limit_memory
 from modules.limits import LIMITS
 
 MEMORY_BYTES = 1024 * 1024 * 1024
@@ -61,17 +60,9 @@ def strftime_now(pattern: str) -> str:
     return datetime.now().astimezone().strftime(pattern)
 
 
-def limit_memory() -> None:
-    """A template that doubles strings must end itself, not the machine. Where the system allows no limit, time does."""
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-
-
 def serve() -> None:
     pipe = ParentPipe()
-    limit_memory()
+    limit_memory(MEMORY_BYTES)
     for line in pipe.lines():
         request = json.loads(line)
         try:

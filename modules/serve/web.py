@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Annotated, Any
 
 from modules.app import App
 
 
 def build_api(app: App) -> Any:
     """A FastAPI app with /v1, /control, the page's streams and assets. Imports FastAPI, so call it off the loop."""
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI, Query, Request, Response
     from fastapi.staticfiles import StaticFiles
 
     from modules.api.adapters import adapters_router
@@ -33,6 +33,7 @@ def build_api(app: App) -> Any:
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.ui.asset_files import ASSETS
+    from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
     from modules.ui.live_view import live_updates
     from modules.ui.notebook_stream import notebook_updates
 
@@ -82,6 +83,19 @@ def build_api(app: App) -> Any:
                 yield frame(update) if update else KEEP_ALIVE
 
         return EventStream(frames())
+
+    def download(file: ExportFile) -> Response:
+        return Response(file.content, media_type=file.media_type, headers={"Content-Disposition": file.disposition})
+
+    @api.get("/ui/documents/{document_id}/export", include_in_schema=False)
+    def save_document(document_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """What is shown of a document now, as a file."""
+        return download(export_document(app, document_id, form))
+
+    @api.get("/ui/conversations/{conversation_id}/export", include_in_schema=False)
+    def save_conversation(conversation_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The same of a conversation."""
+        return download(export_conversation(app, conversation_id, form))
 
     api.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
     return api

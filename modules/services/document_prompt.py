@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest
 from modules.prompts.document import DocumentContext, fitting_prompt
-from modules.services.inference import REPLY_SHARE, ReplyParams, request_for, self_counted, tokens_of
+from modules.prompts.gap import SUFFIX_SHARE
+from modules.services.gap_prompt import gap_tokens, with_bos
+from modules.services.inference import ReplyParams, reply_tokens, request_for, self_counted, tokens_of
 from modules.types.generation import GenerationRequest
 
 ALTERNATIVES = 10
@@ -17,9 +19,13 @@ CHARS_A_TOKEN = 3
 
 @dataclass(frozen=True)
 class DocumentPrompt:
-    """The text that is continued, and what the model reads besides."""
+    """The text that is continued, and what the model reads besides.
+
+    `after` is what will follow; a model that can fill in the middle reads it too.
+    """
 
     context: DocumentContext
+    after: str = ""
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """Raises BadRequest when memory and note leave no room for any text."""
@@ -32,6 +38,8 @@ class DocumentPrompt:
         if can.renders_chat:
             text = self._guessed(budget) if can.context_length else self.context.prompt()
             return replace(self_counted(loaded, GenerationRequest(text, (), 0), params), keep_tags=True), 0
+        if self.after and can.fill_tokens:
+            return replace(request_for(loaded, "", self._filling(loaded, params, budget), params), keep_tags=True), 0
         text = fitting_prompt(self.context, lambda prompt: len(tokens_of(loaded, prompt)), budget)
         tokens = tokens_of(loaded, text)
         if len(tokens) >= can.context_length:
@@ -42,11 +50,14 @@ class DocumentPrompt:
             )
         return replace(request_for(loaded, text, tokens, params), keep_tags=True), 0
 
+    def _filling(self, loaded: LoadedModel, params: ReplyParams, budget: int) -> tuple[int, ...]:
+        """The memory stays, as far as it takes no more than its share."""
+        marks = loaded.capabilities.fill_tokens
+        assert marks is not None
+        before = budget - budget // SUFFIX_SHARE
+        text = fitting_prompt(self.context, lambda prompt: len(tokens_of(loaded, prompt)), before)
+        prefix = tokens_of(loaded, text, add_bos=False)
+        return with_bos(loaded, params, gap_tokens(loaded, marks, prefix, self.after, budget))
+
     def _guessed(self, budget: int) -> str:
         return fitting_prompt(self.context, lambda prompt: len(prompt) // CHARS_A_TOKEN, budget)
-
-
-def reply_tokens(context_length: int, params: ReplyParams) -> int:
-    """What is kept free for what will be written: a share of the context, or less where less is asked for."""
-    share = context_length // REPLY_SHARE
-    return share if params.max_tokens is None else min(share, params.max_tokens)

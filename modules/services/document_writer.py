@@ -133,13 +133,14 @@ class DocumentWriter:
         if not 1 <= count <= LIMITS.continuations:
             raise BadRequest(f"From 1 to {LIMITS.continuations} continuations can be written at once.", field="count")
         self.require_quiet(document)
-        before = self._versions.text(document.id, draft.parent).text[: draft.splice.start]
+        parent = self._versions.text(document.id, draft.parent).text
+        before, after = parent[: draft.splice.start], parent[draft.splice.end :]
         context = DocumentContext(document.memory, before + draft.splice.inserted, document.note, document.note_depth)
         generations: list[Generation] = []
         try:
             for number in range(count):
                 params = differing(self._parameters(document.id, model), number)
-                generations.append(self._inference.start(DocumentPrompt(context), params, model))
+                generations.append(self._inference.start(DocumentPrompt(context, after), params, model))
             versions = self._versions.begin(document.id, base, draft, count=count, model=model or "")
         except Exception:
             for generation in generations:

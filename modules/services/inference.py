@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from typing import Literal, Protocol
 
 from modules.engines.generation import Generation
+from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
 from modules.errors import BadRequest, Busy, ContextOverflow, ParlorError
@@ -105,11 +106,13 @@ class Inference:
         self,
         models: ModelService,
         renderer: TemplateRenderer,
+        grammars: GrammarChecker,
         record_run: Callable[[LoadedModel, Finished | Failed], None] = lambda _loaded, _end: None,
     ) -> None:
         """`record_run` is told how every request to an engine has ended."""
         self._models = models
         self._renderer = renderer
+        self._grammars = grammars
         self._record_run = record_run
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
         self._places = BoundedSemaphore(LIMITS.queued_requests)
@@ -203,6 +206,9 @@ class Inference:
                     return
                 check_writes(loaded)
                 request, dropped = prompt.request(loaded, params)
+                # A server that runs models for us reads constraints in its own way.
+                if request.constraint is not None and not loaded.capabilities.renders_chat:
+                    self._grammars.check(request.constraint)
                 loaded.submit(request, generation, dropped)
                 generation.on_end(lambda: self._ended(loaded, generation))
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
@@ -278,6 +284,12 @@ class RawPrompt:
             tokens = tokens_of(loaded, self.prompt, add_bos=params.sampling.add_bos)
             return request_for(loaded, self.prompt, tokens, params), 0
         return request_for(loaded, "", self.prompt, params), 0
+
+
+def reply_tokens(context_length: int, params: ReplyParams) -> int:
+    """What is kept free for what will be written: a share of the context, or less where less is asked for."""
+    share = context_length // REPLY_SHARE
+    return share if params.max_tokens is None else min(share, params.max_tokens)
 
 
 def check_writes(loaded: LoadedModel) -> None:

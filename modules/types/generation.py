@@ -17,6 +17,8 @@ from modules.types.sampling import SamplingParams
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
+# The ids before a prefix, before a suffix, and before what a model writes between the two.
+FillTokens = tuple[int, int, int]
 # As many tokens as the context leaves, for an engine that knows better than we how many that are.
 AS_MANY_AS_FIT = LIMITS.context_tokens
 Stage = Literal["preparing", "loading", "queued", "reading"]

@@ -30,6 +30,7 @@ HIGHLIGHTED_CHARS = 100_000
 # Formulas and code that come after this much time are shown plainly.
 RENDER_SECONDS = 1.0
 LANGUAGE_CHARS = 30
+COPY_BUTTON = '<button type="button" class="copy-code">Copy</button>'
 MAX_NESTING = 30
 # Emphasis and bracket runs beyond this make Markdown parsers slow, and no person writes them.
 LONG_RUN = re.compile(r"([\[\]()*_`~<>$|\\!#])\1{499}|(?:[>\-+*] ?){300}|(?:[\[\]()*_`~<>$!] ?){2000}")
@@ -83,12 +84,17 @@ PLAIN_VALUE = re.compile(r"[A-Za-z0-9 .%_-]{0,60}")
 def render_message(text: str) -> str:
     """The whole message. Text that is too long or built to be slow is shown as it is."""
     text = without_surrogates(text)
-    if len(text) > LIMITS.render_chars or LONG_RUN.search(text):
+    if is_shown_plainly(text):
         return plain(text)
     try:
         return sanitise(parser().render(text, {"deadline": time.monotonic() + RENDER_SECONDS}))
     except RecursionError:
         return plain(text)
+
+
+def is_shown_plainly(text: str) -> bool:
+    """Too long to be read as Markdown, or built to be slow."""
+    return len(text) > LIMITS.render_chars or LONG_RUN.search(text) is not None
 
 
 def escape_text(text: str) -> str:
@@ -167,9 +173,10 @@ def render_code(_self: RendererHTML, tokens: Sequence[Token], place: int, _optio
 def code_figure(content: str, language: str, inner: str | None = None) -> str:
     """A block of code with its language and a button to copy it; `inner` is highlighted HTML."""
     caption = f'<span class="language">{html.escape(language)}</span>'
-    button = '<button type="button" class="copy-code">Copy</button>'
     body = html.escape(content) if inner is None else inner
-    return f'<figure class="code"><figcaption>{caption}{button}</figcaption><pre><code>{body}</code></pre></figure>\n'
+    return (
+        f'<figure class="code"><figcaption>{caption}{COPY_BUTTON}</figcaption><pre><code>{body}</code></pre></figure>\n'
+    )
 
 
 def highlighted(content: str, language: str) -> str | None:

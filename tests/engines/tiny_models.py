@@ -1,6 +1,7 @@
 """Models of a few thousand random weights, one of each kind of architecture, with a tokenizer whose text tells the ids."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,15 @@ def make_folder(folder: Path, architecture: str, seed: int = 0, **changes: Any) 
     return folder
 
 
-def save_tokenizer(folder: Path, words: int = WORDS, frame: str = "") -> None:
-    vocabulary = {"<eos>": EOS, "<pad>": PAD, **{f"t{number}": number for number in range(2, words)}}
+def save_tokenizer(folder: Path, words: int = WORDS, frame: str = "", further: Sequence[str] = ()) -> None:
+    """`further` are special tokens in the place of the last words."""
+    vocabulary = {"<eos>": EOS, "<pad>": PAD, **{f"t{number}": number for number in range(2, words - len(further))}}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))  # type: ignore[arg-type]
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
     if frame:
         tokenizer.post_processor = processors.TemplateProcessing(frame, special_tokens=[("t2", 2), ("t3", 3)])  # type: ignore[assignment]
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<pad>")
+    fast.add_special_tokens({"additional_special_tokens": list(further)})  # pyright: ignore[reportUnknownMemberType]
     fast.save_pretrained(folder)
 
 

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from modules.children import Launcher
+from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.loading import Loading
 from modules.engines.uses import Uses
 from modules.engines.wish import Wish
@@ -39,7 +40,7 @@ class SlowModels:
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_cancel_while_the_model_loads_is_a_stop_and_not_a_failure(at_once: bool) -> None:
-    inference = Inference(cast(ModelService, SlowModels()), TemplateRenderer(Launcher()))
+    inference = Inference(cast(ModelService, SlowModels()), TemplateRenderer(Launcher()), GrammarChecker(Launcher()))
     generation = inference.chat([Message("user", "hello")], ReplyParams())
     if not at_once:
         next(event for event in generation if isinstance(event, Progress) and event.stage == "loading")

@@ -20,10 +20,10 @@ def completions_router(app: App) -> APIRouter:
 
     @router.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
-        prompt = body.single_prompt()
+        prompt = body.asked()
         params = body.reply_params(await asyncio.to_thread(app.presets.parameters, body.preset))
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
-        generation = app.inference.complete(prompt, params, model.id)
+        generation = app.inference.start(prompt, params, model.id)
         wire = CompletionWire(generation.id, model.id, body.logprobs or 0, body.echoed())
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage

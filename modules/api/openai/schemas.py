@@ -11,7 +11,8 @@ from modules.api.presets import PresetName
 from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
 from modules.limits import LIMITS
-from modules.services.inference import ReplyParams, reply_params
+from modules.services.gap_prompt import GapPrompt
+from modules.services.inference import Prompt, RawPrompt, ReplyParams, reply_params
 from modules.types.generation import Constraint
 from modules.types.messages import Message, Role
 from modules.types.parameters import Parameters
@@ -184,7 +185,21 @@ class CompletionRequest(CompletionFields):
     logprobs: int | None = Field(default=None, ge=0, le=20)
     max_tokens: int | None = Field(default=None, ge=0, le=LIMITS.context_tokens)
     echo: bool = Field(default=False, description="Answer with the prompt in front; logprobs then cover it too.")
+    suffix: Annotated[Text, Field(max_length=LIMITS.message_chars)] = Field(
+        default="", description="What stands after the text to be written; only for models that fill in the middle."
+    )
     best_of: Literal[1] = 1
+
+    def asked(self) -> Prompt:
+        """Raises BadRequest for a suffix beside what it does not go with."""
+        prompt = self.single_prompt()
+        if not self.suffix:
+            return RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt))
+        if not isinstance(prompt, str):
+            raise BadRequest("A suffix needs a prompt that is text, not token ids.", field="suffix")
+        if self.echo:
+            raise BadRequest("echo cannot be combined with suffix; leave one of them out.", field="echo")
+        return GapPrompt(prompt, self.suffix)
 
     def single_prompt(self) -> str | list[int]:
         match self.prompt:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import psutil
 import torch
 
+from modules.engines.fill_tokens import find_fill_tokens
 from modules.engines.hf.adapters import Adapters
 from modules.engines.hf.batch import Batch, input_device, make_batch
 from modules.engines.hf.drafts import Draft, Drafter, DraftModel, LookupDraft, PromptLookup
@@ -82,6 +83,7 @@ class HfEngine(AdaptableEngine):
             embeds=True,
             embedding_frame=self._vocabulary.frame,
             distribution=True,
+            fill_tokens=find_fill_tokens(self._vocabulary.tokenize),
             notes=(note,),
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from modules.engines.fill_tokens import find_ends
 from modules.engines.hf.breakers import Breakers, read_breakers
 from modules.engines.hf.constraints import ConstraintCompiler
 from modules.engines.hf.token_texts import TokenTexts, read_texts
@@ -21,7 +22,7 @@ class Vocabulary:
     def __init__(self, tokenizer: Any, model: Any) -> None:
         self.tokenizer = tokenizer
         self.size: int = model.get_input_embeddings().weight.shape[0]
-        self.end_tokens = end_tokens(tokenizer, model)
+        self.end_tokens = end_tokens(tokenizer, model, find_ends(self.tokenize))
         self._lock = Lock()
         self._texts = lru_cache(self._read_texts)
         self._breakers = lru_cache(BREAKERS)(self._read_breakers)
@@ -102,10 +103,10 @@ class Vocabulary:
         return read_breakers(texts, tokens, self.tokenize)
 
 
-def end_tokens(tokenizer: Any, model: Any) -> tuple[int, ...]:
-    """From the generation config, else the tokenizer; a model may have several."""
+def end_tokens(tokenizer: Any, model: Any, further: set[int]) -> tuple[int, ...]:
+    """From the generation config and the tokenizer; a model may have several."""
     given = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    found = {given} if isinstance(given, int) else set(given or ())
+    found = further | ({given} if isinstance(given, int) else set(given or ()))
     if tokenizer.eos_token_id is not None:
         found.add(tokenizer.eos_token_id)
     return tuple(sorted(found))

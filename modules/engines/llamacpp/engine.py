@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
 
+from modules.engines.fill_tokens import find_fill_tokens
 from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.llamacpp.distribution import DistributionRun
 from modules.engines.llamacpp.kind import IGNORED_KNOBS, SAMPLERS, LlamaCppOptions
@@ -110,6 +111,7 @@ class LlamaCppEngine:
             logprobs=True,
             constraints=get_args(ConstraintKind),
             distribution=True,
+            fill_tokens=find_fill_tokens(self.tokenize),
             ignored_knobs=tuple(sorted(IGNORED_KNOBS)),
             samplers=SAMPLERS,
             runs_on="llama.cpp",

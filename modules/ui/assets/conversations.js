@@ -1,11 +1,14 @@
 // Past conversations in the side bar, by the day of their last message.
 
+import { iconButton } from "./dom.js";
 import { EntryList, heading } from "./entries.js";
+import { ExportDialog } from "./exports.js";
 
 const DAY_SECONDS = 86400;
 
 export function conversationList(shared) {
-  return new EntryList({
+  const dialog = new ExportDialog("conversations");
+  const list = new EntryList({
     ...shared,
     kind: "conversation",
     words: {
@@ -16,7 +19,10 @@ export function conversationList(shared) {
     },
     actions: { list: "chat_list", rename: "chat_rename", delete: "chat_delete", restore: "chat_restore" },
     arrange: byDay,
+    rowButtons: (one) => [iconButton("download", `Save ${one.title} as a file`, () => dialog.open(one), "row-action save")],
   });
+  list.node.append(dialog.node);
+  return list;
 }
 
 // `entries` come newest first.

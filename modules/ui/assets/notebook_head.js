@@ -1,10 +1,10 @@
 // The head of the Notebook: the document's title and folder, and what can be done with it as a whole.
 
 import { element, icon, iconButton } from "./dom.js";
+import { exportLinks } from "./exports.js";
 import { Menu, menuItem } from "./menu.js";
 
 const TITLE_CHARS = 200;
-const FORMATS = { txt: "Text", md: "Markdown", html: "HTML", docx: "Word (docx)" };
 
 export class NotebookHead {
   constructor({ onRename, onMove, onPanel, onToChat }) {
@@ -42,14 +42,11 @@ export class NotebookHead {
 
   items() {
     const { id } = this.document;
-    const exports = Object.entries(FORMATS).map(([format, words]) =>
-      element("a", { class: "menu-item", href: `/ui/documents/${id}/export?format=${format}`, download: "", text: words }),
-    );
     const none = menuItem("Write something first", () => {}, { disabled: true });
     return [
       menuItem("Send to chat", () => this.onToChat()),
       element("p", { class: "menu-group", text: "Save as a file" }),
-      ...(id ? exports : [none]),
+      ...(id ? exportLinks("documents", id) : [none]),
     ];
   }
 
