@@ -232,6 +232,23 @@ def test_what_could_not_be_saved_outlives_the_page(window: Watched, notebook: Fa
     forgive(window, "503")
 
 
+def test_memory_that_could_not_be_saved_outlives_the_page(
+    window: Watched, notebook: FakeNotebook, chat: FakeChat
+) -> None:
+    page, document = opened(window, notebook, "It was")
+    page.get_by_role("button", name="Branches, versions and memory").click()
+    page.get_by_role("tab", name="Memory").click()
+    chat.outage = 503
+    page.get_by_role("textbox", name="Memory").fill("Marit is old.")
+    expect(page.get_by_text("Not saved.")).to_be_visible()
+    assert document.memory == ""
+    chat.outage = 0
+    page.reload()
+    wait_until(lambda: document.memory == "Marit is old.")
+    wait_until(lambda: page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))") == [])
+    forgive(window, "503")
+
+
 def test_saving_goes_on_when_the_program_is_back(window: Watched, notebook: FakeNotebook, chat: FakeChat) -> None:
     page, document = opened(window, notebook, "It was")
     chat.outage = 500

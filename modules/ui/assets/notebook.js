@@ -1,6 +1,7 @@
 // The Notebook view: the open document, what a model writes into it, and what stands beside it.
 
 import { element } from "./dom.js";
+import { Abreast } from "./notebook_abreast.js";
 import { BranchList } from "./notebook_branches.js";
 import { Comparison } from "./notebook_compare.js";
 import { Continuations } from "./notebook_continuations.js";
@@ -20,8 +21,6 @@ import { DocumentVisits } from "./notebook_visits.js";
 import { Writing } from "./notebook_writing.js";
 import { TokenChoices } from "./token_choices.js";
 import { TokenIds } from "./token_ids.js";
-
-const RECOVER_MS = 1500;
 
 export class NotebookView {
   constructor({ call, toasts, picker, documents, settled, onTitle, onSaved, onToChat }) {
@@ -53,7 +52,7 @@ export class NotebookView {
   }
 
   build() {
-    const { call, toasts } = this;
+    const { call, toasts, documents } = this;
     const select = (target) => this.writing.change("notebook_select", { target });
     this.head = new NotebookHead({
       onRename: (title) => this.titling.rename(title),
@@ -100,8 +99,8 @@ export class NotebookView {
       continuations: this.continuations,
       counts: this.counts,
       progress: this.progress,
-      onEnded: () => this.afterEnd(),
-      onLost: () => this.recover(),
+      onEnded: () => this.document.refresh().then(() => documents.refresh()),
+      onLost: () => this.abreast.recover(),
     });
     this.writing = new Writing({
       call,
@@ -115,6 +114,7 @@ export class NotebookView {
       onState: () => this.showState(),
       onFocus: () => this.focus(),
     });
+    this.abreast = new Abreast({ call, open: this.document, isShown: () => this.isShown, isBusy: () => this.writing.isBusy });
     this.saved = element("span", { class: "notebook-saved", role: "status" });
     this.node = element(
       "section",
@@ -156,7 +156,7 @@ export class NotebookView {
     this.isShown = true;
     this.documents.refresh();
     if (this.visits.isFirst) this.openAddress(new URLSearchParams(location.search));
-    else this.look();
+    else this.abreast.look();
   }
 
   hide() {
@@ -178,25 +178,11 @@ export class NotebookView {
   }
 
   async onReturn() {
-    await Promise.all([this.look(), this.documents.refresh()]);
+    await Promise.all([this.abreast.look(), this.documents.refresh()]);
   }
 
   async update() {
-    await this.look();
-  }
-
-  // Other tabs may write into the open document.
-  async look() {
-    const { id, visit, view } = this.document;
-    if (!id || !this.isShown || document.hidden) return;
-    try {
-      const state = await this.call("notebook_state", { id });
-      if (visit !== this.document.visit || view !== this.document.view || this.writing.isBusy) return;
-      if (state.revision === null) this.document.refused({ code: "not_found", message: "There is no such document." });
-      else if (!this.document.isAsTold(state)) await this.document.refresh();
-    } catch {
-      // The page says already that nobody answers.
-    }
+    await this.abreast.look();
   }
 
   // --- documents ---
@@ -332,17 +318,5 @@ export class NotebookView {
     } catch {
       // The estimate stays.
     }
-  }
-
-  async afterEnd() {
-    await this.document.refresh();
-    this.documents.refresh();
-  }
-
-  // The program was away: asks for the document until it is there again.
-  async recover() {
-    const { visit } = this.document;
-    const isThere = await this.document.refresh();
-    if (!isThere && visit === this.document.visit) setTimeout(() => visit === this.document.visit && this.recover(), RECOVER_MS);
   }
 }

@@ -2,7 +2,7 @@
 
 import { EMPTY_VIEW, isSameState, savedView } from "./notebook_known.js";
 import { beginning, difference, merged, spliced } from "./notebook_splices.js";
-import { UnsavedText } from "./notebook_unsaved.js";
+import { Unsaved } from "./notebook_unsaved.js";
 
 const SAVE_MS = 700;
 const KEEP_MS = 150;
@@ -17,7 +17,8 @@ export class OpenDocument {
   // `onSaved` with the count of its tokens, if that is known.
   constructor({ call, modelOf, onShow, onState, onSaved, onNotice }) {
     Object.assign(this, { call, modelOf, onShow, onState, onSaved, onNotice });
-    this.unsaved = new UnsavedText();
+    // {version, start, removed, text}: a splice of that version's text.
+    this.unsaved = new Unsaved("unsaved:");
     this.line = Promise.resolve();
     this.begin(EMPTY_VIEW);
   }
@@ -103,7 +104,7 @@ export class OpenDocument {
     this.keepTimer = null;
     const change = difference(this.view.text, this.text);
     if (!change) this.unsaved.forget(this.id ?? NEW);
-    else this.hasRoom = this.unsaved.keep(this.id ?? NEW, this.view.version, change);
+    else this.hasRoom = this.unsaved.keep(this.id ?? NEW, { version: this.view.version, ...change });
   }
 
   saveSoon(wait = SAVE_MS) {

@@ -2,14 +2,18 @@
 
 import { element } from "./dom.js";
 import { labelled } from "./forms.js";
+import { Unsaved } from "./notebook_unsaved.js";
 
 const SAVE_MS = 600;
 const RETRY_MS = 4000;
 const DEEPEST = 100;
+const NEW = "new";
 
 export class MemoryForm {
   constructor({ call, toasts, onChanged, onNeeded }) {
     Object.assign(this, { call, toasts, onChanged, onNeeded });
+    // {memory, note, depth}, as they stand in the form.
+    this.unsaved = new Unsaved("unsaved-memory:");
     const area = (rows) => element("textarea", { class: "form-field", rows, dir: "auto", oninput: () => this.saveSoon() });
     this.memory = area(7);
     this.note = area(4);
@@ -25,18 +29,30 @@ export class MemoryForm {
     );
   }
 
-  // What is being typed is left alone.
+  // What is being typed, or could not be saved yet, is left alone; an earlier page may have left some, too.
   show({ document: shown }) {
-    if (this.id !== shown.id && this.timer) this.save();
-    if (this.id === shown.id && (this.timer || this.node.contains(document.activeElement))) return;
+    const isOther = this.id !== shown.id;
+    const kept = this.unsaved.get(shown.id ?? NEW);
+    if (isOther && this.timer) this.save();
+    if (!isOther && (this.timer || kept || this.node.contains(document.activeElement))) return;
     this.id = shown.id;
-    this.memory.value = shown.memory;
-    this.note.value = shown.note;
-    this.depth.value = shown.note_depth;
+    this.fill(kept ?? { memory: shown.memory, note: shown.note, depth: shown.note_depth });
     this.state.textContent = "";
+    if (kept) this.saveSoon();
+  }
+
+  fill({ memory, note, depth }) {
+    this.memory.value = memory;
+    this.note.value = note;
+    this.depth.value = depth;
+  }
+
+  get filled() {
+    return { memory: this.memory.value, note: this.note.value, depth: this.depth.value };
   }
 
   saveSoon() {
+    this.unsaved.keep(this.id ?? NEW, this.filled);
     this.state.textContent = "";
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(), SAVE_MS);
@@ -49,15 +65,23 @@ export class MemoryForm {
       this.state.textContent = `The lines from the end are a whole number from 1 to ${DEEPEST}.`;
       return;
     }
-    const values = { memory: this.memory.value, note: this.note.value, note_depth: Number(this.depth.value) };
+    const { filled } = this;
+    const { memory, note, depth } = filled;
+    const keptFor = this.id ?? NEW;
     try {
       const id = this.id ?? (await this.onNeeded());
-      const answer = await this.call("notebook_settings", { id, ...values });
+      const answer = await this.call("notebook_settings", { id, memory, note, note_depth: Number(depth) });
+      this.confirmed(keptFor, filled);
       this.onChanged(answer.document);
       if (id === this.id) this.state.textContent = "Saved";
     } catch (error) {
       this.state.textContent = `Not saved. ${error.message}`;
       if (error.code === "unreachable") this.timer ??= setTimeout(() => this.save(), RETRY_MS);
     }
+  }
+
+  // What was typed meanwhile is still to be saved.
+  confirmed(keptFor, filled) {
+    if (JSON.stringify(this.unsaved.get(keptFor)) === JSON.stringify(filled)) this.unsaved.forget(keptFor);
   }
 }

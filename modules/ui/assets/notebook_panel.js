@@ -47,7 +47,9 @@ export class NotebookPanel {
   show(view) {
     const isOther = this.view?.document.id !== view.document.id || this.view.version !== view.version || this.view.state !== view.state;
     this.view = view;
-    if (isOther || this.section === "memory") this.fill();
+    // Asks for nothing, and what an earlier page could not save of it is saved now.
+    this.sections.memory.show(view);
+    if (isOther) this.fill();
   }
 
   fill() {

@@ -1,24 +1,27 @@
 // What was typed and not confirmed by the program yet, kept by the browser: it outlives the page and the program.
 
-const PREFIX = "unsaved:";
+export class Unsaved {
+  // `prefix` tells one kind of what is kept from another.
+  constructor(prefix) {
+    this.prefix = prefix;
+  }
 
-export class UnsavedText {
   // False when the browser has no room for it.
-  keep(id, version, change) {
+  keep(id, value) {
     try {
-      localStorage.setItem(PREFIX + id, JSON.stringify({ version, ...change }));
+      localStorage.setItem(this.prefix + id, JSON.stringify(value));
       return true;
     } catch {
       return false;
     }
   }
 
-  // {version, start, removed, text}: a splice of that version's text; null when all was confirmed.
+  // Null when all was confirmed.
   get(id) {
-    return JSON.parse(localStorage.getItem(PREFIX + id) ?? "null");
+    return JSON.parse(localStorage.getItem(this.prefix + id) ?? "null");
   }
 
   forget(id) {
-    localStorage.removeItem(PREFIX + id);
+    localStorage.removeItem(this.prefix + id);
   }
 }
