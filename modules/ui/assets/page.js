@@ -26,6 +26,8 @@ export function mount(root, server) {
 class Page {
   constructor(call) {
     this.call = call;
+    // The view that is seen, once there is one.
+    this.shown = null;
     this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
     this.conversations = conversationList({
