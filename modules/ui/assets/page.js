@@ -26,8 +26,6 @@ export function mount(root, server) {
 class Page {
   constructor(call) {
     this.call = call;
-    // The view that is seen, once there is one.
-    this.shown = null;
     this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
     this.conversations = conversationList({
@@ -52,7 +50,6 @@ class Page {
     });
     this.sidebar = new Sidebar({ parts: { chat: this.conversations, notebook: this.documents.list }, onView: (name) => this.turnTo(name) });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
-    this.params = new ParamsPanel({ ...shared, place: () => this.place(), onLoad: () => this.picker.select(this.picker.current) });
     const settled = () => this.params.settled();
     this.chat = new ChatView({
       ...shared,
@@ -71,6 +68,7 @@ class Page {
       onSaved: () => this.params.follow(),
       onToChat: (text) => this.writeInChat(text),
     });
+    this.params = new ParamsPanel({ ...shared, place: () => this.place(), onLoad: () => this.picker.select(this.picker.current) });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.templates = new TemplatesView({ ...shared, picker: this.picker });
     this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models };
