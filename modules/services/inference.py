@@ -170,6 +170,10 @@ class Inference:
         future.add_done_callback(lambda _: self._places.release())
         return future
 
+    def check_constraint(self, constraint: Constraint) -> None:
+        """Raises BadRequest for one that no engine could follow; takes two seconds at most."""
+        self._grammars.check(constraint)
+
     def close(self) -> None:
         self._preparing.shutdown(wait=False, cancel_futures=True)
 

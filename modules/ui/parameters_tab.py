@@ -174,7 +174,7 @@ class ParametersTab:
     @action(StructureValues)
     def structure_check(self, values: StructureValues) -> View:
         """`fault` is null where it can be followed; else its sentence and place, which is 0 where nobody knows it."""
-        fault = structure_fault(Constraint(values.kind, values.source))
+        fault = structure_fault(self._app.inference.check_constraint, Constraint(values.kind, values.source))
         return {"fault": asdict(fault) if fault else None}
 
     def _refusals(self, model: str) -> dict[str, str]:

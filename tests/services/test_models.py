@@ -138,7 +138,7 @@ WRONG = [
     ({"trust_remote_code": False}, "options.trust_remote_code", "flag"),
     ({"chat_template": "no such"}, "options.chat_template", "chatml"),
     ({"chat_template": "../templates/chatml"}, "options.chat_template", "chatml"),
-    ({"chat_template": "\ud800"}, "options.chat_template", "unicode"),
+    ({"chat_template": "\ud800"}, "options.chat_template", "surrogate"),
 ]
 
 

@@ -1,9 +1,22 @@
 """A constraint is told to be wrong where it is wrong."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from modules.children import Launcher
+from modules.engines.grammar_checker import GrammarChecker
 from modules.services.structure_check import structure_fault
 from modules.types.generation import Constraint, ConstraintKind
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[GrammarChecker]:
+    launcher = Launcher()
+    made = GrammarChecker(launcher)
+    yield made
+    made.close()
+    launcher.close()
 
 
 @pytest.mark.parametrize(
@@ -16,8 +29,8 @@ from modules.types.generation import Constraint, ConstraintKind
         ("lark", 'start: "a"'),
     ],
 )
-def test_what_can_be_followed_has_no_fault(kind: ConstraintKind, source: str) -> None:
-    assert structure_fault(Constraint(kind, source)) is None
+def test_what_can_be_followed_has_no_fault(checker: GrammarChecker, kind: ConstraintKind, source: str) -> None:
+    assert structure_fault(checker.check, Constraint(kind, source)) is None
 
 
 @pytest.mark.parametrize(
@@ -34,8 +47,10 @@ def test_what_can_be_followed_has_no_fault(kind: ConstraintKind, source: str) ->
         ("lark", 'start: "a"\nfoo: !!', 2, 7),
     ],
 )
-def test_a_fault_has_its_place(kind: ConstraintKind, source: str, line: int, column: int) -> None:
-    fault = structure_fault(Constraint(kind, source))
+def test_a_fault_has_its_place(
+    checker: GrammarChecker, kind: ConstraintKind, source: str, line: int, column: int
+) -> None:
+    fault = structure_fault(checker.check, Constraint(kind, source))
     assert fault is not None
     assert (fault.line, fault.column) == (line, column)
     assert fault.message.endswith(".")
