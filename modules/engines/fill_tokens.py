@@ -17,6 +17,8 @@ SPELLINGS = (
 # What such models write after the middle, besides the end of the text.
 ENDS = ("▁<EOT>", "<EOT>", "<|fim_pad|>", "<fim_pad>", "<|file_sep|>", "<|file_separator|>", "<|repo_name|>")
 
+NOT_A_TOKEN = "<|no_such_token|>"
+
 
 def find_fill_tokens(tokenize: Callable[[str], Sequence[int]]) -> FillTokens | None:
     """`tokenize` recognises special tokens; None where the vocabulary has none of these."""
@@ -34,5 +36,6 @@ def find_ends(tokenize: Callable[[str], Sequence[int]]) -> set[int]:
 
 
 def single_token(tokenize: Callable[[str], Sequence[int]], text: str) -> int | None:
+    """None where the vocabulary does not have it; some answer one token for all that they do not know."""
     ids = tokenize(text)
-    return ids[0] if len(ids) == 1 else None
+    return ids[0] if len(ids) == 1 and ids != tokenize(NOT_A_TOKEN) else None
