@@ -180,7 +180,7 @@ def test_a_small_transformers_worker_takes_what_was_predicted(launcher: Launcher
     check(launcher, HF, Library(tmp_path).find("tiny"), {"threads": 1})
 
 
-@pytest.mark.parametrize("options", [{}, {"weights": "nf4"}, {"dtype": "float32"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"weights": "int8"}, {"dtype": "float32"}], ids=str)
 def test_a_transformers_worker_takes_what_was_predicted(
     launcher: Launcher, starter_folder: Path, options: dict[str, Any]
 ) -> None:

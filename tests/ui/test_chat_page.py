@@ -415,6 +415,7 @@ def test_refreshes_leave_a_rename_and_the_focus_alone(window: Watched, chat: Fak
     expect(page.get_by_role("button", name="Rename Half a name")).to_be_focused()
     assert [values["title"] for name, values in chat.calls if name == "chat_rename"] == ["Half a name"]
     page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
     assert page.evaluate("""async () => {
         const rows = [...document.querySelectorAll(".conversation")];
         window.dispatchEvent(new Event("focus"));

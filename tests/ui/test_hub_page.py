@@ -462,7 +462,7 @@ def test_a_model_is_imported_from_a_path(window: Watched, chat: FakeChat) -> Non
     ]
     page = open_section(window, "local")
     show_import(page)
-    page.get_by_label("Path").fill("/home/me/my model.Q4_0.gguf")
+    page.get_by_role("dialog").get_by_label("Path").fill("/home/me/my model.Q4_0.gguf")
     page.get_by_role("dialog").get_by_label("Name").focus()
     expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value("my-model.Q4_0")
     page.get_by_label("Copy it").check()

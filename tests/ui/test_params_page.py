@@ -77,8 +77,7 @@ def test_a_wrong_value_has_its_sentence_and_keeps_no_other_from_being_saved(open
 def test_a_message_is_sent_after_what_was_changed_is_saved(opened: Opened, window: Watched, chat: FakeChat) -> None:
     _, panel = opened()
     number(panel, "Temperature").fill("0")
-    window.send("Hello")
-    window.wait_for_reply()
+    window.ask("Hello")
     names = [name for name, _ in chat.calls]
     assert names.index("params_change") < names.index("chat_send")
 
