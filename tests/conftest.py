@@ -5,13 +5,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from modules.children import Launcher
 from modules.library.starter import STARTER, fetch_starter
 from modules.paths import PROJECT
+from tests.browser import chromium
 from tests.program import RunningProgram
 
 SHARED_MODELS = PROJECT / "models"
@@ -53,13 +56,15 @@ def launcher() -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
 def starter_program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
     """The API alone with the starter model, shared by a module's tests."""
-    folder = tmp_path_factory.mktemp("starter-program")
-    (folder / "models").mkdir()
-    link_or_copy(starter_file, folder / "models" / STARTER.file_name)
-    with RunningProgram(folder, "--no-ui", "--model", "starter", "--admin-key", "test-admin") as program:
-        program.wait_until_loaded()
+    with starter_running(tmp_path_factory.mktemp("starter-program"), starter_file, "--no-ui") as program:
         yield program
 
 
@@ -68,6 +73,16 @@ def echo_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPr
     """The API alone with the echo engine, shared by a module's tests."""
     arguments = ("--no-ui", "--model", "echo", "--admin-key", "test-admin")
     with RunningProgram(tmp_path_factory.mktemp("echo-program"), *arguments) as program:
+        program.wait_until_loaded()
+        yield program
+
+
+@contextmanager
+def starter_running(folder: Path, starter_file: Path, *arguments: str) -> Iterator[RunningProgram]:
+    """A program with the starter model loaded, and nothing else in its folder."""
+    (folder / "models").mkdir()
+    link_or_copy(starter_file, folder / "models" / STARTER.file_name)
+    with RunningProgram(folder, "--model", "starter", "--admin-key", "test-admin", *arguments) as program:
         program.wait_until_loaded()
         yield program
 

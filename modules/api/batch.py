@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import ipaddress
 from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.errors import BadRequest
 from modules.limits import LIMITS
+from modules.outbound.targets import is_loopback
 from modules.services.batch_runs import RowPreview, RunPlan
 from modules.storage.tables import read_path, read_table
 from modules.types.batch_runs import BatchRun, Table, TableFormat
@@ -156,15 +156,6 @@ def require_this_machine(request: Request) -> None:
     is_local = is_loopback(client) and is_loopback(request.url.hostname or "")
     if not is_local or any(name in request.headers for name in FORWARDED):
         raise BadRequest("A path can be used only on the machine that Parlor runs on; send the file.", field="path")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def run_shape(run: BatchRun) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.engines.generation import Generation
 from modules.limits import LIMITS
-from modules.services.inference import ReplyParams, knobs_of
 from modules.services.next_token import NextTokenPlace
 from modules.types.generation import Distribution, SamplerStep, TokenChoice
+from modules.types.reply_params import ReplyParams, knobs_of
 from modules.types.sampling import SamplingParams
 
 

@@ -3,13 +3,13 @@
 import base64
 import binascii
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from modules.errors import StartError
 from modules.front.asgi import Refused, Scope, header
 from modules.front.sessions import Sessions
+from modules.outbound.targets import is_loopback
 
 Area = Literal["health", "login", "api", "control", "page"]
 Kind = Literal["open", "page", "api", "admin"]
@@ -140,15 +140,6 @@ def check_exposure(host: str, rules: AccessRules) -> None:
         raise StartError(
             f"--host {host} lets other machines in, so a secret is needed: add --auth USER:PASSWORD, or --api-key KEY."
         )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_secret(flag: str, value: str) -> str:

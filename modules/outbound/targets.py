@@ -91,3 +91,13 @@ def is_public(address: str) -> bool:
 def system_addresses(host: str, port: int) -> list[str]:
     """The numeric addresses of a name, as the system knows them."""
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -7,8 +7,9 @@ from modules.errors import BadRequest
 from modules.prompts.document import DocumentContext, fitting_prompt
 from modules.prompts.gap import SUFFIX_SHARE
 from modules.services.gap_prompt import gap_tokens, with_bos
-from modules.services.inference import ReplyParams, reply_tokens, request_for, self_counted, tokens_of
+from modules.services.prompt_requests import reply_tokens, request_for, self_counted, tokens_of
 from modules.types.generation import GenerationRequest
+from modules.types.reply_params import ReplyParams
 
 ALTERNATIVES = 10
 # What every server that can tell any will tell.

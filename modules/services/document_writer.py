@@ -10,7 +10,7 @@ from modules.errors import BadRequest, Conflict, NotFound
 from modules.limits import LIMITS
 from modules.prompts.document import DocumentContext
 from modules.services.document_prompt import DocumentPrompt
-from modules.services.inference import Inference, ReplyParams
+from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText
 from modules.services.transcript import plain
 from modules.services.version_record import VersionRecord
@@ -18,6 +18,7 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.origins import part
 from modules.types.document import Document, Draft, Splice, TokenRun, WrittenToken
 from modules.types.generation import Event, TextDelta, TokenLogprob
+from modules.types.reply_params import ReplyParams
 
 Mode = Literal["continue", "insert"]
 LiveVersion = LiveText[VersionRecord]

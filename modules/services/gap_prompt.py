@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest
 from modules.prompts.gap import gap_prompt
-from modules.services.inference import ReplyParams, reply_tokens, request_for, tokens_of
+from modules.services.prompt_requests import reply_tokens, request_for, tokens_of
 from modules.types.generation import FillTokens, GenerationRequest
+from modules.types.reply_params import ReplyParams
 
 
 @dataclass(frozen=True)

@@ -5,74 +5,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from threading import BoundedSemaphore
-from typing import Literal, Protocol
 
 from modules.engines.generation import Generation
 from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
-from modules.errors import BadRequest, Busy, ContextOverflow, ParlorError
+from modules.errors import Busy, ParlorError
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
-from modules.prompts.window import fit
 from modules.services.embedding import embedding_tokens
-from modules.services.knob_checks import check_knobs
 from modules.services.models import ModelService
+from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt, check_writes, tokens_of
 from modules.types.generation import (
-    AS_MANY_AS_FIT,
-    AdapterUse,
     Constraint,
     Failed,
     Finished,
-    GenerationRequest,
-    ProcessorUse,
     Progress,
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
-from modules.types.parameters import Parameters
-from modules.types.sampling import SamplingParams
+from modules.types.reply_params import ReplyParams
 
 LOADING_REPORT_SECONDS = 0.25
 PREPARING_THREADS = 16
-# The share of the context a reply gets when neither the request nor the conversation leaves a smaller one.
-REPLY_SHARE = 4
-
-
-DEFAULT_SAMPLING = SamplingParams()
-
-
-@dataclass(frozen=True)
-class ReplyParams:
-    """What a caller may ask of a reply besides its messages.
-
-    `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
-    the oldest turns. `max_tokens` None means as much as the context leaves, `adapters` None those switched on.
-    With `distribution` nothing is written; see GenerationRequest.
-    """
-
-    sampling: SamplingParams = DEFAULT_SAMPLING
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    overflow: Literal["refuse", "drop_oldest"] = "refuse"
-    tools: bool = False
-    constraint: Constraint | None = None
-    processors: tuple[ProcessorUse, ...] = ()
-    prompt_logprobs: int | None = None
-    distribution: int | None = None
-    adapters: tuple[AdapterUse, ...] | None = None
-
-
-def reply_params(parameters: Parameters) -> ReplyParams:
-    """What a person, a preset or a template has set, for one reply."""
-    return ReplyParams(
-        knobs_of(parameters), parameters.max_tokens, tuple(parameters.stop), constraint=parameters.constraint
-    )
-
-
-def knobs_of(fields: SamplingParams) -> SamplingParams:
-    """The knobs alone, of what has them among other fields."""
-    return SamplingParams.model_validate({name: getattr(fields, name) for name in SamplingParams.model_fields})
 
 
 @dataclass(frozen=True)
@@ -89,14 +44,6 @@ class TokenPiece:
 
     id: int
     piece: bytes
-
-
-class Prompt(Protocol):
-    """What is asked, before it is known how the model reads it."""
-
-    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
-        """(what the engine is asked, how many messages were left out). Raises ContextOverflow for what does not fit."""
-        ...
 
 
 class Inference:
@@ -229,152 +176,3 @@ def wait_for(loading: Loading, generation: Generation) -> LoadedModel | None:
         except FutureTimeout:
             generation.put(Progress("loading", loading.fraction, note=loading.note))
     return None
-
-
-@dataclass(frozen=True)
-class ChatPrompt:
-    """Messages on their way through the model's chat template."""
-
-    messages: tuple[Message, ...]
-    renderer: TemplateRenderer
-
-    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
-        """(what the engine is asked, how many messages were left out)."""
-        if loaded.capabilities.renders_chat:
-            return self_counted(loaded, GenerationRequest("", (), 0, messages=self.messages), params), 0
-        dropped = 0
-        add_bos = params.sampling.add_bos
-        text = self._render(loaded, self.messages)
-        tokens = tokens_of(loaded, text, add_bos=add_bos)
-        context = loaded.capabilities.context_length
-        if len(tokens) >= context and params.overflow == "drop_oldest":
-            window, dropped = fit(
-                self.messages,
-                lambda some: len(tokens_of(loaded, self._render(loaded, some), add_bos=add_bos)),
-                budget_tokens=context - context // REPLY_SHARE,
-                context_length=context,
-            )
-            text = self._render(loaded, window)
-            tokens = tokens_of(loaded, text, add_bos=add_bos)
-        return request_for(loaded, text, tokens, params), dropped
-
-    def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:
-        """Of all messages, whether they fit or not."""
-        if loaded.capabilities.renders_chat:
-            return tuple(loaded.tokenize_chat(self.messages))
-        return tokens_of(loaded, self._render(loaded, self.messages))
-
-    def _render(self, loaded: LoadedModel, messages: Sequence[Message]) -> str:
-        capabilities = loaded.capabilities
-        return self.renderer.chat(
-            messages,
-            template=capabilities.chat_template,
-            bos_token=capabilities.bos_token,
-            eos_token=capabilities.eos_token,
-        )
-
-
-@dataclass(frozen=True)
-class RawPrompt:
-    """Text or token ids as they are."""
-
-    prompt: str | tuple[int, ...]
-
-    def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
-        if loaded.capabilities.renders_chat:
-            text, tokens = (self.prompt, ()) if isinstance(self.prompt, str) else ("", self.prompt)
-            return self_counted(loaded, GenerationRequest(text, tokens, 0), params), 0
-        if isinstance(self.prompt, str):
-            tokens = tokens_of(loaded, self.prompt, add_bos=params.sampling.add_bos)
-            return request_for(loaded, self.prompt, tokens, params), 0
-        return request_for(loaded, "", self.prompt, params), 0
-
-
-def reply_tokens(context_length: int, params: ReplyParams) -> int:
-    """What is kept free for what will be written: a share of the context, or less where less is asked for."""
-    share = context_length // REPLY_SHARE
-    return share if params.max_tokens is None else min(share, params.max_tokens)
-
-
-def check_writes(loaded: LoadedModel) -> None:
-    if not loaded.capabilities.generates:
-        raise BadRequest(
-            f"{loaded.model.title} embeds texts and cannot write any; choose another model for this.", field="model"
-        )
-
-
-def tokens_of(loaded: LoadedModel, text: str, *, add_bos: bool = True) -> tuple[int, ...]:
-    """The ids of a whole prompt: exactly one BOS in front where the model wants one, also if the template wrote it.
-
-    Without `add_bos` none, even then.
-    """
-    tokens = tuple(loaded.tokenize(text))
-    bos = loaded.capabilities.bos_token_id
-    if bos is None:
-        return tokens
-    bare = tokens[1:] if tokens[:1] == (bos,) else tokens
-    return (bos, *bare) if add_bos else bare
-
-
-def self_counted(loaded: LoadedModel, asked: GenerationRequest, params: ReplyParams) -> GenerationRequest:
-    """What an engine that counts for itself is asked: whatever does not fit, it refuses or leaves out."""
-    check_capabilities(loaded, params)
-    return replace(
-        asked,
-        max_tokens=AS_MANY_AS_FIT if params.max_tokens is None else params.max_tokens,
-        stop=params.stop,
-        sampling=params.sampling,
-        constraint=params.constraint,
-        adapters=loaded.adapters.chosen(params.adapters),
-        drop_oldest=params.overflow == "drop_oldest",
-    )
-
-
-def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], params: ReplyParams) -> GenerationRequest:
-    """Raises ContextOverflow when no token of a reply would fit."""
-    context = loaded.capabilities.context_length
-    if not tokens:
-        raise BadRequest("The prompt is empty.", field="prompt")
-    if len(tokens) >= context:
-        raise ContextOverflow(len(tokens), context)
-    check_capabilities(loaded, params)
-    room = context - len(tokens)
-    return GenerationRequest(
-        prompt,
-        tokens,
-        room if params.max_tokens is None else min(params.max_tokens, room),
-        params.stop,
-        params.sampling,
-        constraint=params.constraint,
-        adapters=loaded.adapters.chosen(params.adapters),
-        processors=params.processors,
-        prompt_logprobs=params.prompt_logprobs,
-        distribution=params.distribution,
-    )
-
-
-def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:
-    """Raises BadRequest for what this engine would have to ignore."""
-    can, engine = loaded.capabilities, loaded.engine
-    if params.tools and not can.tool_calls:
-        raise BadRequest("This model's engine cannot call tools yet; leave `tools` out.", field="tools")
-    if params.sampling.n_probs and not can.logprobs:
-        raise BadRequest(f"The {engine} engine cannot report log-probabilities.", field="logprobs")
-    if params.prompt_logprobs is not None and not can.prompt_logprobs:
-        raise BadRequest(f"The {engine} engine cannot report log-probabilities of the prompt.", field="echo")
-    if params.constraint is not None and params.constraint.kind not in can.constraints:
-        raise BadRequest(
-            f"The {engine} engine cannot follow a {params.constraint.kind} constraint.", field="response_format"
-        )
-    if params.processors and not can.logits_processors:
-        raise BadRequest(
-            f"The {engine} engine takes no logits processors; logit_bias and a constraint do what it can.",
-            field="processors",
-        )
-    if params.distribution is not None and not can.distribution:
-        raise BadRequest(
-            f"This model runs on {can.runs_on}, which does not tell how it chooses a token. Choose a model that runs "
-            "on llama.cpp or transformers here.",
-            field="distribution",
-        )
-    check_knobs(params.sampling, can)

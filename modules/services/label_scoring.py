@@ -8,10 +8,12 @@ from modules.engines.generation import Generation
 from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest, Cancelled, EngineError
 from modules.limits import LIMITS
-from modules.services.inference import Inference, ReplyParams, tokens_of
+from modules.services.inference import Inference
 from modules.services.models import ModelService
+from modules.services.prompt_requests import tokens_of
 from modules.types.generation import Failed, TextDelta, TokenLogprob
 from modules.types.prompt_templates import LabelProbabilities, LabelProbability, RenderedPrompt
+from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
 
 Tokens = tuple[int, ...]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.errors import BadRequest, NotFound
-from modules.services.inference import ReplyParams, reply_params
 from modules.services.knob_checks import why_ignored
 from modules.services.models import ModelService
 from modules.storage.parameters import ParameterStore, StoredParameters
 from modules.storage.presets import PresetStore
 from modules.types.parameters import DEFAULTS, Parameters, as_values, checked
 from modules.types.presets import EVERYWHERE, Scope, ScopeKind
+from modules.types.reply_params import ReplyParams, reply_params
 from modules.types.sampling import SamplingParams, shown_of
 
 USUAL = StoredParameters("", {})

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from modules.engines.generation import Generation
 from modules.errors import BadRequest
 from modules.prompts.filling import render
-from modules.services.inference import Inference, reply_params
+from modules.services.inference import Inference
 from modules.services.label_scoring import LabelScorer
 from modules.services.models import ModelService
 from modules.storage.prompt_templates import PromptTemplateStore
 from modules.types.prompt_templates import LabelProbabilities, ListedTemplate, PromptTemplate, RenderedPrompt
+from modules.types.reply_params import reply_params
 
 
 class PromptTemplateService:

@@ -15,9 +15,9 @@ import httpx
 from modules.app import build_app
 from modules.library.starter import STARTER
 from modules.paths import PROJECT
-from modules.services.inference import ReplyParams
 from modules.settings import Settings
 from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 from tests.conftest import link_or_copy
 from tests.program import RunningProgram
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import Watched, chromium
-from tests.conftest import link_or_copy
+from tests.browser import Watched
+from tests.conftest import starter_running
 from tests.program import RunningProgram
 
 pytestmark = pytest.mark.browser
@@ -22,20 +22,9 @@ SLOW_SCRIPT = [{"text": f"word{number} ", "delay_ms": 60} for number in range(10
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "models").mkdir()
-    link_or_copy(starter_file, folder / "models" / starter_file.name)
     # A small context, because a small model may go on and on: its replies end here after a few seconds.
-    arguments = ("--model", "starter", "--context-length", "512", "--admin-key", "test-admin")
-    with RunningProgram(folder, *arguments) as program:
-        program.wait_until_loaded()
+    with starter_running(tmp_path_factory.mktemp("page"), starter_file, "--context-length", "512") as program:
         yield program
 
 
@@ -54,14 +43,6 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
     with RunningProgram(tmp_path_factory.mktemp("echo"), "--model", "echo", "--admin-key", "test-admin") as program:
         program.wait_until_loaded()
         yield program
-
-
-@pytest.fixture
-def window(browser: Browser, program: RunningProgram) -> Iterator[Watched]:
-    window = Watched(browser, program.url)
-    yield window
-    window.close()
-    assert window.complaints == []
 
 
 def test_send_and_read(window: Watched) -> None:

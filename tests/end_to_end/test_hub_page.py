@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched, chromium
+from tests.browser import Watched
 from tests.hub.fake_hub import FakeHub
 from tests.program import RunningProgram
 
@@ -24,12 +24,6 @@ license: apache-2.0
 A **small** model.
 """
 GATED = "maker/Gated-GGUF"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

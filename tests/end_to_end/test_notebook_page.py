@@ -2,25 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched, chromium
-from tests.conftest import link_or_copy
+from tests.browser import Watched
+from tests.conftest import starter_running
 from tests.program import RunningProgram
 
 pytestmark = pytest.mark.browser
 
 SLOW_SCRIPT = [{"text": f"word{number} ", "delay_ms": 40} for number in range(60)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def open_notebook(window: Watched, path: str = "?view=notebook") -> Page:
@@ -30,11 +23,7 @@ def open_notebook(window: Watched, path: str = "?view=notebook") -> Page:
 
 
 def test_a_story_with_the_real_model(browser: Browser, tmp_path: Path, starter_file: Path) -> None:
-    (tmp_path / "models").mkdir()
-    link_or_copy(starter_file, tmp_path / "models" / starter_file.name)
-    arguments = ("--model", "starter", "--context-length", "512", "--admin-key", "test-admin")
-    with RunningProgram(tmp_path, *arguments) as program:
-        program.wait_until_loaded()
+    with starter_running(tmp_path, starter_file, "--context-length", "512") as program:
         window = Watched(browser, program.url)
         page = open_notebook(window)
         field = page.get_by_label("Text", exact=True)

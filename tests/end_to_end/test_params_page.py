@@ -4,38 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser import Watched, chromium
-from tests.conftest import link_or_copy
+from tests.browser import Watched
+from tests.conftest import starter_running
 from tests.program import RunningProgram
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
-    folder = tmp_path_factory.mktemp("parameters-page")
-    (folder / "models").mkdir()
-    link_or_copy(starter_file, folder / "models" / starter_file.name)
-    arguments = ("--model", "starter", "--context-length", "512", "--threads", "1", "--admin-key", "test-admin")
-    with RunningProgram(folder, *arguments) as program:
-        program.wait_until_loaded()
+    with starter_running(
+        tmp_path_factory.mktemp("parameters-page"), starter_file, "--context-length", "512", "--threads", "1"
+    ) as program:
         yield program
-
-
-@pytest.fixture
-def window(browser: Browser, program: RunningProgram) -> Iterator[Watched]:
-    window = Watched(browser, program.url)
-    yield window
-    window.close()
-    assert window.complaints == []
 
 
 def test_a_reply_is_written_with_what_the_panel_says(window: Watched) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from modules.library.starter import STARTER
-from tests.browser import Watched, chromium
-from tests.conftest import link_or_copy
+from tests.browser import Watched
+from tests.conftest import starter_running
 from tests.program import RunningProgram
 
 pytestmark = pytest.mark.browser
@@ -18,19 +17,10 @@ REVIEWS = ["I love it", "It broke at once", "=2+3", "Wonderful", "Awful"]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
-    folder = tmp_path_factory.mktemp("templates-program")
-    (folder / "models").mkdir()
-    link_or_copy(starter_file, folder / "models" / STARTER.file_name)
-    arguments = ("--model", "starter", "--threads", "1", "--slots", "2", "--admin-key", "test-admin")
-    with RunningProgram(folder, *arguments) as program:
-        program.wait_until_loaded()
+    with starter_running(
+        tmp_path_factory.mktemp("templates-program"), starter_file, "--threads", "1", "--slots", "2"
+    ) as program:
         yield program
 
 

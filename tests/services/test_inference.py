@@ -14,11 +14,12 @@ from modules.engines.loading import Loading
 from modules.engines.uses import Uses
 from modules.engines.wish import Wish
 from modules.prompts.renderer import TemplateRenderer
-from modules.services.inference import Inference, ReplyParams
+from modules.services.inference import Inference
 from modules.services.models import ModelService
 from modules.types.generation import Finished, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 
 MODEL = LocalModel("slow", "Slow", "gguf", Path("slow.gguf"))
 

@@ -10,8 +10,8 @@ from modules.engines.llamacpp.kind import SAMPLERS as LLAMACPP_SAMPLERS
 from modules.engines.loaded import LoadedModel
 from modules.engines.protocol import Capabilities
 from modules.errors import BadRequest
-from modules.services.inference import tokens_of
 from modules.services.knob_checks import check_knobs
+from modules.services.prompt_requests import tokens_of
 from modules.types.sampling import SAMPLER_ORDER, SWITCHES, SamplingParams
 
 LLAMACPP = Capabilities(100, 1, ignored_knobs=tuple(IGNORED_KNOBS), samplers=LLAMACPP_SAMPLERS, runs_on="llama.cpp")

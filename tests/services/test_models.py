@@ -10,11 +10,11 @@ import pytest
 
 from modules.app import App, build_app
 from modules.errors import BadRequest, ModelBusy, ModelError, NotFound
-from modules.services.inference import ReplyParams
 from modules.settings import Settings
 from modules.storage.database import Database
 from modules.types.generation import Finished
 from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 from tests.engines.tiny_models import make_folder
 
 

@@ -9,7 +9,6 @@ from modules.app import App, build_app
 from modules.engines.generation import Generation
 from modules.errors import BadRequest, NotFound
 from modules.services.document_writer import DocumentWriter
-from modules.services.inference import ReplyParams
 from modules.services.notebook import DocumentView, NotebookService
 from modules.services.transcript import Transcript
 from modules.settings import Settings
@@ -19,6 +18,7 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.types.document import Splice
 from modules.types.generation import TextDelta, TokenChoice, TokenLogprob
+from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
 from tests.conftest import link_or_copy
 from tests.services.test_notebook import finished, go_on

@@ -14,7 +14,6 @@ from modules.children import Launcher
 from modules.engines.llamacpp.kind import LLAMACPP
 from modules.errors import BadRequest
 from modules.machine import identity
-from modules.services.inference import ReplyParams
 from modules.services.oracle import Oracle, fit_of
 from modules.settings import Settings
 from modules.storage.database import Database
@@ -24,6 +23,7 @@ from modules.types.local_model import LocalModel, ModelShape
 from modules.types.machine import Gpu, Machine
 from modules.types.messages import Message
 from modules.types.model_runs import ModelRun
+from modules.types.reply_params import ReplyParams
 
 GIB = 2**30
 SHAPE = ModelShape("llama", 10**9, 10, 2, 64, 64, 8192)

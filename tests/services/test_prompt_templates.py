@@ -12,12 +12,12 @@ import transformers
 
 from modules.app import App, build_app
 from modules.errors import BadRequest, Cancelled
-from modules.services.inference import ReplyParams
 from modules.services.label_scoring import shares
 from modules.settings import Settings
 from modules.types.generation import Finished, TextDelta
 from modules.types.parameters import Parameters
 from modules.types.prompt_templates import RenderedPrompt
+from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
 from tests.engines.tiny_models import make_folder, tokens_of, words
 

@@ -16,7 +16,6 @@ from modules.children import Launcher
 from modules.engines.host import EngineHost
 from modules.engines.status import ModelStatus
 from modules.errors import BadRequest, NotFound
-from modules.services.inference import ReplyParams
 from modules.services.remote import RemoteService
 from modules.services.server_contacts import FRESH_SECONDS, ServerContacts
 from modules.settings import Settings
@@ -25,6 +24,7 @@ from modules.storage.remote_servers import RemoteServerStore
 from modules.types.generation import Failed, Finished, Usage
 from modules.types.messages import Message
 from modules.types.remote import RemoteServer
+from modules.types.reply_params import ReplyParams
 from tests.canary import Canary, answering, http_answer
 from tests.hub.downloading import wait_until
 from tests.program import RunningProgram

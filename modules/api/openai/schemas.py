@@ -12,10 +12,11 @@ from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.services.gap_prompt import GapPrompt
-from modules.services.inference import Prompt, RawPrompt, ReplyParams, reply_params
+from modules.services.prompt_requests import Prompt, RawPrompt
 from modules.types.generation import Constraint
 from modules.types.messages import Message, Role
 from modules.types.parameters import Parameters
+from modules.types.reply_params import ReplyParams, reply_params
 from modules.types.sampling import SamplingParams
 
 StopString = Annotated[Text, Field(min_length=1, max_length=LIMITS.stop_chars)]
