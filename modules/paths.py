@@ -74,6 +74,25 @@ class Paths:
         return self.data / "runs"
 
     @property
+    def datasets(self) -> Path:
+        """Samples to train on: files and folders of the person's own."""
+        return self.data / "datasets"
+
+    @property
+    def training(self) -> Path:
+        """Finetuning runs, a folder each."""
+        return self.data / "training"
+
+    @property
+    def shipped_recipes(self) -> Path:
+        return self.presets / "recipes"
+
+    @property
+    def own_recipes(self) -> Path:
+        """Recipes of the person's own."""
+        return self.data / "recipes"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -13,22 +13,24 @@ from modules.paths import PROJECT
 MODULES = PROJECT / "modules"
 MAP = (MODULES / "README.md").read_text(encoding="utf-8")
 FILES = sorted(path for path in MODULES.rglob("*.py"))
-SIBLINGS = [{"engines", "library", "jobs"}, {"api", "ui", "front"}]
+SIBLINGS = [{"engines", "library", "jobs", "training"}, {"api", "ui", "front"}]
 HEAVY = {
     "gradio": ("ui", "serve"),
     "fastapi": ("api", "serve"),
     "starlette": ("api", "serve"),
     "uvicorn": ("serve",),
     "xllamacpp": ("engines/llamacpp",),
-    "torch": ("engines/hf",),
-    "transformers": ("engines/hf",),
-    "safetensors": ("engines/hf",),
-    "accelerate": ("engines/hf",),
-    "bitsandbytes": ("engines/hf",),
-    "peft": ("engines/hf",),
-    "gguf": ("engines/hf",),
+    "torch": ("engines/hf", "training"),
+    "transformers": ("engines/hf", "training"),
+    "safetensors": ("engines/hf", "training"),
+    "accelerate": ("engines/hf", "training"),
+    "bitsandbytes": ("engines/hf", "training"),
+    "peft": ("engines/hf", "training"),
+    "gguf": ("engines/hf", "training"),
     "llguidance": ("engines/grammars", "engines/hf"),
     "huggingface_hub": ("library",),
+    "datasets": ("training",),
+    "pyarrow": ("training",),
 }
 # Whoever talks to another machine is named here. outbound/ holds the one fetcher; huggingface_hub, in `library` alone,
 # talks to the configured hub. http.client: llama.cpp's own Unix socket.

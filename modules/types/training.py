@@ -1,0 +1,246 @@
+"""A finetuning run: its recipe, what was planned of it, and what it tells while it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from modules.types.datasets import DataSource
+
+Objective = Literal["chat", "text"]
+Method = Literal["lora", "rslora", "dora", "full", "prompt_tuning"]
+BaseWeights = Literal["bfloat16", "float32", "int8", "nf4"]
+OptimizerName = Literal["adamw", "adamw_8bit", "adafactor", "sgd"]
+Schedule = Literal["constant", "linear", "cosine"]
+RunState = Literal["queued", "running", "stopped", "done", "failed", "interrupted"]
+RunName = Annotated[str, StringConstraints(min_length=1, max_length=120)]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+
+SIMPLE: dict[str, Any] = {"simple": True}
+
+
+class Recipe(BaseModel):
+    """The whole truth of a run. A field that is None is chosen for model, data and machine, and then written down."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(max_length=500, description="The model to teach, by its name.", json_schema_extra=SIMPLE)
+    name: RunName = Field(description="What the result is called.", json_schema_extra=SIMPLE)
+    data: DataSource = Field(description="What it learns from.", json_schema_extra=SIMPLE)
+    objective: Objective | None = Field(
+        None, description="chat: answers to learn; text: every token of plain text.", json_schema_extra=SIMPLE
+    )
+    method: Method | None = Field(
+        None,
+        description="lora, rslora, dora: a small adapter; full: all weights; prompt_tuning: a few vectors.",
+        json_schema_extra=SIMPLE,
+    )
+    base_weights: BaseWeights | None = Field(
+        None, description="How the model's own weights are kept meanwhile; nf4 with lora is QLoRA."
+    )
+    targets: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] | None = Field(
+        None, max_length=64, description="Layers that get an adapter: all-linear, or the ends of their names."
+    )
+    rank: int | None = Field(None, ge=1, le=2048, description="Size of the adapter's matrices.")
+    alpha: float | None = Field(None, gt=0, le=4096, description="How strongly the adapter counts.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's inputs left out at random.")
+    prompt_tokens: int | None = Field(None, ge=1, le=512, description="Vectors that prompt tuning puts in front.")
+    max_length: int | None = Field(None, ge=8, le=1_048_576, description="Tokens of a sample.")
+    too_long: Literal["truncate", "drop"] = Field("truncate", description="What becomes of longer samples.")
+    train_on: Literal["assistant", "all"] = Field(
+        "assistant", description="Which tokens of a chat are learned: the assistant's, or all."
+    )
+    packing: bool | None = Field(None, description="Several samples in one row, kept apart from each other.")
+    batch_size: int | None = Field(None, ge=1, le=4096, description="Rows in one pass: packs, or samples.")
+    accumulation: int | None = Field(None, ge=1, le=4096, description="Passes before the weights are changed.")
+    epochs: float | None = Field(None, gt=0, le=10_000, description="How often all samples are seen.")
+    steps: int | None = Field(
+        None, ge=1, le=10_000_000, description="Changes of the weights, instead of epochs.", json_schema_extra=SIMPLE
+    )
+    learning_rate: float | None = Field(None, gt=0, le=10, description="How far each step goes.")
+    schedule: Schedule = Field("cosine", description="How the learning rate falls.")
+    warmup_share: float = Field(0.03, ge=0, le=1, description="Share of the steps in which it rises first.")
+    optimizer: OptimizerName | None = Field(None, description="How steps follow from gradients.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="How strongly weights are drawn to zero.")
+    max_gradient_norm: float = Field(1.0, ge=0, le=1e6, description="Longer gradients are shortened; 0: never.")
+    gradient_checkpointing: bool | None = Field(None, description="Computes more and keeps less in memory.")
+    seed: int = Field(42, ge=0, le=2**32 - 1, description="The same seed gives the same run.")
+    evaluation_share: float = Field(
+        0.05, ge=0, le=0.9, description="Samples held out of training and used to judge it; 0: none."
+    )
+    evaluation_data: DataSource | None = Field(None, description="Samples to judge by, instead of a share.")
+    evaluate_every: int | None = Field(None, ge=1, description="Steps between two evaluations.")
+    checkpoint_every: int | None = Field(None, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, le=1000, description="The newest so many are kept, and the best one.")
+    patience: int = Field(0, ge=0, le=1000, description="Ends after so many evaluations without a better one; 0: off.")
+    keep_best: bool = Field(True, description="The result is the best checkpoint rather than the last.")
+    probes: tuple[Prompt, ...] = Field(
+        (), max_length=8, description="Prompts answered before the run and at every checkpoint."
+    )
+    probe_tokens: int = Field(64, ge=1, le=1024, description="Length of those answers.")
+    processes: int = Field(1, ge=1, le=64, description="Processes that train together, each on its share of the rows.")
+
+
+@dataclass(frozen=True)
+class LengthBin:
+    """Samples whose length in tokens lies in [`start`, `end`)."""
+
+    start: int
+    end: int
+    count: int
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """What the samples are as tokens. `dropped` and `truncated` name rows, the first few; counts are whole."""
+
+    samples: int
+    tokens: int
+    trained_tokens: int
+    longest: int
+    median: int
+    histogram: tuple[LengthBin, ...]
+    dropped_count: int = 0
+    dropped: tuple[tuple[int, str], ...] = ()
+    truncated_count: int = 0
+    truncated: tuple[tuple[int, int], ...] = ()
+    flags: tuple["RedFlag", ...] = ()
+
+
+@dataclass(frozen=True)
+class RedFlag:
+    """Something that spoils a training in silence. `code` is for programs, `row` 0 where it concerns all samples."""
+
+    code: str
+    message: str
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Told before the start. `seconds` is None where nothing is known of this machine's speed yet."""
+
+    memory_bytes: int
+    available_bytes: int
+    seconds: float | None
+    steps: int
+    tokens_per_second: float | None = None
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A recipe with nothing left open. `reasons` say why a field was chosen; `refusal` why it cannot be started."""
+
+    recipe: Recipe
+    reasons: Mapping[str, str]
+    facts: TokenFacts
+    prediction: Prediction
+    warnings: tuple[str, ...] = ()
+    refusal: str = ""
+    remedies: tuple[str, ...] = ()
+
+
+TokenState = Literal["trained", "masked", "truncated", "padded"]
+
+
+@dataclass(frozen=True)
+class LensToken:
+    id: int
+    text: str
+    state: TokenState
+
+
+@dataclass(frozen=True)
+class LensSample:
+    """A sample as the model reads it. `pack` counts from 0: samples with the same one share a row."""
+
+    row: int
+    pack: int
+    tokens: tuple[LensToken, ...]
+    share_trained: float
+    flags: tuple[RedFlag, ...] = ()
+
+
+class StepMetrics(BaseModel):
+    """After a change of the weights. `seconds` are since the start, those before a resume included."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["step"] = "step"
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    trained_tokens: int
+    tokens_per_second: float
+    memory_bytes: int
+    seconds: float
+
+
+class EvaluationMetrics(BaseModel):
+    """Mean loss of the held-out samples' trained tokens. Step 0 is the model before the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["evaluation"] = "evaluation"
+    step: int
+    loss: float
+    is_best: bool = False
+    seconds: float = 0.0
+
+
+class ProbeAnswer(BaseModel):
+    """What the model says to one of the recipe's prompts, greedily. Step 0 is the model before the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["answer"] = "answer"
+    step: int
+    prompt: str
+    text: str
+
+
+class CheckpointSaved(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    step: int
+    name: str
+
+
+class RunRecord(BaseModel):
+    """What is kept of a run beside its recipe. Times are Unix seconds; `seconds` is time spent training."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    state: RunState
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    note: str = ""
+    error: str = ""
+    total_steps: int = 0
+    predicted_memory_bytes: int = 0
+    predicted_seconds: float | None = None
+    data_fingerprint: str = ""
+    versions: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run as it stands. The newest of each kind of metrics; None before the first."""
+
+    record: RunRecord
+    recipe: Recipe
+    step: int
+    metrics: StepMetrics | None
+    first_evaluation: EvaluationMetrics | None
+    last_evaluation: EvaluationMetrics | None
+    best_evaluation: EvaluationMetrics | None
+    seconds_left: float | None
+    peak_memory_bytes: int = 0
