@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DatasetFormat = Literal["messages", "sharegpt", "alpaca", "completion", "text"]
+SourceKind = Literal["dataset", "path", "hub", "conversations"]
 ColumnRole = Literal["messages", "instruction", "input", "output", "system", "prompt", "completion", "text"]
 Words = Annotated[str, StringConstraints(max_length=4096)]
 
@@ -43,15 +44,17 @@ class DataSource(BaseModel):
     first_rows: int = Field(0, ge=0, le=10_000_000, description="Only so many rows from the beginning; 0: all.")
 
     @property
-    def kind(self) -> Literal["dataset", "path", "hub", "conversations"] | None:
+    def kind(self) -> SourceKind | None:
         """None unless exactly one is said."""
-        said: dict[Literal["dataset", "path", "hub", "conversations"], bool] = {
-            "dataset": bool(self.dataset),
-            "path": bool(self.path),
-            "hub": bool(self.hub),
-            "conversations": self.conversations is not None,
-        }
-        kinds = [kind for kind, is_said in said.items() if is_said]
+        kinds: list[SourceKind] = []
+        if self.dataset:
+            kinds.append("dataset")
+        if self.path:
+            kinds.append("path")
+        if self.hub:
+            kinds.append("hub")
+        if self.conversations is not None:
+            kinds.append("conversations")
         return kinds[0] if len(kinds) == 1 else None
 
 
