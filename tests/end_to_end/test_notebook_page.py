@@ -89,3 +89,28 @@ def test_nothing_is_lost_when_the_program_is_killed_and_starts_again(browser: Br
         page.reload()
         expect(field).to_have_value(re.compile("and on$"))
         window.close()
+
+
+def test_documents_and_conversations_are_saved_as_files(browser: Browser, tmp_path: Path) -> None:
+    with RunningProgram(tmp_path, "--model", "echo", "--admin-key", "test-admin") as program:
+        program.wait_until_loaded()
+        window = Watched(browser, program.url)
+        page = open_notebook(window)
+        page.get_by_label("Text", exact=True).fill("# The mill\n\nIt **turns**.")
+        expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+        page.get_by_role("button", name="More", exact=True).click()
+        for words, ending in (("Text", "txt"), ("Markdown", "md"), ("HTML", "html"), ("Word (docx)", "docx")):
+            with page.expect_download() as download:
+                page.get_by_role("link", name=words, exact=True).click()
+            assert download.value.suggested_filename.endswith(f".{ending}")
+            assert (b"PK" if ending == "docx" else b"turns") in Path(download.value.path()).read_bytes()
+            page.get_by_role("button", name="More", exact=True).click()
+        window.open()
+        window.ask("hello there")
+        page.get_by_role("button", name="hello there", exact=True).hover()
+        page.get_by_role("button", name="Save hello there as a file").click()
+        with page.expect_download() as download:
+            page.get_by_role("dialog").get_by_role("link", name="Markdown", exact=True).click()
+        assert "hello there" in Path(download.value.path()).read_text()
+        window.close()
+        assert window.complaints == []

@@ -53,6 +53,8 @@ export class ParamsPanel {
       event.preventDefault();
       this.toggle();
     });
+    // What was opened begins at the top: it may be longer than the panel. `toggle` does not bubble.
+    this.node.addEventListener("toggle", ({ target }) => target.open && target.scrollIntoView({ block: "start" }), true);
   }
 
   toggle() {
