@@ -92,8 +92,8 @@ export class RunDialog {
     this.forget();
     this.found.textContent = "Reading …";
     try {
-      const { columns, rows } = await control("runs/columns", input);
-      Object.assign(this, { input, columns });
+      const { columns, rows, first } = await control("runs/columns", input);
+      Object.assign(this, { input, columns, first });
       this.found.textContent = `${numberText(rows)} ${rows === 1 ? "row" : "rows"}, ${counted(columns.length, "column")}`;
       this.format.value = /\.(jsonl|ndjson)$/i.test(input.file_name ?? input.path) ? "jsonl" : "csv";
       this.showColumns();
@@ -105,7 +105,7 @@ export class RunDialog {
 
   showColumns() {
     const { variables } = this.listed.template;
-    const guess = guessed(variables, this.columns);
+    const guess = guessed(variables, this.columns, this.first);
     this.choices = new Map(variables.map((one) => [one.name, this.columnChoice(one, guess.get(one.name))]));
     this.mapping.replaceChildren(...variables.map((one) => labelled(one.label || one.name, this.choices.get(one.name))));
     this.rest.hidden = false;
@@ -157,11 +157,14 @@ export class RunDialog {
   }
 }
 
-// A column of the variable's own name; else the first variable that needs a value takes the likeliest column.
-function guessed(variables, columns) {
+// A column of the variable's own name; else the first variable that needs a value takes the likeliest column: the one
+// called text, or the one with most to read in the `first` rows.
+function guessed(variables, columns, first) {
   const found = new Map(variables.filter((one) => columns.includes(one.name)).map((one) => [one.name, one.name]));
   const needy = variables.find((one) => one.default === null && !found.has(one.name));
-  if (!found.size && needy) found.set(needy.name, columns.includes("text") ? "text" : columns[0]);
+  const letters = (column) => first.reduce((sum, row) => sum + row[column].length, 0);
+  const longest = columns.toSorted((one, other) => letters(other) - letters(one))[0];
+  if (!found.size && needy) found.set(needy.name, columns.includes("text") ? "text" : longest);
   return found;
 }
 

@@ -20,7 +20,7 @@ export class TemplatesView {
     this.result = new TemplateResult({ toasts, onEnd: () => this.markRunning(false) });
     this.editor = new TemplateEditor({ toasts, onSaved: (name) => this.look(name) });
     this.runs = new RunList({ toasts });
-    this.runner = new RunDialog({ toasts, onBegun: () => this.runs.look() });
+    this.runner = new RunDialog({ toasts, onBegun: () => this.showRuns() });
     this.runButton = element("button", { type: "submit", class: "strong-button", text: "Run" });
     this.overFile = button("Run over a file …", () => this.runner.show(this.listed, this.form.values, this.picker.current));
     this.form.deeds.append(this.runButton, this.overFile);
@@ -51,6 +51,12 @@ export class TemplatesView {
 
   get title() {
     return "Templates";
+  }
+
+  // What was just begun stands first among them.
+  async showRuns() {
+    await this.runs.look();
+    this.runs.node.scrollIntoView({ block: "nearest" });
   }
 
   show() {
