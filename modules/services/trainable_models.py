@@ -35,7 +35,7 @@ class TrainableModels:
         return [judged(model) for model in self._library.models() if model.path is not None]
 
     def find(self, name: str) -> tuple[LocalModel, Path]:
-        """(the model, its folder). Raises NotFound, or BadRequest saying why it cannot be trained and what can be done."""
+        """(the model, its folder). Raises NotFound, or BadRequest saying why it cannot be trained and what helps."""
         found = judged(self._library.find(name))
         if found.reason or found.model.path is None:
             raise BadRequest(found.reason, field="model", code="needs_conversion" if found.is_convertible else None)
@@ -58,7 +58,7 @@ def judged(model: LocalModel) -> TrainableModel:
     if names and not any(name.endswith(WRITES) for name in names):
         return TrainableModel(
             model,
-            f"{model.title} turns texts into vectors and does not write ({names[0]}); only models that write learn.",
+            f"{model.title} does not write but turns texts into vectors ({names[0]}); it cannot be trained here.",
         )
     return TrainableModel(model)
 

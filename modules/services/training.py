@@ -18,7 +18,7 @@ from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
 from modules.storage.training_metrics import MetricsLog
 from modules.storage.training_runs import TrainingFolder, TrainingStore
-from modules.types.training import LensSample, Recipe, RunRecord, TrainingPlan, TrainingRun
+from modules.types.training import LensSample, Recipe, RunRecord, RunState, TrainingPlan, TrainingRun
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 UNFINISHED = ("queued", "running")
@@ -70,7 +70,7 @@ class TrainingService:
                 folder.update({"state": "interrupted", "note": PROGRAM_ENDED})
 
     def plan(self, recipe: Recipe) -> TrainingPlan:
-        """With nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
+        """Nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
         self.models.find(recipe.model)
         return self._planner.plan(recipe)
 
@@ -85,7 +85,7 @@ class TrainingService:
         Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit, NotFound for a
         model that is not here, StorageError when the disk is too small.
         """
-        self._store.check_free(recipe.name)
+        recipe = recipe.model_copy(update={"name": self._store.check_free(recipe.name).name})
         plan = self.plan(recipe)
         if plan.refusal:
             raise BadRequest(" ".join([plan.refusal, *plan.remedies]))
@@ -138,13 +138,13 @@ class TrainingService:
         The run stays `running` until it has saved. Any number of times. Raises NotFound.
         """
         folder = self._store.find(name)
-        process = self._queue.process(name)
+        process = self._queue.process(folder.name)
         if process is not None and at_once:
             process.kill()
             process.wait(2.0)
         elif process is not None:
             process.stop()
-        elif self._queue.remove(name):
+        elif self._queue.remove(folder.name):
             folder.update({"state": "stopped", "ended": time.time()})
         return self._run(folder)
 
@@ -161,23 +161,25 @@ class TrainingService:
             self.models.find(run.recipe.model)
             self._publisher.check_free(run.recipe)
             folder.update({"state": "queued", "error": "", "note": "", "ended": None})
-            self._queue.add(name)
+            self._queue.add(folder.name)
         return self._run(folder)
 
     def delete(self, name: str) -> None:
         """With its checkpoints; what was published of it stays. Raises Busy while it is at work or waits, NotFound."""
         with self._lock:
-            if self._run(self._store.find(name)).record.state in UNFINISHED:
-                raise Busy(f"The run {name[:120]} is at work or waits. Stop it first.")
-            self._store.delete(name)
-            self._metrics.pop(name, None)
+            folder = self._store.find(name)
+            if self._run(folder).record.state in UNFINISHED:
+                raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
+            self._store.delete(folder.name)
+            self._metrics.pop(folder.name, None)
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
-        """Until the run at work has ended, no longer than this."""
-        process = self._queue.process(name)
+        """Until it has ended if it is at work, no longer than this. Raises NotFound."""
+        folder = self._store.find(name)
+        process = self._queue.process(folder.name)
         if process is not None:
             process.wait(seconds)
-        return self.get(name)
+        return self._run(folder)
 
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
@@ -204,22 +206,29 @@ class TrainingService:
             return None
 
     def _take_end(self, folder: TrainingFolder, ending: Ending) -> None:
-        state, error = ending.state, ending.error
-        process = self._queue.process(folder.name)
+        try:
+            process = self._queue.process(folder.name)
+            changes = self._changes(folder, ending)
+            if process is not None and process.total_steps:
+                changes["total_steps"] = process.total_steps
+            # A full disk keeps the record from being written; the run then counts as interrupted.
+            with suppress(StorageError):
+                folder.update(changes)
+        finally:
+            self._queue.ended(folder.name)
+
+    def _changes(self, folder: TrainingFolder, ending: Ending) -> dict[str, Any]:
+        """What the record says of a stretch that has ended; a result is published first."""
+        state: RunState = ending.state
+        error, note = ending.error, ""
         if state == "done":
             try:
                 self._publisher.publish(folder)
             except ParlorError as fault:
                 state, error = "failed", str(fault)
-        changes: dict[str, Any] = {"state": state, "error": error, "note": "", "ended": time.time()}
-        if process is not None and process.total_steps:
-            changes["total_steps"] = process.total_steps
-        if state == "stopped" and self._queue.is_closed:
-            changes |= {"state": "interrupted", "note": PROGRAM_ENDED}
-        # A full disk keeps the record from being written; the run then counts as interrupted.
-        with suppress(StorageError):
-            folder.update(changes)
-        self._queue.ended(folder.name)
+        elif state == "stopped" and self._queue.is_closed:
+            state, note = "interrupted", PROGRAM_ENDED
+        return {"state": state, "error": error, "note": note, "ended": time.time()}
 
     def _run(self, folder: TrainingFolder) -> TrainingRun:
         record, recipe = folder.record, folder.recipe

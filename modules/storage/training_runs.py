@@ -43,9 +43,9 @@ class TrainingStore:
 
         return TrainingFolder(self._folders.create(recipe.name, write))
 
-    def check_free(self, name: str) -> None:
-        """Raises as `create` does."""
-        self._folders.check_free(name)
+    def check_free(self, name: str) -> Path:
+        """Where it would be. Raises as `create` does."""
+        return self._folders.check_free(name)
 
     def find(self, name: str) -> "TrainingFolder":
         """Raises NotFound."""
