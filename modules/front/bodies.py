@@ -69,7 +69,7 @@ def bound_of(scope: Scope) -> Bound:
 
 
 def is_dataset(scope: Scope) -> bool:
-    """A file's bytes as they are. No page of another site can send PUT without being asked first, so any type will do."""
+    """A file's bytes as they are, of any type: browsers let no page of another site send PUT unasked."""
     return scope["method"] == "PUT" and scope["path"].startswith(DATASET_FILES)
 
 

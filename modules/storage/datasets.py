@@ -68,7 +68,7 @@ class DatasetStore:
 
 
 class StagedDataset:
-    """A dataset that is being written. Leaving the `with` block before `publish` leaves nothing behind."""
+    """A dataset that is being written. Closing it before `publish` leaves nothing behind."""
 
     def __init__(self, folder: Path, target: Path, publishing: threading.Lock) -> None:
         handle, path = tempfile.mkstemp(prefix=STAGED, dir=folder)
@@ -84,6 +84,10 @@ class StagedDataset:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What was not published is gone."""
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)

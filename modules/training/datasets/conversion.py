@@ -23,7 +23,9 @@ ROLES: Mapping[str, Role] = {
     "bot": "assistant",
     "model": "assistant",
 }
-TOOL_ROLES = frozenset({"tool", "function", "function_call", "function_response", "tool_call", "tool_response", "ipython"})
+TOOL_ROLES = frozenset(
+    {"tool", "function", "function_call", "function_response", "tool_call", "tool_response", "ipython"}
+)
 TOOL_KEYS = ("tool_calls", "function_call", "tool_call_id")
 NO_TOOLS = "Tool calls are not supported."
 

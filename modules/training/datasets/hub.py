@@ -76,7 +76,7 @@ def told(hub: HubRows) -> Generator[None]:
     except OSError as error:
         reason = f"The dataset {hub.name} could not be downloaded: {short(error)}. Check the connection and the disk."
         raise BadRequest(reason, field="hub") from error
-    except Exception as error:  # noqa: BLE001 - the library raises what it likes about files of strangers
+    except Exception as error:
         raise BadRequest(f"The dataset {hub.name} cannot be read: {short(error)}.", field="hub") from error
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from modules.errors import BadRequest
+from modules.training.datasets.checking import NAMED
 from modules.training.datasets.conversion import converted
 from modules.training.datasets.order import ReadOrder
 from modules.training.datasets.recognition import Recognition, column_names, recognise, values_of
@@ -13,21 +14,28 @@ from modules.training.datasets.rows import Row
 from modules.types.datasets import Column, DatasetLook, Example, RowProblem
 
 LOOKED_AT = 100
+MOST_BROKEN = 10_000
 SHOWN_EXAMPLES = 5
 SAMPLE_CHARS = 200
 
 
 def recognised(rows: Iterable[Row | RowProblem], order: ReadOrder) -> Recognition:
-    """By the first rows. Raises BadRequest when a person must say more."""
-    found = recognise(sound(list(islice(rows, LOOKED_AT))), order.format, order.columns)
-    if found.fault:
+    """By the first rows. Raises BadRequest when there are none, or a person must say more.
+
+    Where every row is broken nothing need be recognised: each is told as it is read.
+    """
+    first = beginning(rows)
+    if not first:
+        raise BadRequest("There are no rows.")
+    found = recognise(sound(first), order.format, order.columns)
+    if found.fault and sound(first):
         raise BadRequest(found.fault, field="columns")
     return found
 
 
 def look_at(rows: Iterable[Row | RowProblem], order: ReadOrder) -> DatasetLook:
     """Problems are those of the rows that were looked at."""
-    first = list(islice(rows, LOOKED_AT))
+    first = beginning(rows)
     usable = sound(first)
     found = recognise(usable, order.format, order.columns)
     results = [one if isinstance(one, RowProblem) or found.fault else converted(one, found) for one in first]
@@ -40,8 +48,20 @@ def look_at(rows: Iterable[Row | RowProblem], order: ReadOrder) -> DatasetLook:
         columns=tuple(Column(name, sample_of(values_of(usable, name))) for name in column_names(usable)),
         mapping=dict(found.mapping),
         first=tuple([one for one in results if isinstance(one, Example)][:SHOWN_EXAMPLES]),
-        problems=tuple(problems),
+        problems=tuple(problems[:NAMED]),
     )
+
+
+def beginning(rows: Iterable[Row | RowProblem]) -> list[Row | RowProblem]:
+    """As far as there are enough rows that can be read."""
+    first: list[Row | RowProblem] = []
+    found = 0
+    for row in islice(rows, MOST_BROKEN):
+        first.append(row)
+        found += isinstance(row, Row)
+        if found == LOOKED_AT:
+            break
+    return first
 
 
 def sound(rows: Sequence[Row | RowProblem]) -> list[Row]:

@@ -1,6 +1,7 @@
 """`python -m modules.training.datasets.program PARENT_PID` reads one dataset, in bounded memory.
 
-It answers a ReadOrder with {"look"}, {"check"}, or many {"sample"} and {"problem"}; at last {"done"} or {"error", "field"}.
+It answers a ReadOrder with {"look"}, {"check"}, or many {"rows"}, lists of {"sample"} and {"problem"}; at last comes
+{"done"}, or {"error", "field"}.
 """
 
 import csv
@@ -16,7 +17,7 @@ from modules.children import ParentPipe, limit_memory
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.training.datasets.checking import DatasetChecker
-from modules.training.datasets.conversion import converted
+from modules.training.datasets.conversion import converted, texts_of
 from modules.training.datasets.files import read_rows
 from modules.training.datasets.hub import read_hub_rows
 from modules.training.datasets.looking import look_at, recognised
@@ -24,6 +25,11 @@ from modules.training.datasets.order import ReadOrder
 from modules.training.datasets.rows import Row, Rows
 from modules.training.samples import line_of
 from modules.types.datasets import Example, RowProblem
+
+
+LINE_CHARS = 64 * 1024
+# What a row's names and numbers take.
+ROW_CHARS = 100
 
 
 def main() -> None:
@@ -50,14 +56,26 @@ def answers(order: ReadOrder) -> Iterator[dict[str, Any]]:
                     checker.take(one)
                 yield {"check": asdict(checker.result())}
             case "samples":
-                for one in samples(order):
-                    yield {"problem": asdict(one)} if isinstance(one, RowProblem) else {"sample": line_of(one)}
+                yield from together(samples(order))
         yield {"done": True}
     except BadRequest as error:
         yield {"error": str(error), "field": error.field}
     except MemoryError:
         limit = LIMITS.dataset_memory_bytes // 2**30
         yield {"error": f"Reading it needs more than {limit} GiB of memory, which is the limit.", "field": None}
+
+
+def together(rows: Iterable[Example | RowProblem]) -> Iterator[dict[str, Any]]:
+    """Many short rows in a line, for each line costs both sides something."""
+    waiting: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        waiting.append({"problem": asdict(row)} if isinstance(row, RowProblem) else {"sample": line_of(row)})
+        size += ROW_CHARS if isinstance(row, RowProblem) else ROW_CHARS + sum(map(len, texts_of(row)))
+        if size >= LINE_CHARS:
+            yield {"rows": waiting}
+            waiting, size = [], 0
+    yield {"rows": waiting}
 
 
 def samples(order: ReadOrder) -> Iterator[Example | RowProblem]:

@@ -15,7 +15,7 @@ from modules.training.samples import example_of
 from modules.types.datasets import DatasetCheck, DatasetLook, Example, RowProblem
 
 PROGRAM = "modules.training.datasets.program"
-WAITING_LINES = 256
+WAITING_LINES = 8
 
 
 class DatasetReader:
@@ -37,10 +37,8 @@ class DatasetReader:
     def samples(self, order: ReadOrder) -> Iterator[Example | RowProblem]:
         """In their order, as fast as they are taken; the child ends with the iterator."""
         for answer in self._answers(order.model_copy(update={"wanted": "samples"}), None):
-            if "sample" in answer:
-                yield example_of(answer["sample"])
-            elif "problem" in answer:
-                yield RowProblem(**answer["problem"])
+            for row in answer["rows"]:
+                yield example_of(row["sample"]) if "sample" in row else RowProblem(**row["problem"])
 
     def _only_answer(self, order: ReadOrder, wanted: Literal["look", "check"], seconds: float | None) -> dict[str, Any]:
         first, *_ = self._answers(order.model_copy(update={"wanted": wanted}), seconds)
@@ -65,7 +63,7 @@ class DatasetReader:
                     return
                 yield answer
         except queue.Empty as error:
-            raise BadRequest(f"Reading the first rows took longer than {seconds:g} seconds; it was given up.") from error
+            raise BadRequest(f"The first rows could not be read within {seconds:g} seconds.") from error
         finally:
             child.kill()
             # Its reader may be waiting for room.

@@ -69,9 +69,7 @@ def recognise(
         return Recognition("text", {}, is_certain=False, fault="There is no row that can be read.")
     for role, name in said.items():
         if name not in present:
-            raise BadRequest(
-                f"There is no column {name[:80]!r}; there are {listed(present)}.", field=f"columns.{role}"
-            )
+            raise BadRequest(f"There is no column {name[:80]!r}; there are {listed(present)}.", field=f"columns.{role}")
     forms = [form for form in FORMS if chosen in {"auto", form.format} and set(said) <= form.roles]
     if not forms:
         raise BadRequest(
@@ -105,7 +103,7 @@ def fitted(
 def guessed(
     forms: Sequence[Form], rows: Sequence[Row], present: Sequence[str], said: Mapping[ColumnRole, str]
 ) -> Recognition:
-    """No names fit. The only column with texts, or the only one with a chat, is likely meant; else a person must say."""
+    """No names fit. The only column with a chat, or with texts, is likely meant; else a person must say."""
     form = forms[0] if len(forms) == 1 else FORMS[-1]
     chats = [name for name in present if kind_of_chat(values_of(rows, name)) is not None]
     if len(chats) == 1 and not said:
