@@ -42,7 +42,7 @@ def render(template: str, variables: dict[str, Any]) -> str:
 class GenerationMarks(Extension):
     """`{% generation %}`, by which some templates mark for trainers what the assistant says; it changes no text."""
 
-    tags = {"generation"}
+    tags: set[str] = {"generation"}  # noqa: RUF012 - jinja declares it so
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)
@@ -51,7 +51,9 @@ class GenerationMarks(Extension):
 
 @lru_cache(maxsize=16)
 def compiled(template: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationMarks])
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, GenerationMarks]
+    )
     environment.filters["tojson"] = to_json
     own: dict[str, Any] = {"raise_exception": raise_exception, "strftime_now": strftime_now}
     environment.globals.update(own)

@@ -176,9 +176,13 @@ def stated_ends(folder: Path) -> frozenset[int]:
         said: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return frozenset()
-    ends: Any = said.get("eos_token_id") if isinstance(said, dict) else None
-    listed: list[Any] = ends if isinstance(ends, list) else [ends]
-    return frozenset(end for end in listed if isinstance(end, int))
+    match said:
+        case {"eos_token_id": int(end)}:
+            return frozenset((end,))
+        case {"eos_token_id": [*ends]}:
+            return frozenset(end for end in ends if isinstance(end, int))
+        case _:
+            return frozenset()
 
 
 def leading_bos(tokenizer: Any) -> int | None:
