@@ -16,7 +16,6 @@ from modules.services.training_process import WORKER, Ending, TrainingProcess
 from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
-from modules.storage.training_metrics import MetricsLog
 from modules.storage.training_runs import TrainingFolder, TrainingStore
 from modules.types.training import LensSample, Recipe, RunRecord, RunState, TrainingPlan, TrainingRun
 
@@ -63,8 +62,7 @@ class TrainingService:
         self._store = TrainingStore(paths.training)
         self._publisher = ResultPublisher(paths)
         self._queue = TrainingQueue(self._begin)
-        self._lock = threading.RLock()
-        self._metrics: dict[str, MetricsLog] = {}
+        self._lock = threading.Lock()
         for folder in self._store.all():
             if folder.record.state in UNFINISHED:
                 folder.update({"state": "interrupted", "note": PROGRAM_ENDED})
@@ -122,7 +120,7 @@ class TrainingService:
 
         A resumed run cuts off what its checkpoint does not know; whoever has more lines than there are gets them all.
         """
-        return self._log_of(self._store.find(name)).lines(after_line)
+        return self._store.find(name).metrics.lines(after_line)
 
     def log(self, name: str) -> str:
         """What the training process wrote for people; of a very long one the end. Raises NotFound."""
@@ -171,7 +169,6 @@ class TrainingService:
             if self._run(folder).record.state in UNFINISHED:
                 raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
             self._store.delete(folder.name)
-            self._metrics.pop(folder.name, None)
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
         """Until it has ended if it is at work, no longer than this. Raises NotFound."""
@@ -240,7 +237,7 @@ class TrainingService:
             record = record.model_copy(update={"state": "queued"})
         elif record.state in UNFINISHED:
             record = record.model_copy(update={"state": "interrupted"})
-        summary = self._log_of(folder).summary
+        summary = folder.metrics.summary
         newest = summary.metrics
         is_running = record.state == "running" and newest is not None and newest.step > 0
         kind = "model" if recipe.method == "full" else "adapter"
@@ -252,10 +249,6 @@ class TrainingService:
             kind if record.state == "done" and self._publisher.is_published(recipe) else "",
             place,
         )
-
-    def _log_of(self, folder: TrainingFolder) -> MetricsLog:
-        with self._lock:
-            return self._metrics.setdefault(folder.name, MetricsLog(folder.metrics_path))
 
     def _require_space(self, needed: int) -> None:
         folder = next(path for path in (self._paths.training, *self._paths.training.parents) if path.exists())
