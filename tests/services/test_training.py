@@ -258,8 +258,8 @@ def test_what_cannot_begin_leaves_nothing_behind(service: TrainingService, tmp_p
         ({"name": MODEL, "method": "full"}, Conflict, "a model called taught already"),
         ({"name": "../out"}, BadRequest, "only letters"),
         ({"model": "nobody"}, NotFound, "no model called 'nobody'"),
-        ({"model": "echo"}, BadRequest, "holds no weights"),
-        ({"model": "starter"}, BadRequest, "Convert it to a folder first"),
+        ({"model": "echo"}, BadRequest, "echo cannot be trained"),
+        ({"model": "starter"}, BadRequest, "webui.py convert starter NEW-NAME"),
         ({"data": {"dataset": "broken"}}, BadRequest, "row 3, column text"),
         ({"data": {"dataset": "texts", "first_rows": 1}}, BadRequest, "leaves none to learn"),
     ]
