@@ -25,11 +25,13 @@ PROGRAM_ENDED = "The program ended meanwhile. Resume goes on from the newest che
 
 
 class Planner(Protocol):
-    """Chooses what a recipe leaves open, and shows samples as the model reads them."""
+    """Chooses what a recipe leaves open, shows samples as the model reads them, learns from runs that have ended."""
 
     def plan(self, recipe: Recipe) -> TrainingPlan: ...
 
     def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]: ...
+
+    def learn(self, run: TrainingRun) -> None: ...
 
 
 class TrainingService:
@@ -213,6 +215,8 @@ class TrainingService:
                 folder.update(changes)
         finally:
             self._queue.ended(folder.name)
+        with suppress(ParlorError):  # it may be deleted already
+            self._planner.learn(self._run(folder))
 
     def _changes(self, folder: TrainingFolder, ending: Ending) -> dict[str, Any]:
         """What the record says of a stretch that has ended; a result is published first."""

@@ -34,6 +34,7 @@ class FixedPlanner:
     def __init__(self, refusal: str = "", disk_bytes: int = 1000) -> None:
         self._refusal = refusal
         self._disk_bytes = disk_bytes
+        self.learned_from: list[TrainingRun] = []
 
     def plan(self, recipe: Recipe) -> TrainingPlan:
         chosen = recipe.model_copy(update={"method": recipe.method or "lora", "steps": recipe.steps or 8, "rank": 8})
@@ -43,6 +44,9 @@ class FixedPlanner:
 
     def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
         return [LensSample(recipe.seed, first, (), 0.5) for _ in range(count)]
+
+    def learn(self, run: TrainingRun) -> None:
+        self.learned_from.append(run)
 
 
 def examples(source: DataSource) -> Iterator[Example]:
@@ -68,6 +72,22 @@ def service(tmp_path: Path, launcher: Launcher) -> Iterator[TrainingService]:
     script(tmp_path)
     service = build(tmp_path, launcher)
     yield service
+    service.close()
+
+
+def test_predictions_learn_from_runs_that_have_ended(tmp_path: Path, launcher: Launcher) -> None:
+    script(tmp_path)
+    planner = FixedPlanner()
+    service = build(tmp_path, launcher, planner)
+    service.start(recipe("past"))
+    wait_for(service, "past", "done")
+    deadline = time.monotonic() + 10
+    while not planner.learned_from:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [(run.record.name, run.record.state, run.summary.step) for run in planner.learned_from] == [
+        ("past", "done", 4)
+    ]
     service.close()
 
 
