@@ -80,8 +80,10 @@ class AgreementCheck:
                 report(None, f"asking llama.cpp ({place + 1} of {len(references)})")
                 for length, token in enumerate(reference.written):
                     known = (*reference.prompt_tokens, *reference.written[:length])
-                    said = written(process, known, 1, cancelled)
-                    tokens += 1
+                    said, ended = written(process, known, 1, cancelled)
+                    # It tells nothing of a token that is a part of a character.
+                    is_told = bool(said) or ended
+                    tokens += is_told
                     agreed += said[:1] == (token,)
         return Agreement(tokens, agreed, LEAST_SHARES[type_name], len(references))
 
@@ -100,7 +102,8 @@ class AgreementCheck:
         if capabilities.bos_token_id is not None and tokens[:1] != [capabilities.bos_token_id]:
             tokens = [capabilities.bos_token_id, *tokens]
         length = min(TOKENS, capabilities.context_length - len(tokens))
-        return Reference(text, tuple(tokens), written(process, tuple(tokens), length, cancelled))
+        said, _ = written(process, tuple(tokens), length, cancelled)
+        return Reference(text, tuple(tokens), said)
 
     @contextmanager
     def _loaded(
@@ -121,8 +124,11 @@ class AgreementCheck:
 
 def written(
     process: EngineProcess, prompt: tuple[int, ...], length: int, cancelled: Callable[[], bool]
-) -> tuple[int, ...]:
-    """The tokens that a model writes greedily. Raises ModelError when it is cancelled, EngineError when it fails."""
+) -> tuple[tuple[int, ...], bool]:
+    """(the tokens that a model writes greedily, whether it ended by itself).
+
+    Raises ModelError when it is cancelled, EngineError when it fails.
+    """
     require_going(cancelled)
     events: queue.Queue[Event] = queue.Queue()
     process.generate(GenerationRequest("", prompt, length, sampling=GREEDY), events.put)
@@ -131,8 +137,8 @@ def written(
         match events.get():
             case TextDelta(logprobs=logprobs):
                 tokens += [one.chosen.id for one in logprobs]
-            case Finished():
-                return tuple(tokens)
+            case Finished(reason=reason):
+                return tuple(tokens), reason == "stop"
             case Failed(message=message):
                 raise EngineError(message)
             case _:

@@ -20,7 +20,6 @@ from tests.engines.tiny_models import make_folder
 from tests.training.export.tiny_exports import (
     TEMPLATE,
     TEXTS,
-    TOKENS,
     assert_same_model,
     byte_level,
     engine_of,
@@ -37,6 +36,7 @@ LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "long_factor": [1.0] * 8, "short_factor": [1.0] * 8}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {}),
     "llama with biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
@@ -132,7 +132,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     words = make_folder(tmp_path / "words", "llama")
     other = make_folder(tmp_path / "other", "mamba")
     unknown = make_model(tmp_path / "unknown", "llama", byte_level(pre_tokenizers.Punctuation()))
-    rope = changed(make_model(tmp_path / "rope", "llama"), "config.json", rope_parameters={"rope_type": "longrope"})
+    rope = changed(make_model(tmp_path / "rope", "llama"), "config.json", rope_parameters=LONGROPE)
     small = changed(make_model(tmp_path / "small", "llama"), "config.json", quantization_config={"quant_method": "awq"})
     folded = byte_level()
     folded.normalizer = normalizers.Lowercase()  # type: ignore[assignment]
@@ -162,5 +162,5 @@ def test_numbers_that_no_file_should_hold(tmp_path: Path, value: float, said: st
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model", "llama", vocab_size=320)
     save(byte_level(), folder)
-    with pytest.raises(ModelError, match=f"{TOKENS - 6:,}.*320 only"):
+    with pytest.raises(ModelError, match="but the model has 320 only"):
         exported(folder)

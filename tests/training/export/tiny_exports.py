@@ -1,6 +1,5 @@
 """Tiny models with tokenizers that llama.cpp has the like of, and both engines' word on them."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event as Flag
@@ -30,7 +29,7 @@ TEXTS = (
     "Zwölf Boxkämpfer jagen Viktor; naïve café — 東京 is 3,141.59€ 👍🏽",
     "def f(x):\n    return x**2  # ten == 10\n\n\n",
 )
-PROMPT = (3, 77, 120, 9, 301, 44, 260)
+PROMPT = (3, 77, 120, 9, 301, 44, 260, 333, 7, 290, 12, 399, 61, 350, 5, 270, 88, 310)
 GEMMA: dict[str, Any] = {"head_dim": 8, "num_key_value_heads": 2}
 
 
@@ -57,7 +56,8 @@ def save(raw: Tokenizer, folder: Path) -> None:
 
 def make_model(folder: Path, architecture: str, raw: Tokenizer | None = None, **changes: Any) -> Path:
     """With a few tokens that its tokenizer does not know."""
-    values = {"vocab_size": TOKENS, "eos_token_id": None, "pad_token_id": None, **changes}
+    # Larger weights make much of the little that numbers of 16 bits lose.
+    values = {"vocab_size": TOKENS, "eos_token_id": None, "pad_token_id": None, "initializer_range": 0.2, **changes}
     if architecture in ARCHITECTURES:
         make_folder(folder, architecture, **values)
     else:
@@ -86,28 +86,32 @@ def engine_of(file: Path) -> LlamaCppEngine:
     return LlamaCppEngine(as_local(file), options, lambda _fraction, _note: None)
 
 
-def told_by(engine: LlamaCppEngine, adapters: Sequence[AdapterUse] = (), length: int = 12) -> list[dict[int, float]]:
-    """Of each place of a greedy text, the likeliest tokens with their logprobs, the chosen one first."""
+def told_by(engine: LlamaCppEngine, adapters: Sequence[AdapterUse] = ()) -> list[dict[int, float]]:
+    """Of each place of a text, the likeliest next tokens with their logprobs.
+
+    llama.cpp tells nothing where it would write a part of a character.
+    """
     places: list[dict[int, float]] = []
 
     def emit(event: Any) -> None:
         if isinstance(event, TextDelta):
             for one in event.logprobs:
-                ranked = sorted(one.alternatives, key=lambda choice: -(choice.logprob or 0.0))
-                places.append({choice.id: choice.logprob or 0.0 for choice in ranked})
+                places[-1] |= {choice.id: choice.logprob or 0.0 for choice in one.alternatives}
 
     sampling = SamplingParams(temperature=0.0, n_probs=5, ignore_eos=True)
-    engine.generate(GenerationRequest("", PROMPT, length, sampling=sampling, adapters=tuple(adapters)), emit, Flag())
+    for length in range(4, len(PROMPT)):
+        places.append({})
+        request = GenerationRequest("", PROMPT[:length], 1, sampling=sampling, adapters=tuple(adapters))
+        engine.generate(request, emit, Flag())
     return places
 
 
 def assert_same_model(model: Any, places: list[dict[int, float]], tolerance: float) -> None:
     """At every place transformers gives the same tokens about the same logprobs."""
-    tokens = list(PROMPT)
-    for place in places:
-        with torch.inference_mode():
-            expected = model(torch.tensor([tokens])).logits[0, -1].float().log_softmax(-1)
+    with torch.inference_mode():
+        expected = model(torch.tensor([PROMPT])).logits[0].float().log_softmax(-1)
+    for length, place in enumerate(places, start=4):
         for token, logprob in place.items():
-            assert math.isclose(float(expected[token]), logprob, abs_tol=tolerance), (len(tokens), place)
-        tokens.append(next(iter(place)))
-    assert len(places) == 12
+            difference = abs(float(expected[length - 1, token]) - logprob)
+            assert difference < tolerance, (length, token, difference)
+    assert sum(bool(place) for place in places) >= 5
