@@ -22,6 +22,7 @@ from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
+from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
 from modules.services.library import LibraryService
@@ -152,6 +153,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             oracle.record_run(loaded, end)
             kept.used(loaded.model.id)
 
+    adapter_library, gguf_adapters = AdapterLibrary(paths.adapters), GgufAdapters(launcher)
     inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
@@ -170,7 +172,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         models=models,
         library=kept,
         oracle=oracle,
-        adapters=AdapterService(AdapterLibrary(paths.adapters), host),
+        adapters=AdapterService(adapter_library, host, gguf_adapters),
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),

@@ -110,11 +110,26 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class RedFlag:
-    """Something that spoils a training in silence. `code` is for programs, `row` 0 where it concerns all samples."""
+    """Something that spoils a training in silence. `code` is for programs, `row` 0 where it concerns all samples.
+
+    `count` is of the samples it concerns, of which `row` is the first.
+    """
 
     code: str
     message: str
     row: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Examination:
+    """`lengths`, `trained` and `lines` have an entry for each encoded sample: its tokens, those of them that are
+    learned, and its line in the file, from 0."""
+
+    facts: TokenFacts
+    lengths: tuple[int, ...]
+    trained: tuple[int, ...]
+    lines: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -154,13 +169,17 @@ class LensToken:
 
 @dataclass(frozen=True)
 class LensSample:
-    """A sample as the model reads it. `pack` counts from 0: samples with the same one share a row."""
+    """A sample as the model reads it. `pack` counts from 0: samples with the same one share a row.
+
+    `hidden_tokens` are further ones of a very long sample, which are not shown.
+    """
 
     row: int
     pack: int
     tokens: tuple[LensToken, ...]
     share_trained: float
     flags: tuple[RedFlag, ...] = ()
+    hidden_tokens: int = 0
 
 
 class StepMetrics(BaseModel):
