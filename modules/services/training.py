@@ -33,6 +33,8 @@ class Planner(Protocol):
 
     def learn(self, run: TrainingRun) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class TrainingService:
     """Any thread may call.
@@ -183,6 +185,7 @@ class TrainingService:
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._planner.close()
 
     def _begin(self, name: str) -> TrainingProcess | None:
         try:

@@ -48,6 +48,9 @@ class FixedPlanner:
     def learn(self, run: TrainingRun) -> None:
         self.learned_from.append(run)
 
+    def close(self) -> None:
+        pass
+
 
 def examples(source: DataSource) -> Iterator[Example]:
     if source.dataset == "broken":
