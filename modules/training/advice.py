@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.training.layers import ALL_LINEAR, Anatomy
-from modules.types.training import BaseWeights, Examination, Method, Objective, Recipe
+from modules.types.machine import ComputeRates
+from modules.types.training import Examination, Method, Objective, Recipe
 
 # A sample is cut here unless a person says more: what is behind it costs memory of all.
 USUAL_LENGTH = 2048
@@ -14,6 +15,8 @@ TEXT_LENGTH = 1024
 PACK_LENGTH = 512
 PASS_TOKENS = 512
 STEP_SAMPLES = 16
+# Half the memory is worth some speed.
+SLOW_BFLOAT16 = 1.25
 BILLION = 10**9
 # Models whose layers carry a state from token to token, which reaches from one packed sample into the next.
 RECURRENT = frozenset({
@@ -131,7 +134,7 @@ def _choose_length(choices: Choices, anatomy: Anatomy, whole: Examination) -> No
 def _choose_packing(choices: Choices, anatomy: Anatomy, whole: Examination) -> None:
     recipe, median = choices.recipe, whole.facts.median
     assert recipe.max_length is not None
-    if fault := packing_fault(recipe, anatomy):
+    if fault := packing_fault(anatomy):
         choices.choose("packing", value=False, reason=f"off: {fault}")
     elif median * 2 > recipe.max_length or whole.facts.samples < 2:
         choices.choose("packing", value=False, reason="off: the samples are too long for two of them to share a row.")
@@ -144,12 +147,10 @@ def _choose_packing(choices: Choices, anatomy: Anatomy, whole: Examination) -> N
         )
 
 
-def packing_fault(recipe: Recipe, anatomy: Anatomy) -> str:
+def packing_fault(anatomy: Anatomy) -> str:
     """Why samples cannot share a row; empty where they can."""
     if anatomy.shape.architecture in RECURRENT or anatomy.shape.state_size:
         return f"{anatomy.shape.architecture} carries a state from token to token, also into the next sample of a row."
-    if recipe.method == "prompt_tuning":
-        return "prompt tuning puts its vectors in front of each row, so that every sample needs one of its own."
     return ""
 
 
@@ -185,19 +186,19 @@ def rank_for(samples: int) -> tuple[int, str]:
     return 32, "many, so that a larger adapter has something to learn"
 
 
-def choose_numbers(choices: Choices, rates: Mapping[str, float]) -> None:
-    """How the model's weights are kept; `rates` are products a second by type, empty where unknown."""
-    fast = not rates or rates["bfloat16"] >= 0.8 * rates["float32"]
-    if choices.recipe.method == "full":
-        choices.choose("base_weights", "float32", "float32: the small steps of a full run would be lost in 16 bits.")
-    elif fast:
+def choose_numbers(choices: Choices, rates: ComputeRates) -> None:
+    """How the model's weights are kept, and what is kept beside them."""
+    slower = rates.float32 / rates.bfloat16
+    if slower > SLOW_BFLOAT16:
+        reason = f"float32: this processor computes it {slower:.1f} times as fast as bfloat16."
+        choices.choose("base_weights", "float32", reason)
+    elif choices.recipe.method == "full":
         choices.choose(
-            "base_weights", "bfloat16", "bfloat16: half the memory of float32; the adapter itself is float32."
+            "base_weights", "bfloat16", "bfloat16: the weights stay float32, and are computed with in 16 bits."
         )
     else:
-        ratio = rates["float32"] / rates["bfloat16"]
         choices.choose(
-            "base_weights", "float32", f"float32: this processor computes it {ratio:.1f} times as fast as bfloat16."
+            "base_weights", "bfloat16", "bfloat16: half the memory of float32; the adapter itself is float32."
         )
     choices.choose("optimizer", "adamw", "adamw: the usual one, with a step size of its own for each number.")
     choices.choose("gradient_checkpointing", value=False, reason="off: it fits without, and is faster by a third.")
@@ -257,8 +258,3 @@ def spoken(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} minutes"
     return f"{seconds / 3600:.1f} hours"
-
-
-def fitting_weights(recipe: Recipe) -> BaseWeights | None:
-    """Smaller ones that this method can train on; None where there are none."""
-    return "nf4" if recipe.method != "full" and recipe.base_weights not in {"nf4", "int8"} else None

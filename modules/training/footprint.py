@@ -15,7 +15,7 @@ BITSANDBYTES_BYTES = 150 * MIB
 WIDTHS: Mapping[BaseWeights, float] = {"bfloat16": 2, "float32": 4, "int8": 1.05, "nf4": 0.56}
 QUANTIZED = frozenset({"int8", "nf4"})
 # What an optimizer keeps of a trained number, beside the number and its gradient, which take 4 bytes each.
-STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "adafactor": 0.1, "sgd": 0}
+STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "adafactor": 0.1, "sgd": 4}
 # Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
 HIDDEN_KEPT = 16
 INNER_KEPT = 4
@@ -48,6 +48,8 @@ class Footprint:
 
     @property
     def weights_bytes(self) -> float:
+        if self.recipe.method == "full":
+            return 4 * self.anatomy.shape.parameters
         assert self.recipe.base_weights is not None
         width = WIDTHS[self.recipe.base_weights]
         tables = max(width, 2) * self.anatomy.table_parameters
@@ -93,11 +95,8 @@ class Footprint:
         # The best one is kept beside the newest, and the next is written before the oldest goes.
         return int((self.recipe.keep_checkpoints + 2) * checkpoint + 4 * self.trained_parameters) + MIB
 
-    def seconds(self, rate: float) -> float:
-        """Of the whole run; `rate` is of products of matrices, in floating point operations a second."""
-        return START_SECONDS + self.training_seconds(rate) + self.watching_seconds(rate)
-
     def training_seconds(self, rate: float) -> float:
+        """Of all steps; `rate` is of products of matrices, in floating point operations a second."""
         products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY)
         return products + self.work.passes * self._overhead_seconds
 

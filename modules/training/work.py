@@ -1,11 +1,29 @@
 """How much a run computes: steps, passes and tokens, counted from the lengths of its samples."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from modules.training.ordering import Ordering
 from modules.types.training import Examination, Recipe
+
+
+@dataclass(frozen=True)
+class Samples:
+    """An entry for each encoded sample: its tokens, and those of them that are learned."""
+
+    lengths: tuple[int, ...] = ()
+    trained: tuple[int, ...] = ()
+
+    def clipped(self, length: int) -> "Samples":
+        """As if each were cut at `length`; what is learned is taken to lie evenly in it."""
+        return Samples(
+            tuple(min(one, length) for one in self.lengths),
+            tuple(
+                min(trained, trained * length // max(whole, 1))
+                for trained, whole in zip(self.trained, self.lengths, strict=True)
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,14 +66,14 @@ class Work:
         )
 
 
-def work_of(recipe: Recipe, learned: Examination, judged: Examination) -> Work:
-    """`learned` has at least one sample. The recipe's rows and steps are chosen; those between evaluations may be open."""
+def work_of(recipe: Recipe, learned: Samples, judged: Samples) -> Work:
+    """`learned` is not empty. The recipe's rows and steps are chosen; those between evaluations may be open."""
     ordering = ordering_of(recipe, learned.lengths)
     steps = total_steps(recipe, ordering.steps_per_epoch)
     passes = tuple(
-        pass_of(samples, learned, padded=not recipe.packing, virtual=virtual_tokens(recipe))
+        pass_of(chosen, learned, padded=not recipe.packing, virtual=virtual_tokens(recipe))
         for step in ordering.epoch(0)
-        for samples in step
+        for chosen in step
     )
     epochs = steps / ordering.steps_per_epoch
     every = recipe.evaluate_every or steps
@@ -95,15 +113,15 @@ def virtual_tokens(recipe: Recipe) -> int:
     return recipe.prompt_tokens or 0 if recipe.method == "prompt_tuning" else 0
 
 
-def pass_of(samples: Sequence[int], examination: Examination, *, padded: bool, virtual: int) -> Pass:
-    lengths = [examination.lengths[place] + virtual for place in samples]
+def pass_of(chosen: Sequence[int], samples: Samples, *, padded: bool, virtual: int) -> Pass:
+    lengths = [samples.lengths[place] + virtual for place in chosen]
     if padded:
         lengths = [max(lengths, default=0)] * len(lengths)
     return Pass(
-        len(samples),
+        len(chosen),
         sum(lengths),
         sum(length * length for length in lengths),
-        sum(examination.trained[place] for place in samples),
+        sum(samples.trained[place] for place in chosen),
     )
 
 
@@ -115,3 +133,17 @@ def total(passes: Iterable[Pass]) -> Pass:
         sum(one.squares for one in listed),
         sum(one.trained for one in listed),
     )
+
+
+def learned_and_judged(examination: Examination, held_out: Collection[int]) -> tuple[Samples, Samples]:
+    """`held_out` are lines of the file."""
+    parts: tuple[list[int], list[int]] = ([], [])
+    for place, line in enumerate(examination.lines):
+        parts[line in held_out].append(place)
+    learned, judged = (
+        Samples(
+            tuple(examination.lengths[place] for place in part), tuple(examination.trained[place] for place in part)
+        )
+        for part in parts
+    )
+    return learned, judged
