@@ -145,18 +145,19 @@ class PlanDraft:
 
     def _shortage(self, prediction: Prediction) -> tuple[str, list[str]]:
         """(what there is too little of, what helps)."""
+        needed, free = gib(prediction.memory_bytes), gib(prediction.available_bytes)
         if prediction.memory_bytes > self._budget_bytes:
             return (
-                f"This run needs {gib(prediction.memory_bytes)} of memory, and {gib(prediction.available_bytes)} are free.",
+                f"This run needs {needed} of memory, and {free} are free.",
                 [
                     *remedies(self.recipe, self._memory_of, self._budget_bytes),
                     "Unload models, or close other programs.",
                 ],
             )
-        free = free_disk(self.subject.training_folder)
-        if prediction.disk_bytes > free:
+        on_disk = free_disk(self.subject.training_folder)
+        if prediction.disk_bytes > on_disk:
             return (
-                f"Its checkpoints and result need {gib(prediction.disk_bytes)} of disk, and {gib(free)} are free.",
+                f"Its checkpoints and result need {gib(prediction.disk_bytes)} of disk, and {gib(on_disk)} are free.",
                 ["Free some disk space, keep fewer checkpoints (keep_checkpoints), or choose a smaller rank."],
             )
         return "", []
@@ -169,11 +170,11 @@ class PlanDraft:
             yield f"{facts.dropped_count:,} samples are left out, the first in row {row:,}: {reason}"
         if facts.truncated_count:
             yield (
-                f"{facts.truncated_count:,} samples are longer than {self.recipe.max_length:,} tokens and lose their end, "
-                "also the mark that ends an answer."
+                f"{facts.truncated_count:,} samples are longer than {self.recipe.max_length:,} tokens and lose their end, the "
+                "mark that ends an answer too."
             )
         if len(learned.lengths) < FEW_SAMPLES:
-            yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart rather than their manner."
+            yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."
         if facts.trained_tokens < LITTLE_SHARE * facts.tokens:
             yield f"Only {facts.trained_tokens / facts.tokens:.1%} of the tokens are learned; the rest is only read."
         if self._budget_bytes >= prediction.memory_bytes > TIGHT_SHARE * self._budget_bytes:
@@ -185,8 +186,8 @@ def check_share(recipe: Recipe, rows: int) -> None:
     share = recipe.evaluation_share
     if share and recipe.evaluation_data is None and not round(rows * share):
         raise BadRequest(
-            f"An evaluation_share of {share:g} of {rows:,} samples holds out none to judge by. Set at least {1 / rows:.2g}, "
-            "or 0 for no evaluation, or name evaluation_data.",
+            f"An evaluation_share of {share:g} of {rows:,} samples holds out none to judge by. Set at least "
+            f"{1 / rows:.2g}, or 0 for no evaluation, or name evaluation_data.",
             field="evaluation_share",
         )
 

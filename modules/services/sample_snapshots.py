@@ -50,9 +50,7 @@ class SampleSnapshots:
                 ) from error
             if not snapshot.counts.samples:
                 snapshot.path.unlink()
-                raise BadRequest(
-                    "There is not one sample to learn from. Check the data, and its columns.", field="data"
-                )
+                raise BadRequest("There is not one sample to learn from. Check the data and its columns.", "data")
             self._kept.pop(snapshot.fingerprint, None)
             self._kept[snapshot.fingerprint] = snapshot
             while len(self._kept) > KEPT:

@@ -32,6 +32,7 @@ class TrainingPlanner:
         find: FindModel,
         examples: Examples,
         launcher: Launcher,
+        *,
         machine: Callable[[], Machine],
         runs: ModelRunStore,
     ) -> None:

@@ -142,8 +142,8 @@ def _choose_packing(choices: Choices, anatomy: Anatomy, whole: Examination) -> N
         choices.choose(
             "packing",
             value=True,
-            reason=f"on: samples of {median:,} tokens share rows of {recipe.max_length:,}, each reading itself alone, so "
-            "that nothing is spent on padding.",
+            reason=f"on: samples of {median:,} tokens share rows of {recipe.max_length:,}, each reading itself alone; "
+            "nothing is spent on padding.",
         )
 
 

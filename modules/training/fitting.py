@@ -1,4 +1,4 @@
-"""What makes a run fit into memory: done where a recipe leaves it open, offered where a person has decided otherwise."""
+"""What makes a run fit into memory: done where a recipe leaves it open, offered where a person has decided."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
