@@ -186,9 +186,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         hub,
         paths.hub_datasets,
     )
-    trainable, samples, threads = TrainableModels(library), datasets.sound_examples, settings.threads
-    planner = TrainingPlanner(paths, trainable.find, samples, launcher, oracle.machine, model_runs, threads=threads)
-    training = TrainingService(paths, trainable, planner, samples, launcher, threads=threads)
+    trainable, samples = TrainableModels(library), datasets.sound_examples
+    planner = TrainingPlanner(paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs)
+    training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
     return App(
         settings=settings,
         paths=paths,

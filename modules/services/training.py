@@ -101,6 +101,8 @@ class TrainingService:
             total_steps=plan.prediction.steps,
             predicted_memory_bytes=plan.prediction.memory_bytes,
             predicted_seconds=plan.prediction.seconds,
+            calculated_memory_bytes=plan.prediction.calculated_memory_bytes,
+            calculated_tokens_per_second=plan.prediction.calculated_tokens_per_second,
             versions=versions(),
         )
 
