@@ -1,6 +1,5 @@
 """Finetuning as people and programs handle it: plan, start, watch, stop, resume."""
 
-import shutil
 import threading
 import time
 from contextlib import suppress
@@ -29,7 +28,7 @@ class Planner(Protocol):
 
     def plan(self, recipe: Recipe) -> TrainingPlan: ...
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]: ...
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]: ...
 
     def learn(self, run: TrainingRun) -> None: ...
 
@@ -57,7 +56,6 @@ class TrainingService:
     ) -> None:
         """`examples` reads a source's samples; `worker` is the module of the training process."""
         self.models = models
-        self._paths = paths
         self._planner = planner
         self._examples = examples
         self._launcher = launcher
@@ -76,16 +74,16 @@ class TrainingService:
         self.models.find(recipe.model)
         return self._planner.plan(recipe)
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
-        """Samples as the model would read them. Raises as `plan` does."""
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
+        """(samples as the model would read them, how many there are). Raises as `plan` does."""
         self.models.find(recipe.model)
         return self._planner.lens(recipe, first, count)
 
     def start(self, recipe: Recipe) -> TrainingRun:
         """Begin a run, or queue it behind the one at work.
 
-        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit, NotFound for a
-        model that is not here, StorageError when the disk is too small.
+        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit (memory, disk),
+        NotFound for a model that is not here.
         """
         recipe = recipe.model_copy(update={"name": self._store.check_free(recipe.name).name})
         plan = self.plan(recipe)
@@ -93,7 +91,6 @@ class TrainingService:
             raise BadRequest(" ".join([plan.refusal, *plan.remedies]))
         resolved = plan.recipe
         self._publisher.check_free(resolved)
-        self._require_space(plan.prediction.disk_bytes)
         record = RunRecord(
             name=resolved.name,
             state="queued",
@@ -258,15 +255,6 @@ class TrainingService:
             kind if record.state == "done" and self._publisher.is_published(recipe) else "",
             place,
         )
-
-    def _require_space(self, needed: int) -> None:
-        folder = next(path for path in (self._paths.training, *self._paths.training.parents) if path.exists())
-        free = shutil.disk_usage(folder).free
-        if free < needed:
-            raise StorageError(
-                f"The checkpoints and the result need {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free. "
-                "Free some space, keep fewer checkpoints (keep_checkpoints), or choose a smaller rank."
-            )
 
 
 def versions() -> dict[str, str]:
