@@ -26,7 +26,6 @@ from modules.training.datasets.rows import Row, Rows
 from modules.training.samples import line_of
 from modules.types.datasets import Example, RowProblem
 
-
 LINE_CHARS = 64 * 1024
 # What a row's names and numbers take.
 ROW_CHARS = 100
