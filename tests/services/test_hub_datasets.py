@@ -88,7 +88,6 @@ def test_only_the_datasets_own_files_are_read(hub: FakeHub, make: Make, tmp_path
         with pytest.raises(BadRequest) as refused:
             use(DataSource(hub="someone/hostile"))
         assert "canary" not in str(refused.value)
-        print(refused.value)
 
 
 def test_scripts_are_not_run(hub: FakeHub, make: Make, tmp_path: Path) -> None:
@@ -105,5 +104,5 @@ def test_what_the_hub_does_not_have(hub: FakeHub, make: Make) -> None:
         make().look(DataSource(hub="someone/absent"))
     with pytest.raises(NotFound):
         make().look(DataSource(hub="someone/data", hub_revision="absent"))
-    with pytest.raises(BadRequest, match="gated.*token"):
+    with pytest.raises(BadRequest, match=r"gated.*token"):
         make().look(DataSource(hub="someone/data"))
