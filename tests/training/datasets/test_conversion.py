@@ -72,6 +72,7 @@ def test_a_person_says_what_was_not_recognised() -> None:
     with pytest.raises(BadRequest, match="no single format"):
         recognise(odd, "auto", {"text": "q", "prompt": "r"})
     assert recognise([]).fault
+    assert turns({"conversations": SHARED}, chosen="messages") == turns({"messages": CHAT}, chosen="sharegpt")
 
 
 def test_chats() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ def test_broken_tables(tmp_path: Path, content: bytes, row: int, said: str) -> N
     assert said in message
 
 
+def test_columns_without_a_name_and_tabs(tmp_path: Path) -> None:
+    assert cells(read(tmp_path, "a.csv", b",text\n0,one\n")) == [{"column 1": "0", "text": "one"}]
+    assert cells(read(tmp_path, "a.tsv", b"a, b, c\td\n1,2\t3\n")) == [{"a, b, c": "1,2", "d": "3"}]
+
+
 def test_a_document_is_a_row_and_a_very_long_one_several(tmp_path: Path) -> None:
     assert cells(read(tmp_path, "a.md", "# Ä\n\ntext".encode())) == [{"text": "# Ä\n\ntext"}]
     assert cells(read(tmp_path, "b.txt", b"")) == [{"text": ""}]
@@ -177,7 +183,7 @@ def test_what_holds_no_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for place in (tmp_path, tmp_path / "x.py", tmp_path / "absent.jsonl"):
         with pytest.raises(BadRequest, match=r"\.jsonl"):
             list(read_rows(place))
-    monkeypatch.setattr("modules.training.datasets.files.LIMITS", LIMITS.__class__(dataset_files=2, dataset_rows=3))
+    monkeypatch.setattr("modules.training.datasets.files.LIMITS", replace(LIMITS, dataset_files=2, dataset_rows=3))
     for name in "abc":
         (tmp_path / f"{name}.txt").write_text(name)
     with pytest.raises(BadRequest, match="more than 2 files"):
