@@ -48,10 +48,9 @@ def prepare(hub: HubRows) -> None:
 
 
 def builder_of(hub: HubRows) -> Any:
-    from datasets import load_dataset_builder
+    import datasets
 
-    load: Any = load_dataset_builder
-    return load(
+    return datasets.load_dataset_builder(  # pyright: ignore[reportUnknownMemberType]
         hub.name,
         hub.config or None,
         revision=hub.revision,
