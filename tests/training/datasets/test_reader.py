@@ -104,14 +104,14 @@ def test_samples_come_as_they_are_taken(reader: DatasetReader, tmp_path: Path) -
     assert isinstance(last, RowProblem)
 
 
-def test_a_small_parquet_file_that_would_take_much_memory(reader: DatasetReader, tmp_path: Path) -> None:
+def test_a_small_parquet_file_that_would_take_much_memory(launcher: Launcher, tmp_path: Path) -> None:
     pyarrow.parquet.write_table(
-        pyarrow.table({"text": pyarrow.DictionaryArray.from_arrays([0] * 64, ["x" * 2**27])}),
+        pyarrow.table({"text": pyarrow.DictionaryArray.from_arrays([0] * 64, ["x" * 2**23])}),
         tmp_path / "bomb.parquet",
         compression="zstd",
     )
     assert (tmp_path / "bomb.parquet").stat().st_size < 1_000_000
-    check = reader.check(ReadOrder(place=str(tmp_path / "bomb.parquet")))
+    check = DatasetReader(launcher, 400 * 2**20).check(ReadOrder(place=str(tmp_path / "bomb.parquet")))
     assert check.examples == 0
     assert "memory" in check.problems[0].message
 
@@ -125,3 +125,9 @@ def test_a_child_that_dies_is_an_error(reader: DatasetReader, tmp_path: Path) ->
     os.kill(int(child), 9)
     with pytest.raises(BadRequest, match="ended unexpectedly"):
         list(taking)
+
+
+def test_duplicates_across_files(reader: DatasetReader, tmp_path: Path) -> None:
+    for name, texts in (("a.jsonl", ("one", "two")), ("b.jsonl", ("three", "two"))):
+        lines(tmp_path / name, *({"text": text} for text in texts))
+    assert reader.check(ReadOrder(place=str(tmp_path))).duplicates == (Duplicate(2, 2, "b.jsonl", "a.jsonl"),)
