@@ -15,8 +15,9 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from modules.errors import TrainingError
@@ -130,7 +131,7 @@ def read_model(folder: Path, recipe: Recipe, base: BaseWeights, dtype: torch.dty
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError, SafetensorError) as error:
         if "can't allocate memory" in str(error) or isinstance(error, torch.OutOfMemoryError):
             raise
         said = str(error).replace(str(folder), recipe.model)[:400]
@@ -188,6 +189,3 @@ def silence_casts() -> None:
         lambda record: "inputs will be cast" not in str(record.msg)
     )
 
-
-def count(weights: dict[str, Tensor] | dict[str, nn.Parameter]) -> int:
-    return sum(each.numel() for each in weights.values())

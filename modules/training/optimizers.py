@@ -54,28 +54,27 @@ class Optimization:
 
     @property
     def size_bytes(self) -> int:
-        return sum(value.nbytes for state in self._optimizer.state.values() for value in tensors(state).values())
+        states: Any = self._optimizer.state.values()
+        return sum(value.nbytes for state in states for value in state.values() if isinstance(value, Tensor))
 
     def save(self, folder: Path) -> None:
-        states: dict[int, dict[str, Any]] = self._optimizer.state_dict()["state"]
-        saved, numbers = {}, {}
-        for index, state in states.items():
-            saved |= {f"{index}.{key}": value.contiguous() for key, value in tensors(state).items()}
-            numbers |= {f"{index}.{key}": value for key, value in state.items() if not isinstance(value, Tensor)}
-        save_file(saved, folder / TENSORS)
+        tensors: dict[str, Tensor] = {}
+        numbers: dict[str, float] = {}
+        for index, weights in enumerate(self._weights):
+            for key, value in self._optimizer.state[weights].items():
+                if isinstance(value, Tensor):
+                    tensors[f"{index}.{key}"] = value.contiguous()
+                else:
+                    numbers[f"{index}.{key}"] = value
+        save_file(tensors, folder / TENSORS)
         (folder / NUMBERS).write_text(json.dumps(numbers), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        state: dict[int, dict[str, Any]] = {}
+        tensors = load_file(folder / TENSORS, device=str(self._weights[0].device))
         numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-        for name, value in {**load_file(folder / TENSORS), **numbers}.items():
+        for name, value in {**tensors, **numbers}.items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
-
-
-def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+            self._optimizer.state[self._weights[int(index)]][key] = value
 
 
 def flattened(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
@@ -100,7 +99,8 @@ def make_optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> Any:
         case "adamw_8bit":
             return eight_bit(weights, decay)
         case "adafactor":
-            return torch.optim.Adafactor(weights, lr=0.0, weight_decay=decay)
+            # Its own rates are shares of a matrix's size, by which one that begins at zero would hardly move.
+            return torch.optim.Adafactor(weights, lr=0.0, eps=(None, 1.0), weight_decay=decay)
         case "sgd":
             return torch.optim.SGD(weights, lr=0.0, momentum=MOMENTUM, weight_decay=decay)
 

@@ -8,7 +8,8 @@ from modules.training.packing import pack
 
 
 def test_every_sample_is_in_one_row_and_no_row_is_overfull() -> None:
-    lengths = [random.Random(1).randint(1, 100) for _ in range(500)]
+    chance = random.Random(1)
+    lengths = [chance.randint(1, 100) for _ in range(500)]
     rows = pack(lengths, 100)
     assert sorted(place for row in rows for place in row) == list(range(500))
     assert all(sum(lengths[place] for place in row) <= 100 for row in rows)
