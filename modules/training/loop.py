@@ -129,11 +129,7 @@ class Training:
         done = self._passes(self._samples_of(number))
         self._task.group.add(self._optimization.gradients)
         norm = self._optimization.gradient_norm()
-        if not math.isfinite(done.loss) or not math.isfinite(norm):
-            raise TrainingError(
-                f"At step {number:,} the loss or its gradient is no number any more. What was saved before is whole. "
-                "Begin again with a lower learning rate, or with base weights in float32."
-            )
+        check_numbers(number, done.loss, norm)
         rate = learning_rate(self._recipe, number, self.total_steps)
         self._optimization.step(rate)
         seconds = time.perf_counter() - started
@@ -191,6 +187,7 @@ class Training:
         progress = self._progress
         self._task.listener.status("evaluating", progress.step, self.total_steps)
         loss = self._task.evaluation.mean_loss()
+        check_numbers(progress.step, loss)
         is_best = progress.step > 0 and (progress.best_loss is None or loss < progress.best_loss)
         if is_best:
             self._progress = replace(progress, best_loss=loss, best_step=progress.step, worse=0)
@@ -253,6 +250,17 @@ def make_ordering(task: Task) -> Ordering:
         batch_size=recipe.batch_size or 1,
         passes=(recipe.accumulation or 1) * task.group.size,
         capacity=task.capacity if task.training.packed else None,
+    )
+
+
+def check_numbers(step: int, *numbers: float) -> None:
+    if all(math.isfinite(number) for number in numbers):
+        return
+    if not step:
+        raise TrainingError("The model foretells nothing: its loss is no number. Download it again.", cause="model")
+    raise TrainingError(
+        f"At step {step:,} the loss or its gradient is no number any more. What was saved before is whole. "
+        "Begin again with a lower learning rate, or with base weights in float32."
     )
 
 

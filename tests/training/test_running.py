@@ -197,13 +197,19 @@ def test_prompts_are_answered_before_the_run_and_at_checkpoints(tmp_path: Path, 
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, llama: Path) -> None:
+    recipe = make_recipe(learning_rate=10, optimizer="sgd", max_gradient_norm=0, evaluate_every=None, steps=40)
+    _, end = run(tmp_path / "run", llama, recipe)
+    assert (end["kind"], end["cause"]) == ("error", "other")
+    assert "the loss or its gradient is no number any more" in end["message"]
+
+
+def test_a_model_without_numbers_is_said_before_the_first_step(tmp_path: Path, llama: Path) -> None:
     model = shutil.copytree(llama, tmp_path / "model")
     weights = load_file(model / "model.safetensors")
     weights["model.norm.weight"][0] = torch.nan
     save_file(weights, model / "model.safetensors", {"format": "pt"})
     _, end = run(tmp_path / "run", model, make_recipe())
-    assert (end["kind"], end["cause"]) == ("error", "other")
-    assert "At step 1 the loss or its gradient is no number" in end["message"]
+    assert (end["kind"], end["cause"]) == ("error", "model")
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(
