@@ -188,4 +188,3 @@ def silence_casts() -> None:
     logging.getLogger("bitsandbytes.autograd._functions").addFilter(
         lambda record: "inputs will be cast" not in str(record.msg)
     )
-

@@ -8,7 +8,9 @@ from modules.training.loss import Head, logits_of, summed_loss
 TOKENS, SIZE, WORDS = 37, 16, 101
 
 
-def reference(hidden: Tensor, weight: Tensor, bias: Tensor | None, scale: float, cap: float | None, labels: Tensor) -> Tensor:
+def reference(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, scale: float, cap: float | None, labels: Tensor
+) -> Tensor:
     logits = nn.functional.linear(hidden, weight, bias) * scale
     logits = logits if cap is None else torch.tanh(logits / cap) * cap
     return nn.functional.cross_entropy(logits, labels, reduction="sum")
@@ -54,4 +56,6 @@ def test_without_gradients_it_is_the_loss_alone() -> None:
     with torch.no_grad():
         loss = summed_loss(hidden, head, labels)
     assert not loss.requires_grad
-    torch.testing.assert_close(loss, nn.functional.cross_entropy(logits_of(hidden, head), labels, reduction="sum").detach())
+    torch.testing.assert_close(
+        loss, nn.functional.cross_entropy(logits_of(hidden, head), labels, reduction="sum").detach()
+    )

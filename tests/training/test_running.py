@@ -186,21 +186,29 @@ def test_prompts_are_answered_before_the_run_and_at_checkpoints(tmp_path: Path, 
     recipe = make_recipe(method=method, probes=("t5 t6", "t90"), probe_tokens=5, learning_rate=0.3)
     folder, _ = run(tmp_path / "run", llama, recipe)
     answers = metrics(folder, "answer")
-    assert [(line["step"], line["prompt"]) for line in answers] == [(step, prompt) for step in (0, 2, 4) for prompt in recipe.probes]
+    assert [(line["step"], line["prompt"]) for line in answers] == [
+        (step, prompt) for step in (0, 2, 4) for prompt in recipe.probes
+    ]
     assert answers[0]["text"] != answers[-2]["text"]
     # The answer before the run is the model's own.
     if method == "lora":
         ids = torch.tensor([[5, 6]])
         model = models.from_pretrained(llama)
-        own = model.generate(ids, do_sample=False, max_new_tokens=5, attention_mask=torch.ones_like(ids), pad_token_id=1)
+        own = model.generate(
+            ids, do_sample=False, max_new_tokens=5, attention_mask=torch.ones_like(ids), pad_token_id=1
+        )
         assert answers[0]["text"].split() == [f"t{token}" for token in own[0, 2:].tolist() if token > 1]
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, llama: Path) -> None:
-    recipe = make_recipe(learning_rate=10, optimizer="sgd", max_gradient_norm=0, evaluate_every=None, steps=40)
-    _, end = run(tmp_path / "run", llama, recipe)
+def test_a_gradient_that_is_no_number_ends_the_run(
+    tmp_path: Path, llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = iter([1.0, 1.0, torch.inf])
+    monkeypatch.setattr("modules.training.optimizers.Optimization.gradient_norm", lambda optimization: next(norms))
+    folder, end = run(tmp_path / "run", llama, make_recipe())
     assert (end["kind"], end["cause"]) == ("error", "other")
-    assert "the loss or its gradient is no number any more" in end["message"]
+    assert "At step 3 the loss or its gradient is no number any more" in end["message"]
+    assert (folder / "checkpoints" / "step-00000002" / "state.json").is_file()
 
 
 def test_a_model_without_numbers_is_said_before_the_first_step(tmp_path: Path, llama: Path) -> None:

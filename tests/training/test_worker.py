@@ -107,9 +107,11 @@ def test_it_stops_behind_the_step_and_leaves_with_its_parent(tmp_path: Path, lla
 
 def test_two_processes_compute_what_one_does(tmp_path: Path, llama: Path) -> None:
     """The same batches in each step: of two processes each takes every other pass."""
-    alone = make_run(tmp_path / "alone", make_recipe(steps=4, accumulation=4, probes=("t5",), probe_tokens=3))
+    # Adam would make much of the last bits of gradients that are almost zero.
+    fields: dict[str, Any] = {"steps": 4, "optimizer": "sgd", "probes": ("t5",), "probe_tokens": 3}
+    alone = make_run(tmp_path / "alone", make_recipe(accumulation=4, **fields))
     train(Order(alone, llama, 1), Group(), RunFolder(alone, lambda line: None), lambda: False)
-    shared = make_run(tmp_path / "shared", make_recipe(steps=4, accumulation=2, processes=2, probes=("t5",), probe_tokens=3))
+    shared = make_run(tmp_path / "shared", make_recipe(accumulation=2, processes=2, **fields))
     worker = Worker(shared, llama)
     told = list(worker.lines())
     assert worker.process.wait() == 0
