@@ -33,9 +33,8 @@ class Forward:
         """Of the batch's trained tokens, float32."""
         with precision(self.learner):
             if self.head is not None:
-                return summed_loss(
-                    hidden_states(self.learner, batch, self.packing)[batch.predicting], self.head, batch.labels
-                )
+                states = hidden_states(self.learner, batch, self.packing)[batch.predicting]
+                return summed_loss(states, self.head, batch.labels)
             logits = run(self.learner, self.learner.model, batch, self.packing).logits.flatten(0, 1)[batch.predicting]
             return nn.functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
 

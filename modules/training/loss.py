@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
-# Logits of so many bytes are computed together: small enough for a processor's caches, large enough for its matrix units.
+# Logits of so many bytes are computed together: few enough for a processor's caches, enough for its matrix units.
 CHUNK_BYTES = 32 * 1024 * 1024
 
 
@@ -44,7 +44,9 @@ class ChunkedLoss(Function):
     """Gradients are computed beside the loss, while the logits are there, and scaled when the backward pass comes."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, head: Head) -> Tensor:
+    def forward(  # noqa: PLR0917 a Function gets its tensors by their places
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, head: Head
+    ) -> Tensor:
         to_hidden, to_weight, to_bias = ctx.needs_input_grad[:3]
         inputs, rows = hidden.to(head.dtype), weight.to(head.dtype)
         hidden_grad = torch.empty_like(inputs) if to_hidden else None

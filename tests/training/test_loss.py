@@ -8,11 +8,9 @@ from modules.training.loss import Head, logits_of, summed_loss
 TOKENS, SIZE, WORDS = 37, 16, 101
 
 
-def reference(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, scale: float, cap: float | None, labels: Tensor
-) -> Tensor:
-    logits = nn.functional.linear(hidden, weight, bias) * scale
-    logits = logits if cap is None else torch.tanh(logits / cap) * cap
+def reference(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
+    logits = nn.functional.linear(hidden, head.weight, head.bias) * head.scale
+    logits = logits if head.cap is None else torch.tanh(logits / head.cap) * head.cap
     return nn.functional.cross_entropy(logits, labels, reduction="sum")
 
 
@@ -26,16 +24,16 @@ def test_loss_and_gradients_equal_those_of_all_logits_at_once(
     labels = torch.randint(0, WORDS, (TOKENS,))
     ours = [torch.randn(shape, requires_grad=True) for shape in ((TOKENS, SIZE), (WORDS, SIZE), (WORDS,))]
     theirs = [value.detach().clone().requires_grad_() for value in ours]
-    head = Head(ours[1], ours[2] if with_bias else None, scale, cap, torch.float32)
+    head, other = (Head(each[1], each[2] if with_bias else None, scale, cap, torch.float32) for each in (ours, theirs))
     loss = summed_loss(ours[0], head, labels)
-    expected = reference(theirs[0], theirs[1], theirs[2] if with_bias else None, scale, cap, labels)
+    expected = reference(theirs[0], other, labels)
     torch.testing.assert_close(loss, expected)
     (loss / 7).backward()
     (expected / 7).backward()
-    for own, other in zip(ours, theirs, strict=True):
-        assert (own.grad is None) == (other.grad is None)
+    for own, whole in zip(ours, theirs, strict=True):
+        assert (own.grad is None) == (whole.grad is None)
         if own.grad is not None:
-            torch.testing.assert_close(own.grad, other.grad)
+            torch.testing.assert_close(own.grad, whole.grad)
 
 
 def test_a_frozen_head_gets_no_gradient_and_huge_logits_do_no_harm() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM
 from modules.engines.hf.adapter_files import read_adapter
 from modules.training.distributed import Group
 from modules.training.loop import step_seed
-from modules.training.running import Order, train
+from modules.training.running import train
+from modules.training.orders import Order
 from modules.training.telling import RunFolder
 from modules.types.training import Recipe
 from tests.engines.tiny_models import make_folder
@@ -236,7 +237,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 
 
 @pytest.fixture
-def greedy_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def greedy_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that asks for more memory than any machine has."""
     asked = iter(range(100))
 
@@ -246,7 +247,6 @@ def greedy_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return step_seed(seed, step, rank)
 
     monkeypatch.setattr("modules.training.loop.step_seed", ask)
-    yield
 
 
 @pytest.mark.usefixtures("greedy_memory")
