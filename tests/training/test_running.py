@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 from modules.engines.hf.adapter_files import read_adapter
 from modules.training.distributed import Group
 from modules.training.loop import step_seed
-from modules.training.running import train
 from modules.training.orders import Order
+from modules.training.running import train
 from modules.training.telling import RunFolder
 from modules.types.training import Recipe
 from tests.engines.tiny_models import make_folder

@@ -13,8 +13,8 @@ import pytest
 
 from modules.paths import PROJECT
 from modules.training.distributed import Group
-from modules.training.running import train
 from modules.training.orders import Order
+from modules.training.running import train
 from modules.training.telling import RunFolder
 from tests.engines.tiny_models import make_folder
 from tests.training.runs import make_recipe, make_run, metrics
