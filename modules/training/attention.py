@@ -15,6 +15,7 @@ from transformers.integrations import sdpa_attention
 NAME = "within_samples"
 # Up to here plain products win on a CPU, and keeping all weights for the backward pass costs little.
 SHORT = 256
+CHUNKS = "attention_chunk_size"
 # What makes attention other than causal within a sample; transformers' own knows these.
 SPECIAL = ("position_bias", "softcap", "s_aux")
 # transformers' own attention and masks, which are typed only in parts.
@@ -80,8 +81,9 @@ def attend_plainly(query: Tensor, key: Tensor, value: Tensor, scale: float) -> T
 
 
 def attend_within_samples(model: Any) -> bool:
-    """Whether `model`, one of transformers, can compute its attention so: only where it would use PyTorch's own."""
-    if model.config._attn_implementation != "sdpa":
+    """Whether `model`, one of transformers, can compute its attention so: only where it would use PyTorch's own, and no
+    layer sees chunks, of which only masks tell."""
+    if model.config._attn_implementation != "sdpa" or model.config.get_text_config().to_dict().get(CHUNKS):
         return False
     functions.register(NAME, attend)
     masks.register(NAME, masking.sdpa_mask)

@@ -1,5 +1,6 @@
 """From samples to a loss, as exactly as an architecture allows and as cheaply: what it can do is tried before a run."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,11 +67,20 @@ def run(learner: Learner, model: Any, batch: Batch, packing: Packing) -> Any:
     else:
         # Positions that begin anew make transformers part the samples in its masks.
         options["position_ids"] = batch.position_ids
-        if packing == "within":
+        if packing == "within" and batch.sample_lengths is not None:
             options["sample_lengths"] = batch.sample_lengths
+            if max(batch.sample_lengths) <= window(learner):
+                # One of four dimensions counts as made already; that of the whole row would be large, and is not read.
+                options["attention_mask"] = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=learner.device)
     if learner.prompt is None:
         return model(input_ids=batch.input_ids, **options)
     return model(inputs_embeds=with_prompts(learner, batch, learner.prompt), **options)
+
+
+def window(learner: Learner) -> float:
+    """How far back every layer sees, in tokens."""
+    config: dict[str, Any] = learner.model.config.get_text_config().to_dict()
+    return config.get("sliding_window") or math.inf
 
 
 def with_prompts(learner: Learner, batch: Batch, prompt: Tensor) -> Tensor:

@@ -244,11 +244,15 @@ class Training:
 
 def make_ordering(task: Task) -> Ordering:
     recipe = task.recipe
+    rows, passes = recipe.batch_size or 1, (recipe.accumulation or 1) * task.group.size
+    if task.training.packed and task.forward.packing == "masked":
+        # A mask grows with the square of a row; several passes come to the same.
+        rows, passes = 1, passes * rows
     return Ordering(
-        task.training.samples.lengths,
+        task.training.lengths,
         recipe.seed,
-        batch_size=recipe.batch_size or 1,
-        passes=(recipe.accumulation or 1) * task.group.size,
+        batch_size=rows,
+        passes=passes,
         capacity=task.capacity if task.training.packed else None,
     )
 

@@ -95,7 +95,6 @@ def make_learner(folder: Path, recipe: Recipe, device: torch.device) -> Learner:
     base: BaseWeights = recipe.base_weights or "bfloat16"
     dtype = torch.float32 if base == "float32" else torch.bfloat16
     model = read_model(folder, recipe, base, dtype, device)
-    model.config.use_cache = False
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if recipe.method == "full":

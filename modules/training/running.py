@@ -62,7 +62,7 @@ def prepare(order: Order, group: Group, listener: Listener, stops: Callable[[], 
     prompt_tokens = 0 if learner.prompt is None else len(learner.prompt)
     training = Collator(table, packed, prompt_tokens, learner.device)
     judged = Collator(held_out, packed, prompt_tokens, learner.device)
-    capacity = recipe.max_length or max(table.lengths)
+    capacity = prompt_tokens + (recipe.max_length or max(table.lengths))
     task = Task(
         folder=order.folder,
         source=order.model,
