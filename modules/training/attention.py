@@ -43,10 +43,8 @@ def attend(
     if sample_lengths is None or not sees_all_before(module, sample_lengths, options):
         return usual.sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scale = options.get("scaling") or 1 / math.sqrt(query.shape[-1])
-    parts = zip(
-        query.split(sample_lengths, 2), key.split(sample_lengths, 2), value.split(sample_lengths, 2), strict=True
-    )
-    seen = [attend_sample(*part, scale, options.get("dropout") or 0.0) for part in parts]
+    parts = zip(*(torch.split(each, list(sample_lengths), 2) for each in (query, key, value)), strict=True)
+    seen = [attend_sample(*part, scale=scale, dropout=options.get("dropout") or 0.0) for part in parts]
     return torch.cat(seen, 2).transpose(1, 2).contiguous(), None
 
 
@@ -59,7 +57,7 @@ def sees_all_before(module: Any, sample_lengths: tuple[int, ...], options: dict[
     return getattr(module, "is_causal", True)
 
 
-def attend_sample(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+def attend_sample(query: Tensor, key: Tensor, value: Tensor, *, scale: float, dropout: float) -> Tensor:
     """One sample: [1, heads, tokens, size] from keys and values of as many heads or fewer."""
     tokens = query.shape[2]
     if query.device.type == "cpu" and tokens <= SHORT and dropout == 0:

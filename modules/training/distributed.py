@@ -15,6 +15,9 @@ from torch import Tensor, distributed
 
 from modules.training.orders import Order
 
+# Typed only in parts.
+collectives: Any = distributed
+
 RANK = "modules.training.rank"
 CONFIG = "accelerate.yaml"
 # The kinds of lines that end a run.
@@ -37,7 +40,7 @@ class Group:
         if self.size == 1:
             return
         for tensor in tensors:
-            distributed.all_reduce(tensor)
+            collectives.all_reduce(tensor)
 
 
 def own_device(local_rank: int = 0) -> torch.device:

@@ -135,7 +135,8 @@ def vocabulary(learner: Learner) -> int:
 
 def differs(ours: Tensor, theirs: Tensor) -> float:
     """The difference as a share of the whole."""
-    return float((ours - theirs).norm() / theirs.norm().clamp_min(1e-30))
+    norm = torch.linalg.vector_norm
+    return float(norm(ours - theirs)) / max(float(norm(theirs)), 1e-30)
 
 
 def choose_head(learner: Learner) -> Head | None:

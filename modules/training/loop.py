@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,8 @@ from modules.training.telling import Listener
 from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, Recipe, StepMetrics
 
 RESULT = "result"
+# Typed only in parts.
+randomness: Any = torch.random
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Training:
         """Whether someone wants to stop behind it."""
         started = time.perf_counter()
         number = self._progress.step + 1
-        torch.manual_seed(step_seed(self._recipe.seed, number, self._task.group.rank))
+        randomness.manual_seed(step_seed(self._recipe.seed, number, self._task.group.rank))
         self._learner.model.train()
         done = self._passes(self._samples_of(number))
         self._task.group.add(self._optimization.gradients)
@@ -168,13 +171,14 @@ class Training:
         short passes more."""
         group = self._task.group
         batches = [self._task.training.batch(samples) for samples in step[group.rank :: group.size]]
-        counts = torch.tensor([*counted(batches), float(self._task.stops())], dtype=torch.float64)
+        counts: Any = torch.tensor([*counted(batches), float(self._task.stops())], dtype=torch.float64)
         group.add([counts])
-        tokens, trained_tokens, stops = counts.tolist()
+        tokens, trained_tokens, stops = (float(count) for count in counts)
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
             loss = self._task.forward.summed_loss(batch) / trained_tokens
-            loss.backward()
+            backward: Any = loss.backward
+            backward()
             total += loss.detach().double().cpu()
         group.add([total])
         return Pass(float(total), int(tokens), int(trained_tokens), stops > 0)

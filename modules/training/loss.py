@@ -27,10 +27,10 @@ class Head:
 
 def summed_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
     """The sum of `-log p(label)`, float32, of hidden states [tokens, size] and the tokens that follow them."""
-    apply: Any = ChunkedLoss.apply
+    function: Any = ChunkedLoss
     if not torch.is_grad_enabled():
         hidden, head = hidden.detach(), replace(head, weight=head.weight.detach())
-    return apply(hidden, head.weight, head.bias, labels, head)
+    return function.apply(hidden, head.weight, head.bias, labels, head)
 
 
 def logits_of(hidden: Tensor, head: Head) -> Tensor:

@@ -12,11 +12,10 @@ from peft import (
     PeftConfig,
     PromptTuningConfig,
     get_peft_model,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
 )
+from peft.utils import save_and_load
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors_torch
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -29,8 +28,11 @@ ALL_LINEAR = "all-linear"
 # Of a full finetuning: everything that is learned, in one file.
 WEIGHTS = "weights.safetensors"
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.jinja")
-# transformers is typed only in parts.
+# These are typed only in parts.
 models: Any = AutoModelForCausalLM
+adapters: Any = save_and_load
+files: Any = safetensors_torch
+randomness: Any = torch.random
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,13 @@ class Learner:
         """What is learned, exactly; adapters in peft's own format."""
         if self.peft is None:
             weights = {name: weights.detach().contiguous() for name, weights in self.learned.items()}
-            save_file(weights, folder / WEIGHTS)
+            files.save_file(weights, folder / WEIGHTS)
             return
-        state = get_peft_model_state_dict(self.peft, save_embedding_layers=False)
-        save_file({name: weights.detach().contiguous() for name, weights in state.items()}, folder / ADAPTER_WEIGHTS)
-        config: PeftConfig = self.peft.peft_config["default"]
+        state = adapters.get_peft_model_state_dict(self.peft, save_embedding_layers=False)
+        files.save_file(
+            {name: weights.detach().contiguous() for name, weights in state.items()}, folder / ADAPTER_WEIGHTS
+        )
+        config: Any = self.peft.peft_config["default"]
         was_training, config.inference_mode = config.inference_mode, True
         config.save_pretrained(str(folder))
         config.inference_mode = was_training
@@ -71,9 +75,9 @@ class Learner:
     def load(self, folder: Path) -> None:
         """What `save` wrote, into the weights that are there."""
         if self.peft is not None:
-            set_peft_model_state_dict(self.peft, load_file(folder / ADAPTER_WEIGHTS))
+            adapters.set_peft_model_state_dict(self.peft, files.load_file(folder / ADAPTER_WEIGHTS))
             return
-        saved = load_file(folder / WEIGHTS)
+        saved = files.load_file(folder / WEIGHTS)
         with torch.no_grad():
             for name, weights in self.learned.items():
                 weights.copy_(saved[name])
@@ -91,7 +95,7 @@ class Learner:
 
 def make_learner(folder: Path, recipe: Recipe, device: torch.device) -> Learner:
     """Begins the same with every call, by the recipe's seed. Raises TrainingError."""
-    torch.manual_seed(recipe.seed)
+    randomness.manual_seed(recipe.seed)
     base: BaseWeights = recipe.base_weights or "bfloat16"
     dtype = torch.float32 if base == "float32" else torch.bfloat16
     model = read_model(folder, recipe, base, dtype, device)

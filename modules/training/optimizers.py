@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from modules.errors import TrainingError
@@ -17,6 +17,8 @@ from modules.types.training import Recipe
 TENSORS = "optimizer.safetensors"
 NUMBERS = "optimizer.json"
 MOMENTUM = 0.9
+# Typed only in parts.
+files: Any = safetensors_torch
 
 
 class Optimization:
@@ -66,11 +68,11 @@ class Optimization:
                     tensors[f"{index}.{key}"] = value.contiguous()
                 else:
                     numbers[f"{index}.{key}"] = value
-        save_file(tensors, folder / TENSORS)
+        files.save_file(tensors, folder / TENSORS)
         (folder / NUMBERS).write_text(json.dumps(numbers), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        tensors = load_file(folder / TENSORS, device=str(self._weights[0].device))
+        tensors = files.load_file(folder / TENSORS, device=str(self._weights[0].device))
         numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
         for name, value in {**tensors, **numbers}.items():
             index, _, key = name.partition(".")
@@ -108,9 +110,10 @@ def make_optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> Any:
 def eight_bit(weights: list[nn.Parameter], decay: float) -> Any:
     """Tried at once, as bitsandbytes finds out only at the first step whether it has kernels for this device."""
     try:
-        from bitsandbytes.optim import AdamW8bit
+        from bitsandbytes import optim
 
-        make: Any = AdamW8bit
+        optimizers: Any = optim
+        make = optimizers.AdamW8bit
         trial = torch.nn.Parameter(torch.ones(8192, device=weights[0].device))
         trial.grad = torch.ones_like(trial)
         make([trial], lr=0.1).step()
