@@ -10,11 +10,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from modules.errors import TrainingError
 
 STATE = "state.json"
 PREFIX = "step-"
 UNFINISHED = ".unfinished"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Left free for the rest of the system when a checkpoint is written.
 SPARE_BYTES = 64 * 1024 * 1024
 
@@ -65,7 +68,7 @@ class Checkpoints:
             remove(path)
             unfinished.rename(path)
             sync(self._folder)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             remove(unfinished)
             raise disk_error(error) from error
         self._prune(progress.best_step)
@@ -92,7 +95,9 @@ class Checkpoints:
             kept.add(self.path(best_step).name)
         for path in self._folder.iterdir():
             if path.name not in kept:
-                remove(path)
+                # Not under its name any more before the first of its files is gone.
+                gone = path if path.name.endswith(UNFINISHED) else path.rename(path.with_name(path.name + UNFINISHED))
+                remove(gone)
 
     def _check_room(self, size_bytes: int) -> None:
         free = shutil.disk_usage(self._folder).free
@@ -135,14 +140,16 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def disk_error(error: OSError) -> TrainingError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+def disk_error(error: OSError | SafetensorError) -> TrainingError:
+    # safetensors tells what the system said as a text alone.
+    is_full = error.errno in FULL if isinstance(error, OSError) else "os error 28" in str(error)
+    if is_full:
         return TrainingError(
             "The disk became full while a checkpoint was written. The checkpoints before it are whole; free some space "
             "and resume the run.",
             cause="disk",
         )
-    return TrainingError(f"A checkpoint could not be written: {error.strerror or error}.", cause="disk")
+    return TrainingError(f"A checkpoint could not be written: {error}.", cause="disk")
 
 
 def megabytes(size_bytes: int) -> str:

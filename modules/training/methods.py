@@ -101,7 +101,6 @@ def make_learner(folder: Path, recipe: Recipe, device: torch.device) -> Learner:
         return Learner(model, None, None, dtype)
     model.requires_grad_(False)
     config = adapter_config(recipe, model)
-    config.base_model_name_or_path = recipe.model
     try:
         peft = get_peft_model(model, config)
     except ValueError as error:
