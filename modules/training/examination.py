@@ -52,9 +52,9 @@ class SampleExaminer:
         question = self._question("lens", folder, samples, recipe) | {"looks": [list(look) for look in looks]}
         return SAMPLES.validate_python(self._ask(question, lambda _line: None)["samples"])
 
-    def rates(self, inputs: int, outputs: int, threads: int = 0) -> ComputeRates:
+    def rates(self, inputs: int, outputs: int) -> ComputeRates:
         """Through a linear layer of this size."""
-        question = {"ask": "rates", "inputs": inputs, "outputs": outputs, "threads": threads}
+        question = {"ask": "rates", "inputs": inputs, "outputs": outputs}
         return ComputeRates(**self._ask(question, lambda _line: None))
 
     def close(self) -> None:
