@@ -15,6 +15,7 @@ def build_api(app: App) -> Any:
     from modules.api.adapters import adapters_router
     from modules.api.batch import batch_router
     from modules.api.control import control_router
+    from modules.api.datasets import datasets_router
     from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
@@ -32,6 +33,7 @@ def build_api(app: App) -> Any:
     from modules.api.prompts import prompts_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
+    from modules.api.training import training_router
     from modules.ui.asset_files import ASSETS
     from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
     from modules.ui.live_view import live_updates
@@ -58,6 +60,8 @@ def build_api(app: App) -> Any:
         prompts_router,
         batch_router,
         distribution_router,
+        datasets_router,
+        training_router,
     )
     for router in routers:
         api.include_router(router(app))

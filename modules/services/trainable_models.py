@@ -1,29 +1,22 @@
-"""Which of the models on this machine can be taught, and why others cannot."""
+"""The models on this machine that can be taught, by name."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from modules.errors import BadRequest, ModelError
-from modules.library.folders import MAX_JSON_BYTES, read_json
+from modules.errors import BadRequest
 from modules.library.library import Library
+from modules.services.trainable import trainable
 from modules.types.local_model import LocalModel
-
-WRITES = ("CausalLM", "LMHeadModel", "ConditionalGeneration")
 
 
 @dataclass(frozen=True)
 class TrainableModel:
-    """`reason` says why it cannot be trained, `is_convertible` that it can be once it is converted."""
+    """`reason` says why it cannot be trained; `is_convertible`, that it can be once it is a folder."""
 
     model: LocalModel
-    reason: str = ""
-    is_convertible: bool = False
-
-    @property
-    def is_trainable(self) -> bool:
-        return not self.reason
+    is_trainable: bool
+    reason: str
+    is_convertible: bool
 
 
 class TrainableModels:
@@ -31,43 +24,14 @@ class TrainableModels:
         self._library = library
 
     def all(self) -> list[TrainableModel]:
-        """By name, without the echo engine."""
-        return [judged(model) for model in self._library.models() if model.path is not None]
+        """By name, without the echo engine, which holds no weights."""
+        return [TrainableModel(model, *trainable(model)) for model in self._library.models() if model.path is not None]
 
     def find(self, name: str) -> tuple[LocalModel, Path]:
-        """(the model, its folder). Raises NotFound, or BadRequest saying why it cannot be trained and what can be done."""
-        found = judged(self._library.find(name))
-        if found.reason or found.model.path is None:
-            raise BadRequest(found.reason, field="model", code="needs_conversion" if found.is_convertible else None)
-        return found.model, found.model.path
-
-
-def judged(model: LocalModel) -> TrainableModel:
-    if model.path is None:
-        return TrainableModel(model, f"{model.title} holds no weights, so there is nothing to train.")
-    if model.problem:
-        return TrainableModel(model, f"{model.title} cannot be trained: {model.problem}")
-    if model.format == "gguf":
-        return TrainableModel(
-            model,
-            f"{model.title} is a GGUF file, which cannot be trained as it is. Convert it to a folder first: the button "
-            f"in Finetune, or `python3 webui.py convert {model.id} NEW-NAME`; then train that.",
-            is_convertible=True,
-        )
-    names = list(architectures(model.path))
-    if names and not any(name.endswith(WRITES) for name in names):
-        return TrainableModel(
-            model,
-            f"{model.title} turns texts into vectors and does not write ({names[0]}); only models that write learn.",
-        )
-    return TrainableModel(model)
-
-
-def architectures(folder: Path) -> Iterator[str]:
-    """As its config names them; none where it cannot be read."""
-    try:
-        names: Any = read_json(folder / "config.json", MAX_JSON_BYTES).get("architectures")
-    except (ModelError, OSError):
-        return
-    if isinstance(names, list):
-        yield from (str(name) for name in names)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        """(the model, its folder). Raises NotFound, or BadRequest saying why it cannot be trained and what helps."""
+        model = self._library.find(name)
+        is_trainable, reason, is_convertible = trainable(model)
+        if is_trainable and model.path is not None:
+            return model, model.path
+        offer = f" In a terminal: python3 webui.py convert {name} NEW-NAME" if is_convertible else ""
+        raise BadRequest(f"{name} cannot be trained. {reason}{offer}", field="model")

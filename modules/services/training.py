@@ -1,6 +1,5 @@
 """Finetuning as people and programs handle it: plan, start, watch, stop, resume."""
 
-import shutil
 import threading
 import time
 from contextlib import suppress
@@ -16,9 +15,8 @@ from modules.services.training_process import WORKER, Ending, TrainingProcess
 from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
-from modules.storage.training_metrics import MetricsLog
 from modules.storage.training_runs import TrainingFolder, TrainingStore
-from modules.types.training import LensSample, Recipe, RunRecord, TrainingPlan, TrainingRun
+from modules.types.training import LensSample, Recipe, RunRecord, RunState, TrainingPlan, TrainingRun
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 UNFINISHED = ("queued", "running")
@@ -26,11 +24,15 @@ PROGRAM_ENDED = "The program ended meanwhile. Resume goes on from the newest che
 
 
 class Planner(Protocol):
-    """Chooses what a recipe leaves open, and shows samples as the model reads them."""
+    """Chooses what a recipe leaves open, shows samples as the model reads them, learns from runs that have ended."""
 
     def plan(self, recipe: Recipe) -> TrainingPlan: ...
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]: ...
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]: ...
+
+    def learn(self, run: TrainingRun) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class TrainingService:
@@ -54,7 +56,6 @@ class TrainingService:
     ) -> None:
         """`examples` reads a source's samples; `worker` is the module of the training process."""
         self.models = models
-        self._paths = paths
         self._planner = planner
         self._examples = examples
         self._launcher = launcher
@@ -63,35 +64,33 @@ class TrainingService:
         self._store = TrainingStore(paths.training)
         self._publisher = ResultPublisher(paths)
         self._queue = TrainingQueue(self._begin)
-        self._lock = threading.RLock()
-        self._metrics: dict[str, MetricsLog] = {}
+        self._lock = threading.Lock()
         for folder in self._store.all():
             if folder.record.state in UNFINISHED:
                 folder.update({"state": "interrupted", "note": PROGRAM_ENDED})
 
     def plan(self, recipe: Recipe) -> TrainingPlan:
-        """With nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
+        """Nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
         self.models.find(recipe.model)
         return self._planner.plan(recipe)
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
-        """Samples as the model would read them. Raises as `plan` does."""
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
+        """(samples as the model would read them, how many there are). Raises as `plan` does."""
         self.models.find(recipe.model)
         return self._planner.lens(recipe, first, count)
 
     def start(self, recipe: Recipe) -> TrainingRun:
         """Begin a run, or queue it behind the one at work.
 
-        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit, NotFound for a
-        model that is not here, StorageError when the disk is too small.
+        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit (memory, disk),
+        NotFound for a model that is not here.
         """
-        self._store.check_free(recipe.name)
+        recipe = recipe.model_copy(update={"name": self._store.check_free(recipe.name).name})
         plan = self.plan(recipe)
         if plan.refusal:
             raise BadRequest(" ".join([plan.refusal, *plan.remedies]))
         resolved = plan.recipe
         self._publisher.check_free(resolved)
-        self._require_space(plan.prediction.disk_bytes)
         record = RunRecord(
             name=resolved.name,
             state="queued",
@@ -99,6 +98,8 @@ class TrainingService:
             total_steps=plan.prediction.steps,
             predicted_memory_bytes=plan.prediction.memory_bytes,
             predicted_seconds=plan.prediction.seconds,
+            calculated_memory_bytes=plan.prediction.calculated_memory_bytes,
+            calculated_tokens_per_second=plan.prediction.calculated_tokens_per_second,
             versions=versions(),
         )
 
@@ -122,7 +123,7 @@ class TrainingService:
 
         A resumed run cuts off what its checkpoint does not know; whoever has more lines than there are gets them all.
         """
-        return self._log_of(self._store.find(name)).lines(after_line)
+        return self._store.find(name).metrics.lines(after_line)
 
     def log(self, name: str) -> str:
         """What the training process wrote for people; of a very long one the end. Raises NotFound."""
@@ -138,13 +139,13 @@ class TrainingService:
         The run stays `running` until it has saved. Any number of times. Raises NotFound.
         """
         folder = self._store.find(name)
-        process = self._queue.process(name)
+        process = self._queue.process(folder.name)
         if process is not None and at_once:
             process.kill()
             process.wait(2.0)
         elif process is not None:
             process.stop()
-        elif self._queue.remove(name):
+        elif self._queue.remove(folder.name):
             folder.update({"state": "stopped", "ended": time.time()})
         return self._run(folder)
 
@@ -161,27 +162,29 @@ class TrainingService:
             self.models.find(run.recipe.model)
             self._publisher.check_free(run.recipe)
             folder.update({"state": "queued", "error": "", "note": "", "ended": None})
-            self._queue.add(name)
+            self._queue.add(folder.name)
         return self._run(folder)
 
     def delete(self, name: str) -> None:
         """With its checkpoints; what was published of it stays. Raises Busy while it is at work or waits, NotFound."""
         with self._lock:
-            if self._run(self._store.find(name)).record.state in UNFINISHED:
-                raise Busy(f"The run {name[:120]} is at work or waits. Stop it first.")
-            self._store.delete(name)
-            self._metrics.pop(name, None)
+            folder = self._store.find(name)
+            if self._run(folder).record.state in UNFINISHED:
+                raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
+            self._store.delete(folder.name)
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
-        """Until the run at work has ended, no longer than this."""
-        process = self._queue.process(name)
+        """Until it has ended if it is at work, no longer than this. Raises NotFound."""
+        folder = self._store.find(name)
+        process = self._queue.process(folder.name)
         if process is not None:
             process.wait(seconds)
-        return self.get(name)
+        return self._run(folder)
 
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._planner.close()
 
     def _begin(self, name: str) -> TrainingProcess | None:
         try:
@@ -204,22 +207,31 @@ class TrainingService:
             return None
 
     def _take_end(self, folder: TrainingFolder, ending: Ending) -> None:
-        state, error = ending.state, ending.error
-        process = self._queue.process(folder.name)
+        try:
+            process = self._queue.process(folder.name)
+            changes = self._changes(folder, ending)
+            if process is not None and process.total_steps:
+                changes["total_steps"] = process.total_steps
+            # A full disk keeps the record from being written; the run then counts as interrupted.
+            with suppress(StorageError):
+                folder.update(changes)
+        finally:
+            self._queue.ended(folder.name)
+        with suppress(ParlorError):  # it may be deleted already
+            self._planner.learn(self._run(folder))
+
+    def _changes(self, folder: TrainingFolder, ending: Ending) -> dict[str, Any]:
+        """What the record says of a stretch that has ended; a result is published first."""
+        state: RunState = ending.state
+        error, note = ending.error, ""
         if state == "done":
             try:
                 self._publisher.publish(folder)
             except ParlorError as fault:
                 state, error = "failed", str(fault)
-        changes: dict[str, Any] = {"state": state, "error": error, "note": "", "ended": time.time()}
-        if process is not None and process.total_steps:
-            changes["total_steps"] = process.total_steps
-        if state == "stopped" and self._queue.is_closed:
-            changes |= {"state": "interrupted", "note": PROGRAM_ENDED}
-        # A full disk keeps the record from being written; the run then counts as interrupted.
-        with suppress(StorageError):
-            folder.update(changes)
-        self._queue.ended(folder.name)
+        elif state == "stopped" and self._queue.is_closed:
+            state, note = "interrupted", PROGRAM_ENDED
+        return {"state": state, "error": error, "note": note, "ended": time.time()}
 
     def _run(self, folder: TrainingFolder) -> TrainingRun:
         record, recipe = folder.record, folder.recipe
@@ -231,7 +243,7 @@ class TrainingService:
             record = record.model_copy(update={"state": "queued"})
         elif record.state in UNFINISHED:
             record = record.model_copy(update={"state": "interrupted"})
-        summary = self._log_of(folder).summary
+        summary = folder.metrics.summary
         newest = summary.metrics
         is_running = record.state == "running" and newest is not None and newest.step > 0
         kind = "model" if recipe.method == "full" else "adapter"
@@ -243,19 +255,6 @@ class TrainingService:
             kind if record.state == "done" and self._publisher.is_published(recipe) else "",
             place,
         )
-
-    def _log_of(self, folder: TrainingFolder) -> MetricsLog:
-        with self._lock:
-            return self._metrics.setdefault(folder.name, MetricsLog(folder.metrics_path))
-
-    def _require_space(self, needed: int) -> None:
-        folder = next(path for path in (self._paths.training, *self._paths.training.parents) if path.exists())
-        free = shutil.disk_usage(folder).free
-        if free < needed:
-            raise StorageError(
-                f"The checkpoints and the result need {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free. "
-                "Free some space, keep fewer checkpoints (keep_checkpoints), or choose a smaller rank."
-            )
 
 
 def versions() -> dict[str, str]:

@@ -17,8 +17,8 @@ REMEDIES = {
     "disk": "Free some space, then resume it: it goes on from its newest checkpoint.",
 }
 MEMORY = re.compile(
-    r"CUDA out of memory|CUDA error: out of memory|cannot allocate memory|can't allocate memory|bad_alloc|\bMemoryError\b"
-    r"|DefaultCPUAllocator|not enough memory",
+    r"CUDA out of memory|CUDA error: out of memory|cannot allocate memory|can't allocate memory|not enough memory"
+    r"|bad_alloc|\bMemoryError\b|DefaultCPUAllocator",
     re.IGNORECASE,
 )
 DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
@@ -45,4 +45,5 @@ def death(exit_status: int, last_words: str) -> str:
         return f"The training needs the package {match.group(1)}, which is not installed. Install it, then resume."
     words = [line.strip() for line in last_words.splitlines() if line.strip()]
     said = f" It said last: {words[-1][:300]}" if words else ""
-    return f"The training process ended unexpectedly (status {exit_status}). Resume goes on from its newest checkpoint.{said}"
+    ended = f"The training process ended unexpectedly (status {exit_status})."
+    return f"{ended} Resume goes on from its newest checkpoint.{said}"

@@ -52,13 +52,14 @@ class TrainingPlanner:
         with self._lock:
             return self._draft(recipe).plan()
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
-        """Samples of the first epoch, in the order in which they are learned. Raises as `plan` does."""
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
+        """(samples of the first epoch in the order in which they are learned, how many there are). Raises as `plan`."""
         with self._lock:
             draft = self._draft(recipe)
             planned = draft.plan().recipe
-            looks = looks_of(draft, planned)[first : first + count]
-            return self._examiner.lens(draft.subject.folder, draft.subject.data.path, planned, looks)
+            looks = looks_of(draft, planned)
+            folder, samples = draft.subject.folder, draft.subject.data.path
+            return self._examiner.lens(folder, samples, planned, looks[first : first + count]), len(looks)
 
     def learn(self, run: TrainingRun) -> None:
         """Later predictions are corrected by what a run took that has ended."""

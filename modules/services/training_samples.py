@@ -46,8 +46,8 @@ def held_out_rows(count: int, share: float, seed: int) -> frozenset[int]:
     held_out = max(round(count * share), 1)
     if held_out >= count:
         raise BadRequest(
-            f"With an evaluation_share of {share:g}, {held_out} of {count} samples would be held out and none is left to "
-            "learn. Set it to 0 for no evaluation, name evaluation_data, or add samples.",
+            f"With an evaluation_share of {share:g}, {held_out} of {count} samples would be held out, which leaves "
+            "none to learn. Set it to 0 for no evaluation, name evaluation_data, or add samples.",
             field="evaluation_share",
         )
     return frozenset(random.Random(seed).sample(range(count), held_out))

@@ -44,7 +44,7 @@ def whole_recipe(fields: Mapping[str, Any]) -> Recipe:
 
 
 def check_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a recipe that may leave out what belongs to one run. Raises BadRequest naming the field that is wrong."""
+    """Those of a recipe that may leave out what belongs to one run. Raises BadRequest naming the field."""
     try:
         checked = Recipe.model_validate({**OF_ONE_RUN, **fields})
     except ValidationError as error:
@@ -74,8 +74,6 @@ def recipe_fault(error: ValidationError) -> BadRequest:
     if first["type"] == "missing":
         return BadRequest(f"The recipe says no {place}. Add it.", field=place)
     if first["type"] == "extra_forbidden":
-        return BadRequest(
-            f"A recipe has no field called {place[:80]!r}. There are: {', '.join(Recipe.model_fields)}.",
-            field=place[:80],
-        )
+        there = ", ".join(Recipe.model_fields)
+        return BadRequest(f"A recipe has no field called {place[:80]!r}. There are: {there}.", field=place[:80])
     return BadRequest(f"{place}: {first['msg']}.", field=place)

@@ -51,7 +51,7 @@ class RecipeStore:
         return self._read(path.stem)
 
     def delete(self, name: str) -> None:
-        """One of the person's own; a shipped one of that name shows again. Raises NotFound, BadRequest for a shipped."""
+        """One of the person's own; a shipped one of that name shows again. Raises NotFound, or BadRequest."""
         path = resolve_name(self._own, name, SUFFIX)
         if not path.is_file():
             raise BadRequest(f"{self.get(name).name} comes with Parlor and cannot be deleted.", field="name")

@@ -3,13 +3,15 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from modules.types.training import EvaluationMetrics, Metrics, MetricsSummary, StepMetrics
 
+# Of what was read last, to see whether the file still goes on from there.
+TAIL_BYTES = 4096
 METRICS: TypeAdapter[Metrics] = TypeAdapter(Metrics)
 
 
@@ -49,27 +51,25 @@ class MetricsLog:
             self._forget()
             return
         with self._path.open("rb") as file:
-            if self._ends and not self._goes_on(file.seek(0, 2), self._last_line, file):
+            if self._ends and not self._goes_on(file):
                 self._forget()
             file.seek(self._ends[-1] if self._ends else 0)
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 self._ends.append((self._ends[-1] if self._ends else 0) + len(line))
-                self._last_line = line
+                self._tail = (self._tail + line)[-TAIL_BYTES:]
                 self._summary = with_line(self._summary, line)
 
-    def _goes_on(self, size: int, last_line: bytes, file: Any) -> bool:
-        """Whether the line that was read last still stands in its place."""
-        if size < self._ends[-1]:
-            return False
-        file.seek(self._ends[-1] - len(last_line))
-        return file.read(len(last_line)) == last_line
+    def _goes_on(self, file: BinaryIO) -> bool:
+        """Whether what was read last still stands in its place."""
+        file.seek(self._ends[-1] - len(self._tail))
+        return file.read(len(self._tail)) == self._tail
 
     def _forget(self) -> None:
         # Where each line ends in the file.
         self._ends: list[int] = []
-        self._last_line = b""
+        self._tail = b""
         self._summary = MetricsSummary()
 
 

@@ -274,7 +274,7 @@ class MetricsSummary:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run as it stands. `result` says what was published of it; `place_in_queue` counts from 1, 0: it does not wait."""
+    """A run as it stands. `result`: what was published of it. `place_in_queue` counts from 1; 0: it does not wait."""
 
     record: RunRecord
     recipe: Recipe
