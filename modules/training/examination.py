@@ -52,9 +52,9 @@ class SampleExaminer:
         question = self._question("lens", folder, samples, recipe) | {"looks": [list(look) for look in looks]}
         return SAMPLES.validate_python(self._ask(question, lambda _line: None)["samples"])
 
-    def rates(self, inputs: int, outputs: int) -> ComputeRates:
-        """Through a linear layer of this size."""
-        question = {"ask": "rates", "inputs": inputs, "outputs": outputs}
+    def rates(self, inputs: int, outputs: int, threads: int = 0) -> ComputeRates:
+        """Through a linear layer of this size, on so many threads; 0: on all cores."""
+        question = {"ask": "rates", "inputs": inputs, "outputs": outputs, "threads": threads}
         return ComputeRates(**self._ask(question, lambda _line: None))
 
     def close(self) -> None:

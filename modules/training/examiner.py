@@ -123,7 +123,7 @@ def main() -> None:
                 case "lens":
                     answer = examiner.lens(question, report)
                 case _:
-                    answer = asdict(measure_rates(question["inputs"], question["outputs"]))
+                    answer = asdict(measure_rates(question["inputs"], question["outputs"], question["threads"]))
         except ParlorError as error:
             answer = {"error": str(error)}
         except MemoryError:

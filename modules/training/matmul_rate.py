@@ -14,18 +14,17 @@ SECONDS = 0.3
 TYPES = (torch.bfloat16, torch.float32)
 
 
-def measure_rates(inputs: int, outputs: int) -> ComputeRates:
-    """Through one linear layer of this size.
+def measure_rates(inputs: int, outputs: int, threads: int) -> ComputeRates:
+    """Through one linear layer of this size, for a training on so many threads; 0: on all cores.
 
     On a CPU one core is measured, by the time it works on it: what other programs take of it does not count.
     """
     if torch.cuda.is_available():
         bfloat16, float32 = (rate(inputs, outputs, dtype, "cuda", time.perf_counter) for dtype in TYPES)
         return ComputeRates(True, bfloat16, float32)
-    threads = torch.get_num_threads()
+    cores = min(threads or usable_cores(), usable_cores())
     torch.set_num_threads(1)
-    bfloat16, float32 = (rate(inputs, outputs, dtype, "cpu", time.thread_time) * usable_cores() for dtype in TYPES)
-    torch.set_num_threads(threads)
+    bfloat16, float32 = (rate(inputs, outputs, dtype, "cpu", time.thread_time) * cores for dtype in TYPES)
     return ComputeRates(False, bfloat16, float32)
 
 
