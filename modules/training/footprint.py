@@ -10,7 +10,7 @@ from modules.types.training import BaseWeights, OptimizerName, Recipe
 MIB = 2**20
 # Python with torch, transformers and peft loaded.
 FIXED_BYTES = 475 * MIB
-BITSANDBYTES_BYTES = 150 * MIB
+BITSANDBYTES_BYTES = 300 * MIB
 # Bytes of a weight of the body; embeddings and head stay as they are stored, in 2.
 WIDTHS: Mapping[BaseWeights, float] = {"bfloat16": 2, "float32": 4, "int8": 1.05, "nf4": 0.56}
 FLOAT = 4
@@ -20,6 +20,9 @@ STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "ad
 # Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
 HIDDEN_KEPT = 18
 INNER_KEPT = 4.5
+# DoRA also keeps what it computes of the weights' lengths, and takes its time for them.
+DORA_KEPT = 2.4
+DORA_SLOWER = 1.6
 # A layer that is computed again lies there with its gradients.
 AGAIN = 3
 # The loss is computed over chunks of logits, of which a few copies exist at once.
@@ -87,9 +90,14 @@ class Footprint:
         width = FLOAT if self.recipe.method == "full" else self._width
         inner = self._width * (shape.feed_forward_length or 4 * shape.embedding_length)
         layer = largest.tokens * (HIDDEN_KEPT * width * shape.embedding_length + INNER_KEPT * inner)
-        attention = largest.squares * shape.heads * FLOAT
+        if self.recipe.method == "dora":
+            layer *= DORA_KEPT
+        attention = largest.kept_squares * shape.heads * FLOAT
         if self.recipe.gradient_checkpointing:
-            return AGAIN * (layer + attention) + shape.layers * largest.tokens * shape.embedding_length * width
+            return (
+                min(AGAIN, shape.layers) * (layer + attention)
+                + shape.layers * largest.tokens * shape.embedding_length * width
+            )
         return shape.layers * (layer + attention)
 
     @property
@@ -108,6 +116,8 @@ class Footprint:
     def training_seconds(self, rate: float) -> float:
         """Of all steps; `rate` is of products of matrices, in floating point operations a second."""
         products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY[self._width])
+        if self.recipe.method == "dora":
+            products *= DORA_SLOWER
         return products + self.work.passes * self._overhead_seconds
 
     def watching_seconds(self, rate: float) -> float:
