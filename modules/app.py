@@ -187,7 +187,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         paths.hub_datasets,
     )
     trainable, samples = TrainableModels(library), datasets.sound_examples
-    planner = TrainingPlanner(paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs)
+    planner = TrainingPlanner(
+        paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs, threads=settings.threads
+    )
     training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
     return App(
         settings=settings,

@@ -209,7 +209,7 @@ class Training:
             return
         for prompt in recipe.probes:
             self._task.listener.status("answering prompts", step, self.total_steps)
-            text = answer(self._learner, self._task.encoder, recipe.objective or "chat", prompt, recipe.probe_tokens)
+            text = answer(self._learner, self._task.encoder, prompt, recipe.probe_tokens)
             self._task.listener.metrics(ProbeAnswer(step=step, prompt=prompt, text=text))
 
     def _save(self) -> None:
