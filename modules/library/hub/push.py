@@ -31,7 +31,8 @@ class HubPusher:
         """
         name = checked_repository(repository)
         try:
-            answer = parse_answer(RepositoryAnswer, self._hub.get(f"/api/models/{name}/revision/main").json())
+            told = self._hub.get(f"/api/models/{name}/revision/main", {"blobs": "true"})
+            answer = parse_answer(RepositoryAnswer, told.json())
         except NotFound:
             return f"{self._hub.endpoint}/{name}"
         if any(file.path not in OF_THE_HUB for file in answer.files()):
