@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.hub.taking import Taking
+
 LARGE_BYTES = 10_000
 PAGE = 30
 PIECE = 16 * 1024
@@ -93,6 +95,8 @@ class FakeHub:
         self.token, self.redirect, self.user = token, redirect, user
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
+        # Large files that were taken, by their SHA-256, before a commit says what they are.
+        self.uploads: dict[str, bytes] = {}
         self.bytes_per_second = 0.0
         self.lock = threading.Lock()
         self._faults: dict[str, list[Fault]] = {}
@@ -169,7 +173,7 @@ class FakeHub:
         return Server(("127.0.0.1", 0), Answering)
 
 
-class Answer(BaseHTTPRequestHandler):
+class Answer(Taking, BaseHTTPRequestHandler):
     """One connection to one of the two listeners."""
 
     protocol_version = "HTTP/1.1"
@@ -186,6 +190,12 @@ class Answer(BaseHTTPRequestHandler):
         self._answer()
 
     def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
         self._answer()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -205,7 +215,9 @@ class Answer(BaseHTTPRequestHandler):
         )
         with self.hub.lock:
             self.hub.requests.append(self.request_seen)
-        if path == "/api/whoami-v2":
+        if self.command in {"POST", "PUT"}:
+            self.take(path)
+        elif path == "/api/whoami-v2":
             self._whoami()
         elif path == "/api/models":
             self._search()
@@ -425,17 +437,17 @@ class Answer(BaseHTTPRequestHandler):
     def _has_token(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {self.hub.token}"
 
-    def _json(self, value: Any, headers: Mapping[str, str] | None = None) -> None:
+    def _json(self, value: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self._start(200, len(body), {"Content-Type": "application/json", **(headers or {})})
-        if self.command == "GET":
+        self._start(status, len(body), {"Content-Type": "application/json", **(headers or {})})
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _refuse(self, status: int, code: str = "", message: str = "", headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps({"error": message or code or "no"}).encode()
         told = {"X-Error-Code": code, "X-Error-Message": message or code} if code else {}
         self._start(status, len(body), {"Content-Type": "application/json", **told, **(headers or {})})
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _start(self, status: int, length: int, headers: Mapping[str, str]) -> None:
