@@ -51,7 +51,7 @@ export class FinetuneView {
 
   hide() {
     this.isShown = false;
-    for (const part of [this.runs, this.run, this.comparison]) part.leave();
+    for (const part of [this.setup, this.runs, this.run, this.comparison]) part.leave();
   }
 
   focus() {
@@ -93,9 +93,10 @@ export class FinetuneView {
     this.run.node.hidden = name !== "run";
     this.comparison.node.hidden = name !== "compare";
     for (const part of [this.runs, this.run, this.comparison]) if (part !== this.part) part.leave();
+    if (name !== "home") this.setup.leave();
     if (name === "run") this.run.open(run);
     if (name === "compare") this.comparison.open(runs);
-    if (name === "home") this.setup.show();
+    if (name === "home") this.setup.follow();
     this.part.follow();
   }
 

@@ -9,9 +9,9 @@ const MARGIN = { left: 52, right: 12, top: 10, bottom: 24 };
 const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 
 export class Chart {
-  // `write(value)` gives a value in words. `canLog` where the values are never zero.
-  constructor({ title, write, canLog = true }) {
-    Object.assign(this, { title, write, canLog });
+  // `write(value)` gives a value in words. `canLog` where the values are never zero, `isRough` where smoothing helps.
+  constructor({ title, write, writeTick = write, canLog = true, isRough = false }) {
+    Object.assign(this, { write, writeTick, canLog, isRough });
     this.curves = [];
     this.how = {};
     this.readout = element("span", { class: "chart-readout" });
@@ -27,7 +27,7 @@ export class Chart {
   // Curves are `{name, points: [[step, value]], look}`; `look` counts from 1 and is a colour with a way of dashing.
   show(curves, { isLog = false, smoothing = 0 } = {}) {
     this.curves = curves.map((one) => ({ ...one, points: one.points.filter(([, value]) => Number.isFinite(value)) })).filter((one) => one.points.length);
-    this.how = { isLog: isLog && this.canLog, smoothing };
+    this.how = { isLog: isLog && this.canLog, smoothing: this.isRough ? smoothing : 0 };
     this.node.classList.toggle("empty", !this.curves.length);
     this.draw();
   }
@@ -67,7 +67,7 @@ export class Chart {
   axes(width) {
     const lines = this.ticks.flatMap((value) => [
       drawing("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: this.y(value), y2: this.y(value) }),
-      words(MARGIN.left - 6, this.y(value) + 4, "end", this.write(value)),
+      words(MARGIN.left - 6, this.y(value) + 4, "end", this.writeTick(value)),
     ]);
     const steps = this.stepTicks.map((step) => words(this.x(step), HEIGHT - 6, "middle", numberText(step)));
     return [...lines, ...steps];

@@ -12,8 +12,8 @@ const KINDS = { dataset: "Files", conversations: "My conversations", hub: "The h
 const NAME_CHARS = 4096;
 
 export class DataChoice {
-  // `onChosen(look)` when the chosen data was read and can be used.
-  constructor({ toasts, draft, onChosen }) {
+  // `onChosen(look)` when the chosen data was read and can be used, `onFailed` when it cannot.
+  constructor({ toasts, draft, onChosen, onFailed }) {
     Object.assign(this, { toasts, draft });
     this.datasets = [];
     this.upload = new Upload({ onUploaded: (dataset) => this.onUploaded(dataset) });
@@ -26,7 +26,7 @@ export class DataChoice {
       path: this.pathForm(),
     };
     this.kinds = element("div", { class: "segments", role: "group", "aria-label": "Where the data comes from" }, ...Object.entries(KINDS).map(([kind, words]) => button(words, () => this.turnTo(kind), "segment", { "data-kind": kind })));
-    this.look = new DataLook({ draft, onChosen });
+    this.look = new DataLook({ draft, onChosen, onFailed });
     this.node = element("div", { class: "tune-part" }, this.kinds, ...Object.values(this.parts), this.look.node);
     this.turnTo(kindOf(draft.get("data")) ?? "dataset");
   }

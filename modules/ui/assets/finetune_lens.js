@@ -84,7 +84,7 @@ function sampleView({ row, pack, share_trained: share, flags, tokens }, { isNewP
   return element(
     "li",
     { class: `lens-sample ${isNewPack ? "new-pack" : "same-pack"}` },
-    isNewPack && isShared ? element("p", { class: "pack-border", text: `Row ${pack + 1} of the batch: these samples share it, and none of them sees the others` }) : null,
+    isNewPack && isShared ? element("p", { class: "pack-border", text: `Pack ${pack + 1}: these samples are read together, and none of them sees the others` }) : null,
     element("p", { class: "fine" }, `Row ${row} · ${numberText(tokens.length)} tokens · `, element("strong", { text: `${Math.round(100 * share)} % learned` })),
     ...flags.map((flag) => element("p", { class: "tune-notice flag" }, element("span", { class: "notice-word", text: "Look at this" }), element("span", { text: flag.message }))),
     text,

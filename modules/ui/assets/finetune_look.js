@@ -19,9 +19,9 @@ const NONE = "";
 const SHOWN_PROBLEMS = 20;
 
 export class DataLook {
-  // `onChosen(look)` when the data can be used; called again after every correction.
-  constructor({ draft, onChosen }) {
-    Object.assign(this, { draft, onChosen });
+  // `onChosen(look)` when the data can be used, again after every correction; `onFailed` when it cannot.
+  constructor({ draft, onChosen, onFailed }) {
+    Object.assign(this, { draft, onChosen, onFailed });
     this.status = element("p", { class: "fine", role: "status" });
     this.error = new FormError();
     this.format = choiceOf(Object.entries(FORMATS), { onchange: () => this.correct({ format: this.format.value, columns: undefined }) });
@@ -74,6 +74,7 @@ export class DataLook {
       if (error.name === "AbortError") return;
       this.status.textContent = "";
       this.error.show(error);
+      this.onFailed();
       // What the person sees beside the error is not of this data.
       if (error.code !== "unreachable" && !this.isCorrecting) this.found.hidden = true;
     }
@@ -125,7 +126,7 @@ function problemList(problems, count) {
 }
 
 function duplicateList(duplicates, count) {
-  const items = duplicates.slice(0, SHOWN_PROBLEMS).map(([row, of]) => element("li", { text: `Row ${row} is the same as row ${of}.` }));
+  const items = duplicates.slice(0, SHOWN_PROBLEMS).map(([row, of, file, ofFile]) => element("li", { text: `Row ${row}${file ? ` of ${file}` : ""} is the same as row ${of}${ofFile && ofFile !== file ? ` of ${ofFile}` : ""}.` }));
   return folded(`${numberText(count)} ${count === 1 ? "row is" : "rows are"} there twice`, items, count);
 }
 

@@ -17,20 +17,13 @@ export class RunMetrics {
   }
 
   // True when there was something new.
-  async look({ signal } = {}) {
-    let { lines, next } = await this.ask(signal);
-    // A run that was resumed begins again at its checkpoint, with fewer lines than there were.
-    if (next < this.next) {
-      this.clear();
-      ({ lines, next } = await this.ask(signal));
-    }
+  async look() {
+    const { lines, next } = await control(`training/runs/${encodeURIComponent(this.name)}/metrics?after=${this.next}`);
+    // A resumed run has fewer lines than there were; then all of them are told.
+    if (next < this.next) this.clear();
     this.next = next;
     for (const line of lines) this.take(line);
     return lines.length > 0;
-  }
-
-  ask(signal) {
-    return control(`training/runs/${encodeURIComponent(this.name)}/metrics?after=${this.next}`, undefined, { signal });
   }
 
   take(line) {

@@ -1,20 +1,18 @@
 // Every field of a recipe by groups: the value in use, why it was chosen, and the way back to what is chosen for you.
 
 import { control } from "./control.js";
-import { element, iconButton } from "./dom.js";
-import { choiceOf } from "./forms.js";
-import { titleOf, valueText } from "./finetune_words.js";
+import { element } from "./dom.js";
+import { OptionRow } from "./finetune_option.js";
 
 const GROUPS = {
   "What is learned": ["objective", "train_on", "max_length", "too_long", "packing"],
   "The method": ["method", "base_weights", "targets", "rank", "alpha", "dropout", "prompt_tokens"],
   Steps: ["steps", "epochs", "batch_size", "accumulation", "learning_rate", "schedule", "warmup_share", "optimizer", "weight_decay", "max_gradient_norm"],
-  "How it is judged": ["evaluation_share", "evaluate_every", "patience", "keep_best", "probe_tokens"],
+  "How it is judged": ["evaluation_share", "evaluation_data", "evaluate_every", "patience", "keep_best", "probe_tokens"],
   "Checkpoints and machine": ["checkpoint_every", "keep_checkpoints", "gradient_checkpointing", "processes", "seed"],
 };
-// Chosen in the steps above, or files of their own.
-const ELSEWHERE = ["model", "name", "data", "evaluation_data", "probes"];
-const AUTOMATIC = "";
+// They are chosen in the steps above.
+const ELSEWHERE = ["model", "name", "data", "probes"];
 
 export class AllOptions {
   constructor({ draft, toasts }) {
@@ -27,17 +25,19 @@ export class AllOptions {
   async load() {
     if (this.rows.size) return;
     try {
-      const { fields } = await control("training/fields");
+      const [{ fields }, { datasets }] = await Promise.all([control("training/fields"), control("datasets")]);
+      const sources = datasets.map((one) => one.name);
       const kept = fields.filter((field) => !ELSEWHERE.includes(field.name));
-      this.rows = new Map(kept.map((field) => [field.name, new OptionRow(field, this.draft)]));
-      const named = new Set(Object.values(GROUPS).flat());
-      const others = kept.map((field) => field.name).filter((name) => !named.has(name));
-      const groups = [...Object.entries(GROUPS), ["Others", others]].map(([title, names]) => [title, names.filter((name) => this.rows.has(name))]);
-      this.groups.replaceChildren(...groups.filter(([, names]) => names.length).map(([title, names]) => this.group(title, names)));
-      this.show(this.plan);
+      this.rows = new Map(kept.map((field) => [field.name, new OptionRow(field, this.draft, sources)]));
     } catch (error) {
       this.toasts.error(error);
+      return;
     }
+    const grouped = Object.values(GROUPS).flat();
+    const groups = { ...GROUPS, Others: [...this.rows.keys()].filter((name) => !grouped.includes(name)) };
+    const filled = Object.entries(groups).map(([title, names]) => [title, names.filter((name) => this.rows.has(name))]);
+    this.groups.replaceChildren(...filled.filter(([, names]) => names.length).map(([title, names]) => this.group(title, names)));
+    this.show(this.plan);
   }
 
   group(title, names) {
@@ -63,74 +63,4 @@ export class AllOptions {
   clearError() {
     for (const row of this.rows.values()) row.tell("");
   }
-}
-
-class OptionRow {
-  constructor(field, draft) {
-    Object.assign(this, { field, draft });
-    const { name, description } = field;
-    const id = `finetune-${name}`;
-    this.input = this.control(field, id);
-    this.reset = iconButton("undo", `${titleOf(name)}: back to what is chosen for you`, () => {
-      draft.set({ [name]: null });
-      this.input.focus();
-    });
-    this.reason = element("span", { class: "option-reason" });
-    this.error = element("span", { class: "form-error", role: "alert", hidden: true });
-    this.node = element(
-      "div",
-      { class: "option-row" },
-      element("label", { htmlFor: id, text: titleOf(name) }),
-      element("div", { class: "option-value" }, this.input, this.reset),
-      element("span", { class: "fine", text: description }),
-      this.reason,
-      this.error,
-    );
-  }
-
-  control({ name, kind, options, default: usual, minimum, maximum }, id) {
-    const put = (value) => this.draft.set({ [name]: value });
-    const choices = options?.length ? options.map((one) => [String(one), valueText(one)]) : isSwitch(kind, usual) ? [["true", "on"], ["false", "off"]] : null;
-    if (choices) {
-      const read = (text) => (options?.length ? options.find((one) => String(one) === text) : text === "true");
-      const select = choiceOf([[AUTOMATIC, "chosen for you"], ...choices], { id, onchange: () => put(select.value === AUTOMATIC ? null : read(select.value)) });
-      return select;
-    }
-    if (name === "targets" || /list|texts|tuple/.test(kind)) {
-      const onchange = () => put(input.value.split(",").map((one) => one.trim()).filter(Boolean));
-      const input = element("input", { type: "text", class: "form-field", id, spellcheck: false, onchange });
-      return input;
-    }
-    const onchange = () => !input.validity.badInput && put(Number.isNaN(input.valueAsNumber) ? null : input.valueAsNumber);
-    const input = element("input", { type: "number", class: "form-field", id, step: /int|whole/.test(kind) ? 1 : "any", min: minimum ?? "", max: maximum ?? "", onchange });
-    return input;
-  }
-
-  show(plan) {
-    const { name, default: usual } = this.field;
-    const isChosen = this.draft.has(name);
-    const used = plan?.recipe[name] ?? usual;
-    this.reset.style.visibility = isChosen ? "visible" : "hidden";
-    this.node.classList.toggle("chosen", isChosen);
-    const words = valueText(used);
-    if (this.input.tagName === "SELECT") {
-      this.input.options[0].text = used === null || used === undefined ? "chosen for you" : `${words} (chosen for you)`;
-      this.input.value = isChosen ? String(this.draft.get(name)) : AUTOMATIC;
-    } else {
-      this.input.placeholder = used === null || used === undefined ? "chosen for you" : words;
-      if (document.activeElement !== this.input) this.input.value = isChosen ? [this.draft.get(name)].flat().join(", ") : "";
-    }
-    this.reason.textContent = (!isChosen && plan?.reasons[name]) || "";
-  }
-
-  tell(problem) {
-    this.error.textContent = problem;
-    this.error.hidden = !problem;
-    if (problem) this.input.setAttribute("aria-invalid", "true");
-    else this.input.removeAttribute("aria-invalid");
-  }
-}
-
-function isSwitch(kind, usual) {
-  return typeof usual === "boolean" || /bool|switch/.test(kind);
 }

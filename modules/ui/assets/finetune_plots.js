@@ -6,18 +6,19 @@ import { lossText, rateText } from "./finetune_words.js";
 import { bytesText, numberText } from "./words.js";
 
 const SMOOTHING = 0.9;
-const FIGURES = [
-  ["learning_rate", "Learning rate", rateText],
-  ["gradient_norm", "Gradient norm", rateText],
-  ["tokens_per_second", "Tokens/s", (value) => numberText(Math.round(value))],
-  ["memory_bytes", "Memory", bytesText],
-];
+// What is smooth by itself is drawn as it is.
+const FIGURES = {
+  learning_rate: { title: "Learning rate", write: rateText, canLog: false },
+  gradient_norm: { title: "Gradient norm", write: rateText, isRough: true },
+  tokens_per_second: { title: "Tokens/s", write: (value) => numberText(Math.round(value)), isRough: true },
+  memory_bytes: { title: "Memory", write: bytesText },
+};
 
 export class RunPlots {
   constructor() {
     this.runs = [];
-    this.loss = new Chart({ title: "Loss", write: lossText });
-    this.others = FIGURES.map(([figure, title, write]) => [figure, new Chart({ title, write, canLog: figure !== "learning_rate" })]);
+    this.loss = new Chart({ title: "Loss", write: lossText, writeTick: String, isRough: true });
+    this.others = Object.entries(FIGURES).map(([figure, how]) => [figure, new Chart(how)]);
     this.isSmooth = this.toggle("Smooth");
     this.isLog = this.toggle("Log scale");
     this.legend = element("p", { class: "plot-legend" });

@@ -63,7 +63,8 @@ export class Recipes {
   }
 
   showChosen() {
-    this.description.textContent = this.chosen?.description ?? "";
+    this.description.textContent = this.chosen?.problem || this.chosen?.description || "";
+    this.description.classList.toggle("form-error", Boolean(this.chosen?.problem));
     this.description.hidden = !this.description.textContent;
     this.remover.hidden = !this.chosen || this.chosen.is_shipped;
   }

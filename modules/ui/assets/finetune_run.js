@@ -147,17 +147,17 @@ export class RunPage {
     return first;
   }
 
+  // Stopping takes until a checkpoint is saved; meanwhile nothing can be pressed.
   async act(deed) {
     for (const one of this.deeds.children) one.disabled = true;
+    if (deed === "stop") this.deeds.firstChild.textContent = "Stopping …";
     try {
       await control(`training/${deed}`, { name: this.name });
       if (deed === "delete") return this.leaveForGood();
     } catch (error) {
       this.toasts.error(error);
+      this.shownDeeds = "";
     }
-    this.shownDeeds = "";
-    // What was told before a resume may be behind its checkpoint.
-    if (deed === "resume") this.metrics.clear();
     return this.look();
   }
 

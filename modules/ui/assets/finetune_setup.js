@@ -23,7 +23,7 @@ export class RunSetup {
     this.draft = new Draft({ onChange: () => this.onDraft() });
     const { draft } = this;
     this.model = new ModelChoice({ toasts, draft, onModels, onChosen: () => this.advance(this.modelStep, this.dataStep) });
-    this.data = new DataChoice({ toasts, draft, onChosen: () => this.onData() });
+    this.data = new DataChoice({ toasts, draft, onChosen: () => this.onData(), onFailed: () => this.dataStep.fold(false) });
     this.recipes = new Recipes({ toasts, draft });
     this.choices = new SimpleChoices({ draft });
     this.options = new AllOptions({ draft, toasts });
@@ -40,16 +40,23 @@ export class RunSetup {
     this.node = element("div", { class: "setup" }, this.modelStep.node, this.dataStep.node, this.choiceStep.node, this.before);
   }
 
-  async show() {
-    if (!this.isSeen) {
-      this.isSeen = true;
+  async follow() {
+    if (this.isShown === undefined) {
       this.modelStep.fold(this.draft.has("model"));
       this.dataStep.fold(this.draft.has("data") || !this.draft.has("model"));
       this.choiceStep.fold(!this.draft.isComplete);
-      this.onDraft();
     }
+    this.isShown = true;
+    this.onDraft();
     await Promise.all([this.model.look(), this.data.refresh(), this.recipes.look()]);
     this.tellSteps();
+  }
+
+  leave() {
+    this.isShown = false;
+    clearTimeout(this.timer);
+    if (!this.planned) this.plannedFor = null;
+    this.asking?.abort();
   }
 
   // Another run's recipe as the beginning of a new one.
@@ -91,9 +98,13 @@ export class RunSetup {
 
   // --- the plan ---
 
+  // What is planned already, or is not in sight, is not planned.
   planSoon() {
+    const key = JSON.stringify(this.draft.recipe);
+    if (!this.isShown || key === this.plannedFor) return;
     clearTimeout(this.timer);
     this.asking?.abort();
+    this.plannedFor = null;
     this.startButton.disabled = true;
     if (this.draft.isComplete) {
       this.tell("Working out what will happen …", true);
@@ -101,7 +112,8 @@ export class RunSetup {
       return;
     }
     this.showPlan(null);
-    const missing = [["model", "a model"], ["data", "data"], ["name", "a name for the result"]].filter(([field]) => !this.draft.has(field)).map(([, words]) => words);
+    const missing = [["model", "a model"], ["data", "data"]].filter(([field]) => !this.draft.has(field)).map(([, words]) => words);
+    if (!missing.length) missing.push("a name for the result");
     this.tell(`Choose ${missing.join(" and ")}: then you see here what will happen, before it does.`);
   }
 
@@ -110,6 +122,7 @@ export class RunSetup {
     const { signal } = this.asking;
     const { recipe } = this.draft;
     this.clearErrors();
+    this.plannedFor = JSON.stringify(recipe);
     try {
       const { plan } = await control("training/plan", { recipe }, { signal });
       if (signal.aborted) return;
@@ -118,6 +131,7 @@ export class RunSetup {
       this.startButton.disabled = Boolean(plan.refusal);
     } catch (error) {
       if (error.name === "AbortError") return;
+      this.plannedFor = null;
       this.tell("");
       this.showPlan(null);
       await this.showError(error);
