@@ -4,11 +4,9 @@ import { element } from "./dom.js";
 import { button } from "./forms.js";
 import { histogram } from "./finetune_histogram.js";
 import { folded } from "./finetune_look.js";
-import { speedText, titleOf, valueText } from "./finetune_words.js";
+import { SUBJECT } from "./finetune_draft.js";
+import { speedText } from "./finetune_words.js";
 import { bytesText, durationText, numberText } from "./words.js";
-
-// A remedy that the page can apply is a field of the recipe and its value.
-const CHANGE = /^(\w+)\s*[=:]\s*(.+)$/;
 
 export class PlanView {
   constructor({ draft }) {
@@ -23,7 +21,7 @@ export class PlanView {
   parts({ recipe, facts, prediction, warnings, refusal, remedies }) {
     const share = facts.tokens ? Math.round((100 * facts.trained_tokens) / facts.tokens) : 0;
     return [
-      refusal ? this.refusal(refusal, remedies) : null,
+      refusal ? this.refusal(refusal, remedies, recipe) : null,
       element(
         "dl",
         { class: "figures" },
@@ -42,28 +40,31 @@ export class PlanView {
     ].filter(Boolean);
   }
 
-  refusal(words, remedies) {
-    const told = remedies.filter((one) => !changeOf(one));
-    const changes = remedies.map(changeOf).filter(Boolean);
-    const apply = ([field, value]) => button(`${titleOf(field)}: ${valueText(value)}`, () => this.draft.set({ [field]: value }));
+  refusal(words, remedies, recipe) {
     return element(
       "div",
       { class: "refusal", role: "alert" },
       element("p", { text: words }),
-      told.length ? element("ul", {}, ...told.map((text) => element("li", { text }))) : null,
-      changes.length ? element("div", { class: "tune-deeds" }, element("span", { class: "fine", text: "What would fit:" }), ...changes.map(apply)) : null,
+      remedies.length ? element("ul", { class: "remedies" }, ...remedies.map((text) => this.remedy(text, changesIn(text, recipe)))) : null,
     );
+  }
+
+  remedy(text, changes) {
+    const apply = Object.keys(changes).length ? button("Do this", () => this.draft.set(changes), "quiet-button", { "aria-label": `Do this: ${text}` }) : null;
+    return element("li", {}, element("span", { text }), apply);
   }
 }
 
-function changeOf(remedy) {
-  const found = CHANGE.exec(remedy);
-  if (!found) return null;
-  try {
-    return [found[1], JSON.parse(found[2])];
-  } catch {
-    return [found[1], found[2]];
-  }
+// What a remedy says to change: each field of the recipe that it names with a value, as "max_length 1,024".
+function changesIn(remedy, recipe) {
+  const fields = Object.keys(recipe).filter((field) => !SUBJECT.includes(field));
+  const named = new RegExp(`\\b(${fields.join("|")}) (on|off|\\d[\\d,.]*\\d|\\d|[a-z][a-z0-9_]*)`, "g");
+  return Object.fromEntries([...remedy.matchAll(named)].map(([, field, value]) => [field, valueOf(value)]));
+}
+
+function valueOf(word) {
+  if (word === "on" || word === "off") return word === "on";
+  return /^\d/.test(word) ? Number(word.replaceAll(",", "")) : word;
 }
 
 function figure(name, value, detail) {
