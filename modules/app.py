@@ -17,6 +17,8 @@ from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
 from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
+from modules.services.conversation_samples import ConversationSamples
+from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
@@ -37,6 +39,7 @@ from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.datasets import DatasetStore
 from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
@@ -49,6 +52,7 @@ from modules.storage.parameters import ParameterStore
 from modules.storage.presets import PresetStore
 from modules.storage.prompt_templates import PromptTemplateStore
 from modules.storage.remote_servers import RemoteServerStore
+from modules.training.datasets.reader import DatasetReader
 from modules.types.generation import Failed, Finished
 
 
@@ -77,6 +81,7 @@ class App:
     runs: BatchRunService
     hub: HubService
     downloads: DownloadService
+    datasets: DatasetService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -178,6 +183,13 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
+        datasets=DatasetService(
+            DatasetStore(paths.datasets),
+            DatasetReader(launcher),
+            ConversationSamples(conversations),
+            hub,
+            paths.hub_datasets,
+        ),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

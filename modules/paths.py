@@ -79,6 +79,11 @@ class Paths:
         return self.data / "datasets"
 
     @property
+    def hub_datasets(self) -> Path:
+        """What was downloaded of datasets on the hub."""
+        return self.data / "hub-datasets"
+
+    @property
     def training(self) -> Path:
         """Finetuning runs, a folder each."""
         return self.data / "training"

@@ -15,6 +15,7 @@ def build_api(app: App) -> Any:
     from modules.api.adapters import adapters_router
     from modules.api.batch import batch_router
     from modules.api.control import control_router
+    from modules.api.datasets import datasets_router
     from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
@@ -58,6 +59,7 @@ def build_api(app: App) -> Any:
         prompts_router,
         batch_router,
         distribution_router,
+        datasets_router,
     )
     for router in routers:
         api.include_router(router(app))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.errors import BadRequest, Conflict, HubAccessError, StartError
+from modules.errors import BadRequest, Conflict, HubAccessError, NotFound, StartError
 from modules.library.hub.client import HubClient
 from modules.library.hub.connection import Origin, origin_of
 from modules.limits import LIMITS
@@ -71,6 +71,13 @@ class HubService:
     def model(self, repository: str, revision: str = "main") -> HubModel:
         """Asks the hub. Raises NotFound, BadRequest, HubAccessError or HubError."""
         return self._client.model(repository, revision)
+
+    def dataset_commit(self, repository: str, revision: str = "main") -> str:
+        """Asks the hub what the revision stands for. Raises as `model` does."""
+        try:
+            return self._client.dataset_commit(repository, revision)
+        except NotFound as error:
+            raise NotFound(f"The hub has no dataset {repository[:120]}, no such revision, or it is private.") from error
 
     def account(self) -> HubAccount:
         """Asks the hub, if there is a token, whose it is. Raises HubError."""

@@ -212,6 +212,9 @@ class CheckpointSaved(BaseModel):
     name: str
 
 
+Metrics = Annotated[StepMetrics | EvaluationMetrics | ProbeAnswer | CheckpointSaved, Field(discriminator="kind")]
+
+
 class RunRecord(BaseModel):
     """What is kept of a run beside its recipe. Times are Unix seconds; `seconds` is time spent training."""
 
@@ -232,15 +235,38 @@ class RunRecord(BaseModel):
 
 
 @dataclass(frozen=True)
+class MetricsSummary:
+    """What a run has told so far: the newest of each kind; None before the first."""
+
+    step: int = 0
+    metrics: StepMetrics | None = None
+    first_evaluation: EvaluationMetrics | None = None
+    last_evaluation: EvaluationMetrics | None = None
+    best_evaluation: EvaluationMetrics | None = None
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class TrainingRun:
-    """A run as it stands. The newest of each kind of metrics; None before the first."""
+    """A run as it stands. `result`: what was published of it. `place_in_queue` counts from 1; 0: it does not wait."""
 
     record: RunRecord
     recipe: Recipe
-    step: int
-    metrics: StepMetrics | None
-    first_evaluation: EvaluationMetrics | None
-    last_evaluation: EvaluationMetrics | None
-    best_evaluation: EvaluationMetrics | None
-    seconds_left: float | None
-    peak_memory_bytes: int = 0
+    summary: MetricsSummary
+    seconds_left: float | None = None
+    result: Literal["adapter", "model", ""] = ""
+    place_in_queue: int = 0
+
+
+@dataclass(frozen=True)
+class StoredRecipe:
+    """A recipe kept by its name. `fields` are those it sets: a model, a name and data may be left out.
+
+    `problem` says why it cannot be used; it is empty for a sound one.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    description: str = ""
+    is_shipped: bool = False
+    problem: str = ""

@@ -50,7 +50,7 @@ def test_buffered_bodies_that_grow_too_large_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", MULTIPART])
 def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr("modules.front.guard.LIMITS", replace(LIMITS, body_seconds=0.1))
+    monkeypatch.setattr("modules.front.bodies.LIMITS", replace(LIMITS, body_seconds=0.1))
     started = time.monotonic()
     status, _, body = asyncio.run(
         call(

@@ -83,6 +83,11 @@ class HubClient:
         answer = self._repository(repository, revision)
         return answer.sha, answer.files()
 
+    def dataset_commit(self, repository: str, revision: str = "main") -> str:
+        """What the revision of a dataset stands for now. Raises as `files` does."""
+        path = f"/api/datasets/{checked_repository(repository)}/revision/{quote(checked_revision(revision), safe='')}"
+        return parse_answer(RepositoryAnswer, self._hub.get(path).json()).sha
+
     def account(self) -> str | None:
         """Whose the token is; None without one, or where a mirror knows no accounts.
 
