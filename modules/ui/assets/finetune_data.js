@@ -6,7 +6,7 @@ import { FormError, button, labelled } from "./forms.js";
 import { ConversationSource } from "./finetune_conversations.js";
 import { DataLook } from "./finetune_look.js";
 import { Upload } from "./finetune_upload.js";
-import { agoText, bytesText } from "./words.js";
+import { agoText, fileSizeText } from "./words.js";
 
 const KINDS = { dataset: "Files", conversations: "My conversations", hub: "The hub", path: "A path" };
 const NAME_CHARS = 4096;
@@ -16,7 +16,7 @@ export class DataChoice {
   constructor({ toasts, draft, onChosen, onFailed }) {
     Object.assign(this, { toasts, draft });
     this.datasets = [];
-    this.upload = new Upload({ onUploaded: (dataset) => this.onUploaded(dataset) });
+    this.upload = new Upload({ taken: () => this.datasets.map((one) => one.name), onUploaded: (dataset) => this.onUploaded(dataset) });
     this.list = element("ul", { class: "tune-list", "aria-label": "Files in data/datasets" });
     this.conversations = new ConversationSource({ onUse: (conversations) => this.use({ conversations }) });
     this.parts = {
@@ -53,7 +53,7 @@ export class DataChoice {
 
   row({ name, size_bytes: size, modified, files }) {
     const isChosen = this.draft.get("data")?.dataset === name;
-    const facts = [bytesText(size), files > 1 ? `${files} files` : "", agoText(modified)].filter(Boolean).join(" · ");
+    const facts = [fileSizeText(size), files > 1 ? `${files} files` : "", agoText(modified)].filter(Boolean).join(" · ");
     return element(
       "li",
       { class: "tune-row" },

@@ -64,6 +64,7 @@ export class DataLook {
     this.checked.replaceChildren();
     try {
       const { look } = await control("datasets/look", { source }, { signal });
+      this.shownOf = subjectOf(source);
       this.show(look);
       this.onChosen(look);
       this.status.textContent = "Checking every row …";
@@ -75,19 +76,17 @@ export class DataLook {
       this.status.textContent = "";
       this.error.show(error);
       this.onFailed();
-      // What the person sees beside the error is not of this data.
-      if (error.code !== "unreachable" && !this.isCorrecting) this.found.hidden = true;
+      // What is seen of the same data stays, so that it can be corrected.
+      this.found.hidden = this.shownOf !== subjectOf(source);
     }
   }
 
   correct(changes) {
-    this.isCorrecting = true;
     this.draft.set({ data: { ...this.draft.get("data"), ...changes } });
     this.follow();
   }
 
   show({ format, is_certain: isCertain, columns, mapping, first, problems }) {
-    this.isCorrecting = false;
     this.found.hidden = false;
     this.format.value = format;
     this.certainty.textContent = isCertain || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
@@ -117,6 +116,11 @@ export class DataLook {
       duplicateCount ? duplicateList(duplicates, duplicateCount) : "",
     );
   }
+}
+
+// Which data it is, however it is read.
+function subjectOf({ format, columns, ...subject }) {
+  return JSON.stringify(subject);
 }
 
 function problemList(problems, count) {

@@ -3,16 +3,16 @@
 import { element, icon } from "./dom.js";
 import { button } from "./forms.js";
 import { ActionError } from "./server.js";
-import { bytesText } from "./words.js";
+import { fileSizeText } from "./words.js";
 
 const ENDINGS = ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.txt,.md,.markdown";
 const LARGEST_BYTES = 2 * 1024 ** 3;
-const NAME_CHARS = 200;
+const NAME_CHARS = 120;
 
 export class Upload {
-  // `onUploaded(dataset)` after a file has arrived whole.
-  constructor({ onUploaded }) {
-    this.onUploaded = onUploaded;
+  // `taken()` are the names there are; `onUploaded(dataset)` after a file has arrived whole.
+  constructor({ taken, onUploaded }) {
+    Object.assign(this, { taken, onUploaded });
     this.file = element("input", { type: "file", class: "off-screen", tabIndex: -1, "aria-hidden": "true", accept: ENDINGS, onchange: () => this.take(this.file.files) });
     this.choose = button("Choose a file", () => this.file.click());
     this.bar = element("progress", { max: 1, "aria-label": "Sending the file", hidden: true });
@@ -44,7 +44,7 @@ export class Upload {
     if (!file || this.request) return;
     this.tell("");
     if (file.size > LARGEST_BYTES) {
-      this.tell(`${file.name} has ${bytesText(file.size)}, and at most 2 GB can be sent. Put it into data/datasets, or name its path.`);
+      this.tell(`${file.name} has ${fileSizeText(file.size)}, and at most 2 GB can be sent. Put it into data/datasets, or name its path.`);
       return;
     }
     this.mark(file);
@@ -72,11 +72,11 @@ export class Upload {
     this.request = new XMLHttpRequest();
     const { request } = this;
     return new Promise((resolve, reject) => {
-      request.open("PUT", `/control/datasets/files/${encodeURIComponent(file.name.slice(-NAME_CHARS))}`);
+      request.open("PUT", `/control/datasets/files/${encodeURIComponent(freeName(file.name, this.taken()))}`);
       request.setRequestHeader("Content-Type", "application/octet-stream");
       request.upload.onprogress = ({ loaded, total }) => {
         this.bar.value = total ? loaded / total : 0;
-        this.status.textContent = `Sending ${file.name}: ${bytesText(loaded)} of ${bytesText(total)}`;
+        this.status.textContent = `Sending ${file.name}: ${fileSizeText(loaded)} of ${fileSizeText(total)}`;
       };
       request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).dataset) : reject(refusalOf(request)));
       request.onerror = () => reject(new ActionError({ message: "The file could not be sent. Is Parlor still running?", code: "unreachable" }));
@@ -89,6 +89,15 @@ export class Upload {
     this.error.textContent = problem;
     this.error.hidden = !problem;
   }
+}
+
+// A file whose name is taken comes beside the other, as its second version.
+function freeName(name, taken) {
+  const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
+  const versions = (number) => `${stem.slice(0, NAME_CHARS - 20)}${number > 1 ? `-${number}` : ""}${ending ?? ""}`;
+  let number = 1;
+  while (taken.includes(versions(number))) number += 1;
+  return versions(number);
 }
 
 function refusalOf({ status, responseText }) {
