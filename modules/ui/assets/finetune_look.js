@@ -17,6 +17,7 @@ const ROLES = {
 };
 const NONE = "";
 const SHOWN_PROBLEMS = 20;
+const FEW = 3;
 
 export class DataLook {
   // `onChosen(look)` when the data can be used, again after every correction; `onFailed` when it cannot.
@@ -137,5 +138,5 @@ function duplicateList(duplicates, count) {
 export function folded(summary, items, count) {
   const rest = count - items.length;
   if (rest > 0) items.push(element("li", { class: "fine", text: `and ${numberText(rest)} more` }));
-  return element("details", { class: "tune-details" }, element("summary", { text: summary }), element("ul", { class: "tune-reasons" }, ...items));
+  return element("details", { class: "tune-details", open: count <= FEW }, element("summary", { text: summary }), element("ul", { class: "tune-reasons" }, ...items));
 }

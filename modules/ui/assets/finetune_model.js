@@ -50,13 +50,14 @@ export class ModelChoice {
   }
 
   trainable(model) {
-    const choose = () => {
+    const onchange = () => {
       this.tell("");
       this.draft.set({ model: model.id });
-      this.onChosen(model);
     };
-    const input = element("input", { type: "radio", name: "finetune-model", value: model.id, checked: model.id === this.draft.get("model"), onchange: choose, onclick: choose });
-    return element("label", { class: "tune-row" }, input, element("span", { class: "tune-name", dir: "auto", text: model.title }), element("span", { class: "fine", text: sizeWords(model) }));
+    // Keys go from one to the next, so that only a pointer says that this is the one.
+    const onclick = (event) => event.detail && this.onChosen(model);
+    const input = element("input", { type: "radio", name: "finetune-model", value: model.id, checked: model.id === this.draft.get("model"), onchange });
+    return element("label", { class: "tune-row", onclick }, input, element("span", { class: "tune-name", dir: "auto", text: model.title }), element("span", { class: "fine", text: sizeWords(model) }));
   }
 
   // The GGUF file stays; the folder made from it is what is taught.

@@ -27,7 +27,7 @@ export class RunSetup {
     this.recipes = new Recipes({ toasts, draft });
     this.choices = new SimpleChoices({ draft });
     this.options = new AllOptions({ draft, toasts });
-    this.modelStep = new Step(1, "Model", this.model.node);
+    this.modelStep = new Step(1, "Model", this.model.node, button("Go on", () => this.advance(this.modelStep, this.dataStep), "quiet-button step-on"));
     this.dataStep = new Step(2, "Data", this.data.node, button("Go on", () => this.advance(this.dataStep, this.choiceStep), "quiet-button step-on"));
     this.choiceStep = new Step(3, "What happens", this.recipes.node, this.choices.node, this.options.node);
     this.status = element("p", { class: "fine", role: "status" });
