@@ -181,11 +181,11 @@ def test_the_lens_tells_tokens_apart_by_more_than_colour(page: Page) -> None:
     """
     run(page, "finetune_lens.js", body, samples)
     stage = page.locator(".stage")
-    expect(stage.locator(".lens-sample").first.locator(".token")).to_have_text(["<s>", HOSTILE, "⏎\n", "tail", "<pad>"])
+    expect(stage.locator(".lens-sample").first.locator(".lens-token")).to_have_text(["<s>", HOSTILE, "⏎\n", "tail", "<pad>"])
     expect(stage.locator(".pack-border")).to_have_count(1)
     expect(stage.locator(".lens-sample.same-pack")).to_have_count(1)
     looks = [
-        stage.locator(f".lens-sample .token.{state}").first.evaluate(
+        stage.locator(f".lens-sample .lens-token.{state}").first.evaluate(
             "(node) => [getComputedStyle(node).textDecorationLine, getComputedStyle(node).borderBottomWidth].join()"
         )
         for state in ("trained", "masked", "truncated", "padded")

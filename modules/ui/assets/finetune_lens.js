@@ -26,7 +26,7 @@ export class Lens {
     this.back = iconButton("left", "Samples before", () => this.turn(-SHOWN_AT_ONCE));
     this.on = iconButton("right", "Samples after", () => this.turn(SHOWN_AT_ONCE));
     this.list = element("ol", { class: "lens-samples" });
-    const legend = Object.entries(LEGEND).map(([state, words]) => element("span", { class: "legend-entry" }, element("span", { class: `token ${state}`, "aria-hidden": "true", text: "token" }), words));
+    const legend = Object.entries(LEGEND).map(([state, words]) => element("span", { class: "legend-entry" }, element("span", { class: `lens-token ${state}`, "aria-hidden": "true", text: "token" }), words));
     this.node = element(
       "div",
       { class: "lens" },
@@ -96,5 +96,5 @@ function sampleView({ row, pack, share_trained: share, flags, tokens }, { isNewP
 function tokenView([id, text, letter]) {
   const state = STATES[letter] ?? letter;
   const shown = text.replaceAll("\n", "⏎\n").replaceAll("\t", "⇥") || "∅";
-  return element("span", { class: `token ${state}`, title: `${id}: ${LEGEND[state]}`, text: shown });
+  return element("span", { class: `lens-token ${state}`, title: `${id}: ${LEGEND[state]}`, text: shown });
 }
