@@ -1,6 +1,5 @@
 """Finetuning as people and programs handle it: plan, start, watch, stop, resume."""
 
-import shutil
 import threading
 import time
 from contextlib import suppress
@@ -25,11 +24,15 @@ PROGRAM_ENDED = "The program ended meanwhile. Resume goes on from the newest che
 
 
 class Planner(Protocol):
-    """Chooses what a recipe leaves open, and shows samples as the model reads them."""
+    """Chooses what a recipe leaves open, shows samples as the model reads them, learns from runs that have ended."""
 
     def plan(self, recipe: Recipe) -> TrainingPlan: ...
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]: ...
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]: ...
+
+    def learn(self, run: TrainingRun) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class TrainingService:
@@ -53,7 +56,6 @@ class TrainingService:
     ) -> None:
         """`examples` reads a source's samples; `worker` is the module of the training process."""
         self.models = models
-        self._paths = paths
         self._planner = planner
         self._examples = examples
         self._launcher = launcher
@@ -72,16 +74,16 @@ class TrainingService:
         self.models.find(recipe.model)
         return self._planner.plan(recipe)
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
-        """Samples as the model would read them. Raises as `plan` does."""
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
+        """(samples as the model would read them, how many there are). Raises as `plan` does."""
         self.models.find(recipe.model)
         return self._planner.lens(recipe, first, count)
 
     def start(self, recipe: Recipe) -> TrainingRun:
         """Begin a run, or queue it behind the one at work.
 
-        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit, NotFound for a
-        model that is not here, StorageError when the disk is too small.
+        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit (memory, disk),
+        NotFound for a model that is not here.
         """
         recipe = recipe.model_copy(update={"name": self._store.check_free(recipe.name).name})
         plan = self.plan(recipe)
@@ -89,7 +91,6 @@ class TrainingService:
             raise BadRequest(" ".join([plan.refusal, *plan.remedies]))
         resolved = plan.recipe
         self._publisher.check_free(resolved)
-        self._require_space(plan.prediction.disk_bytes)
         record = RunRecord(
             name=resolved.name,
             state="queued",
@@ -97,6 +98,8 @@ class TrainingService:
             total_steps=plan.prediction.steps,
             predicted_memory_bytes=plan.prediction.memory_bytes,
             predicted_seconds=plan.prediction.seconds,
+            calculated_memory_bytes=plan.prediction.calculated_memory_bytes,
+            calculated_tokens_per_second=plan.prediction.calculated_tokens_per_second,
             versions=versions(),
         )
 
@@ -181,6 +184,7 @@ class TrainingService:
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._planner.close()
 
     def _begin(self, name: str) -> TrainingProcess | None:
         try:
@@ -213,6 +217,8 @@ class TrainingService:
                 folder.update(changes)
         finally:
             self._queue.ended(folder.name)
+        with suppress(ParlorError):  # it may be deleted already
+            self._planner.learn(self._run(folder))
 
     def _changes(self, folder: TrainingFolder, ending: Ending) -> dict[str, Any]:
         """What the record says of a stretch that has ended; a result is published first."""
@@ -249,15 +255,6 @@ class TrainingService:
             kind if record.state == "done" and self._publisher.is_published(recipe) else "",
             place,
         )
-
-    def _require_space(self, needed: int) -> None:
-        folder = next(path for path in (self._paths.training, *self._paths.training.parents) if path.exists())
-        free = shutil.disk_usage(folder).free
-        if free < needed:
-            raise StorageError(
-                f"The checkpoints and the result need {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free. "
-                "Free some space, keep fewer checkpoints (keep_checkpoints), or choose a smaller rank."
-            )
 
 
 def versions() -> dict[str, str]:

@@ -107,7 +107,7 @@ class ChatEncoder:
         }
         try:
             return render(self.template, variables)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise ValueError(f"The model's chat template refuses it: {str(error)[:300]}") from error
 
     def _faults_of_template(

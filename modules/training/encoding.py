@@ -148,13 +148,18 @@ class SampleEncoder:
 def open_encoder(folder: Path, recipe: Recipe) -> SampleEncoder:
     """For a model's folder and a recipe whose objective is chosen. Raises ModelError for a tokenizer that cannot be
     read."""
+    return encoder_for(recipe, load_tokenizer(folder), stated_ends(folder))
+
+
+def encoder_for(recipe: Recipe, tokenizer: Any, end_tokens: Collection[int]) -> SampleEncoder:
+    assert recipe.objective is not None
     return SampleEncoder(
-        load_tokenizer(folder),
-        objective=recipe.objective or "chat",
+        tokenizer,
+        objective=recipe.objective,
         max_length=recipe.max_length,
         too_long=recipe.too_long,
         train_on=recipe.train_on,
-        end_tokens=stated_ends(folder),
+        end_tokens=end_tokens,
     )
 
 

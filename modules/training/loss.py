@@ -1,6 +1,6 @@
 """The loss of the tokens that are learned, computed a few at a time: the logits of all are never there at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,7 +28,16 @@ class Head:
 def summed_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
     """The sum of `-log p(label)`, float32, of hidden states [tokens, size] and the tokens that follow them."""
     apply: Any = ChunkedLoss.apply
+    if not torch.is_grad_enabled():
+        hidden, head = hidden.detach(), replace(head, weight=head.weight.detach())
     return apply(hidden, head.weight, head.bias, labels, head)
+
+
+def logits_of(hidden: Tensor, head: Head) -> Tensor:
+    """All of them, float32: [tokens, vocabulary]."""
+    bias = None if head.bias is None else head.bias.to(head.dtype)
+    logits = torch.nn.functional.linear(hidden.to(head.dtype), head.weight.to(head.dtype), bias).float() * head.scale
+    return logits if head.cap is None else torch.tanh(logits / head.cap) * head.cap
 
 
 class ChunkedLoss(Function):

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,26 +160,26 @@ def test_recipes_are_kept(program: RunningProgram) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "field", "said"),
+    ("path", "body", "expected"),
     [
-        ("start", {"recipe": recipe("x", rank=-1)}, 400, "rank", "greater than or equal to 1"),
-        ("start", {"recipe": recipe("x", rnak=1)}, 400, "rnak", "no field called"),
-        ("start", {"recipe": {"name": "x"}}, 400, "model", "says no model"),
-        ("start", {"recipe": recipe("x", model="nobody")}, 404, "model", "no model called"),
-        ("plan", {"recipe": recipe("x", model="echo")}, 400, "model", "cannot be trained"),
-        ("start", {"recipe": recipe("x", data={"dataset": "none"})}, 404, "", "none"),
-        ("start", {"recipe": recipe("../x")}, 400, "name", "cannot be used"),
-        ("start", {"recipe": recipe("tiny", method="full")}, 409, "name", "already"),
-        ("stop", {"name": "nobody"}, 404, "name", "no run called"),
-        ("resume", {"name": "nobody"}, 404, "name", "no run called"),
-        ("use", {"name": "nobody"}, 404, "name", "no adapter called"),
-        ("compare", {"adapter": "nobody", "prompt": "x"}, 404, "name", "no adapter called"),
-        ("lens", {"recipe": recipe("x"), "count": 1000}, 400, "count", "64"),
+        ("start", {"recipe": recipe("x", rank=-1)}, (400, "rank", "greater than or equal to 1")),
+        ("start", {"recipe": recipe("x", rnak=1)}, (400, "rnak", "no field called")),
+        ("start", {"recipe": {"name": "x"}}, (400, "model", "says no model")),
+        ("start", {"recipe": recipe("x", model="nobody")}, (404, "model", "no model called")),
+        ("plan", {"recipe": recipe("x", model="echo")}, (400, "model", "cannot be trained")),
+        ("start", {"recipe": recipe("x", data={"dataset": "none"})}, (404, "", "none")),
+        ("start", {"recipe": recipe("../x")}, (400, "name", "cannot be used")),
+        ("start", {"recipe": recipe("tiny", method="full")}, (409, "name", "already")),
+        ("stop", {"name": "nobody"}, (404, "name", "no run called")),
+        ("resume", {"name": "nobody"}, (404, "name", "no run called")),
+        ("use", {"name": "nobody"}, (404, "name", "no adapter called")),
+        ("compare", {"adapter": "nobody", "prompt": "x"}, (404, "name", "no adapter called")),
+        ("lens", {"recipe": recipe("x"), "count": 1000}, (400, "count", "64")),
     ],
 )
 def test_what_is_refused(
-    program: RunningProgram, path: str, body: dict[str, Any], status: int, field: str, said: str
+    program: RunningProgram, path: str, body: dict[str, Any], expected: tuple[int, str, str]
 ) -> None:
-    answer = refused(program, path, **body)
-    assert (answer[0], answer[1].rpartition(".")[2]) == (status, field)
-    assert said in answer[2]
+    status, field, sentence = refused(program, path, **body)
+    assert (status, field.rpartition(".")[2]) == expected[:2]
+    assert expected[2] in sentence

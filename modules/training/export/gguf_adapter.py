@@ -37,7 +37,7 @@ def write_adapter(adapter: AdapterWeights, shape: GgufShape, target: Path) -> No
     for layer, weights in adapter.layers.items():
         if weights.magnitude is not None:
             raise BadRequest(
-                "llama.cpp cannot apply DoRA adapters. Export the merged model as GGUF, or use the transformers engine.",
+                "llama.cpp applies no DoRA adapters. Export the merged model as GGUF, or use the transformers engine.",
                 field="name",
             )
         name: str | None = names.get_name(f"{layer}.weight", try_suffixes=(".weight",))

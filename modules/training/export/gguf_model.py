@@ -108,7 +108,9 @@ def chosen_type(name: str, shape: tuple[int, ...], type_name: str, *, is_tied: b
 def quantized(values: Any, entry: Entry) -> Any:
     """float32 [rows, ...] to the bytes of its type, uint8 [rows, ...]."""
     if values.shape != entry.shape:
-        raise ModelError(f"The tensor {entry.source[:200]} has the shape {list(values.shape)}, not {list(entry.shape)}.")
+        raise ModelError(
+            f"The tensor {entry.source[:200]} has the shape {list(values.shape)}, not {list(entry.shape)}."
+        )
     if entry.type == TYPES.F16 and (abs(values) > LARGEST_F16).any():
         raise ModelError(f"{entry.source[:200]} holds numbers too large for F16. Choose BF16 or Q8_0.")
     if not numpy.isfinite(values).all():

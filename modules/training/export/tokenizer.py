@@ -30,12 +30,9 @@ CUTS: Mapping[tuple[str, ...], str] = {
     (GPT2,): "gpt-2",
     ("digits", GPT2): "smollm",
     (
-        CONTRACTIONS
-        + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     ): "llama-bpe",
-    (
-        CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    ): "qwen2",
+    (CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",): "qwen2",
     (
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|"
@@ -107,6 +104,7 @@ def read_tokenizer(folder: Path, vocabulary: int) -> ExportedTokenizer:
     }
     pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
     if is_byte_level(stored):
+        check_normalizer(stored)
         return ExportedTokenizer("gpt2", kinds=kinds, pre=cut_of(stored), merges=tuple(pairs), **common)
     if not model.get("byte_fallback"):
         raise ModelError("The tokenizer is neither byte-level nor SentencePiece-like, and cannot be written as GGUF.")
@@ -189,6 +187,13 @@ def cut_of(stored: dict[str, Any]) -> str:
             f"These can: {', '.join(CUTS.values())}."
         )
     return CUTS[tuple(steps)]
+
+
+def check_normalizer(stored: dict[str, Any]) -> None:
+    """Byte-level tokenizers of llama.cpp read a text as it is. Texts are nearly always in NFC already."""
+    kinds = [part["type"] for part in parts_of(stored.get("normalizer"), "normalizers")]
+    if further := [kind for kind in kinds if kind != "NFC"]:
+        raise ModelError(f"The tokenizer changes texts first, which llama.cpp does not: {', '.join(further)[:200]}.")
 
 
 def adds_space(stored: dict[str, Any]) -> bool:
