@@ -5,7 +5,7 @@ import { smoothed, ticksOf, logTicksOf } from "./finetune_scale.js";
 import { numberText } from "./words.js";
 
 const HEIGHT = 190;
-const MARGIN = { left: 52, right: 12, top: 10, bottom: 24 };
+const MARGIN = { left: 58, right: 12, top: 10, bottom: 24 };
 const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 
 export class Chart {
@@ -28,7 +28,6 @@ export class Chart {
   show(curves, { isLog = false, smoothing = 0 } = {}) {
     this.curves = curves.map((one) => ({ ...one, points: one.points.filter(([, value]) => Number.isFinite(value)) })).filter((one) => one.points.length);
     this.how = { isLog: isLog && this.canLog, smoothing: this.isRough ? smoothing : 0 };
-    this.node.classList.toggle("empty", !this.curves.length);
     this.draw();
   }
 

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { choiceOf, labelled } from "./forms.js";
-import { METHODS, OBJECTIVES, rateText } from "./finetune_words.js";
+import { METHODS, OBJECTIVES, rateText, reasonText } from "./finetune_words.js";
 
 const AUTOMATIC = "";
 const NAME_CHARS = 120;
@@ -70,7 +70,7 @@ export class SimpleChoices {
 
   showReasons(plan) {
     const { recipe, reasons } = plan ?? { recipe: {}, reasons: {} };
-    const said = (field, words) => (!this.draft.has(field) && recipe[field] ? [`${words}.`, reasons[field]].filter(Boolean).join(" ") : "");
+    const said = (field, words) => (!this.draft.has(field) && recipe[field] ? [`${words}.`, reasonText(reasons[field])].filter(Boolean).join(" ") : "");
     this.reasons.objective.textContent = said("objective", OBJECTIVES[recipe.objective]);
     this.reasons.method.textContent = said("method", METHODS[recipe.method]);
     const isChosen = this.draft.has("steps") || this.draft.has("epochs");

@@ -2,7 +2,7 @@
 
 import { element, iconButton } from "./dom.js";
 import { choiceOf } from "./forms.js";
-import { titleOf, valueText } from "./finetune_words.js";
+import { reasonText, titleOf, valueText } from "./finetune_words.js";
 
 const CHOSEN_FOR_YOU = "chosen for you";
 const AUTOMATIC = "";
@@ -39,7 +39,7 @@ export class OptionRow {
     const isChosen = this.draft.has(name);
     this.node.classList.toggle("chosen", isChosen);
     this.control.show(isChosen ? this.draft.get(name) : undefined, plan?.recipe[name] ?? usual);
-    this.reason.textContent = (!isChosen && plan?.reasons[name]) || "";
+    this.reason.textContent = isChosen ? "" : reasonText(plan?.reasons[name]);
   }
 
   tell(problem) {

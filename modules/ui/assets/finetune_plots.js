@@ -11,7 +11,7 @@ const FIGURES = {
   learning_rate: { title: "Learning rate", write: rateText, canLog: false },
   gradient_norm: { title: "Gradient norm", write: rateText, isRough: true },
   tokens_per_second: { title: "Tokens/s", write: (value) => numberText(Math.round(value)), isRough: true },
-  memory_bytes: { title: "Memory", write: bytesText },
+  memory_bytes: { title: "Memory", write: bytesText, writeTick: (bytes) => (bytes >= 1e9 ? `${Number((bytes / 1e9).toFixed(3))} GB` : bytesText(bytes)) },
 };
 
 export class RunPlots {

@@ -63,6 +63,7 @@ export class RunPage {
     for (const part of [this.deeds, this.figures, this.recipe]) part.replaceChildren();
     this.shownDeeds = "";
     this.plots.show([this.metrics]);
+    this.plots.node.hidden = true;
     this.answers.show([]);
     this.after.hide();
   }
@@ -108,7 +109,7 @@ export class RunPage {
     if (before === "running" && run.state === "done") this.toasts.show(`${run.name} is done.`);
     this.state.className = `mark state ${run.state}`;
     this.state.textContent = STATES[run.state];
-    this.facts.textContent = [run.model, METHOD_NAMES[run.method] ?? run.method, sourceText(run.recipe.data), `begun ${agoText(run.started ?? run.created)}`].filter(Boolean).join(" · ");
+    this.facts.textContent = [run.model, METHOD_NAMES[run.method] ?? run.method, sourceText(run.recipe.data), run.started ? `begun ${agoText(run.started)}` : `asked for ${agoText(run.created)}`].filter(Boolean).join(" · ");
     this.bar.hidden = !ACTIVE.includes(run.state);
     this.bar.value = run.total_steps ? run.step / run.total_steps : 0;
     this.progress.textContent = progressText(run);
@@ -116,6 +117,7 @@ export class RunPage {
     this.problem.textContent = run.error;
     this.showDeeds();
     this.figures.replaceChildren(...figuresOf(run).map(([name, value, detail]) => element("div", { class: "figure" }, element("dt", { text: name }), element("dd", { class: "figure-value", text: value }), element("dd", { class: "fine", text: detail }))));
+    this.plots.node.hidden = !this.metrics.next;
     if (hasNew) this.plots.show([this.metrics]);
     this.answers.show(this.metrics.answers);
     if (!this.recipe.children.length) this.recipe.replaceChildren(...recipeRows(run.recipe));
@@ -190,7 +192,7 @@ function progressText({ state, step, total_steps: total, seconds_left: left, sec
 }
 
 function figuresOf(run) {
-  const figures = [["Loss", lossText(run.loss), "of the last step"]];
+  const figures = run.loss === null ? [] : [["Loss", lossText(run.loss), "of the last step"]];
   if (run.evaluation_loss !== null) {
     figures.push(["Held-out loss", lossText(run.evaluation_loss), run.first_evaluation_loss === null ? "" : `${lossText(run.first_evaluation_loss)} before the run`]);
     if (run.best_evaluation_loss !== null) figures.push(["Best", lossText(run.best_evaluation_loss), run.best_step === null ? "" : `at step ${numberText(run.best_step)}`]);

@@ -36,8 +36,10 @@ export function lossText(loss) {
   return loss === null || loss === undefined ? "–" : loss.toFixed(3);
 }
 
+// Three digits that count: 0.842, 3e-4.
 export function rateText(value) {
-  return value === 0 ? "0" : Number(value).toPrecision(3).replace(/\.?0+(e|$)/, "$1");
+  const rounded = Number(value.toPrecision(3));
+  return rounded !== 0 && Math.abs(rounded) < 0.001 ? rounded.toExponential() : String(rounded);
 }
 
 export function speedText(tokensPerSecond) {
@@ -53,6 +55,12 @@ export function valueText(value) {
   if (typeof value === "object") return sourceText(value);
   if (typeof value === "number") return value !== 0 && Math.abs(value) < 0.001 ? value.toExponential() : String(value);
   return METHOD_NAMES[value] ?? value;
+}
+
+// Why a value was chosen, without the value, which is seen beside it.
+export function reasonText(reason = "") {
+  const why = reason.replace(/^\S+: /, "");
+  return why && why[0].toUpperCase() + why.slice(1);
 }
 
 // Where samples come from, in a few words.
