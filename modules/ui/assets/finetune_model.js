@@ -3,16 +3,17 @@
 import { control } from "./control.js";
 import { element } from "./dom.js";
 import { button } from "./forms.js";
-import { JobProgress } from "./finetune_jobs.js";
+import { Conversion } from "./finetune_conversion.js";
 import { countText } from "./words.js";
 
 export class ModelChoice {
-  // `onChosen(model)` when a person chose one; `onModels` leads to where models come from.
+  // `onChosen()` when a person chose one; `onModels` leads to where models come from.
   constructor({ toasts, draft, onChosen, onModels }) {
-    Object.assign(this, { toasts, draft, onChosen, onModels });
+    Object.assign(this, { toasts, draft, onChosen });
     this.models = [];
-    this.rows = element("div", { class: "tune-list", role: "radiogroup", "aria-label": "Model to teach" });
-    this.error = element("p", { class: "form-error", role: "alert", hidden: true });
+    // Kept while the list is made anew, so that their progress stays.
+    this.conversions = new Map();
+    this.rows = element("div", { class: "tune-list", role: "group", "aria-label": "Model to teach" });
     this.empty = element(
       "div",
       { class: "tune-empty", hidden: true },
@@ -20,7 +21,7 @@ export class ModelChoice {
       button("Get a model", onModels),
     );
     this.others = element("details", { class: "tune-details", hidden: true });
-    this.node = element("div", { class: "tune-part" }, this.rows, this.empty, this.error, this.others);
+    this.node = element("div", { class: "tune-part" }, this.rows, this.empty, this.others);
   }
 
   get chosen() {
@@ -30,11 +31,13 @@ export class ModelChoice {
   async look() {
     try {
       this.models = (await control("training/models")).models;
+      this.show();
+      // A conversion that was begun before the page was opened, or in another tab, is followed as well.
+      const { jobs } = await control("jobs");
+      for (const conversion of this.conversions.values()) conversion.followIn(jobs);
     } catch (error) {
       this.toasts.error(error);
-      return;
     }
-    this.show();
   }
 
   show() {
@@ -50,63 +53,28 @@ export class ModelChoice {
   }
 
   trainable(model) {
-    const onchange = () => {
-      this.tell("");
-      this.draft.set({ model: model.id });
-    };
+    const onchange = () => this.draft.set({ model: model.id });
     // Keys go from one to the next, so that only a pointer says that this is the one.
-    const onclick = (event) => event.detail && this.onChosen(model);
+    const onclick = (event) => event.detail && this.onChosen();
     const input = element("input", { type: "radio", name: "finetune-model", value: model.id, checked: model.id === this.draft.get("model"), onchange });
-    return element("label", { class: "tune-row", onclick }, input, element("span", { class: "tune-name", dir: "auto", text: model.title }), element("span", { class: "fine", text: sizeWords(model) }));
+    return element("label", { class: "tune-row", onclick }, input, element("span", { class: "tune-name", dir: "auto", text: model.title }), element("span", { class: "fine", text: model.parameters ? `${countText(model.parameters)} parameters` : "" }));
   }
 
-  // The GGUF file stays; the folder made from it is what is taught.
   convertible(model) {
-    const progress = new JobProgress(`Converting ${model.title}`);
-    const start = button("Convert to train", () => this.convert(model, progress, start), "quiet-button", { "aria-label": `Convert ${model.title} to train it` });
-    return element(
-      "div",
-      { class: "tune-row convertible" },
-      element("span", { class: "tune-name", dir: "auto", text: model.title }),
-      element("span", { class: "fine", text: [sizeWords(model), "a GGUF file, which becomes a folder first"].filter(Boolean).join(" · ") }),
-      start,
-      progress.node,
-    );
-  }
-
-  async convert(model, progress, start) {
-    start.disabled = true;
-    this.tell("");
-    const name = freeName(`${model.id.split("/").at(-1).replace(/\.gguf$/i, "")}-trainable`, this.models);
-    try {
-      const { job } = await control("training/convert", { model: model.id, name });
-      await progress.follow(job);
-      await this.look();
-      const made = this.models.find((one) => one.is_trainable && one.id.split("/").at(-1) === name);
-      if (!made) return;
-      this.draft.set({ model: made.id });
-      this.show();
-      this.onChosen(made);
-    } catch (error) {
-      this.tell(error.message);
-    } finally {
-      start.disabled = false;
+    if (!this.conversions.has(model.id)) {
+      const taken = () => this.models.map((one) => one.id.split("/").at(-1));
+      this.conversions.set(model.id, new Conversion({ model, taken, onDone: (name) => this.onConverted(name) }));
     }
+    return this.conversions.get(model.id).node;
   }
 
-  tell(problem) {
-    this.error.textContent = problem;
-    this.error.hidden = !problem;
+  // `name` is empty where another tab chose it.
+  async onConverted(name) {
+    await this.look();
+    const made = name && this.models.find((one) => one.is_trainable && one.id.split("/").at(-1) === name);
+    if (!made) return;
+    this.draft.set({ model: made.id });
+    this.show();
+    this.onChosen();
   }
-}
-
-function sizeWords({ parameters }) {
-  return parameters ? `${countText(parameters)} parameters` : "";
-}
-
-function freeName(wanted, models) {
-  const taken = new Set(models.map((one) => one.id.split("/").at(-1)));
-  let name = wanted;
-  for (let number = 2; taken.has(name); number += 1) name = `${wanted}-${number}`;
-  return name;
 }
