@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import Watched
 from tests.engines.tiny_models import make_folder
@@ -64,7 +64,11 @@ def open_run(window: Watched, name: str) -> Page:
     return window.page
 
 
-def state_of(page: Page) -> Any:
+def loss_chart(page: Page) -> Locator:
+    return page.locator(".tune-run:not([hidden]) .run-chart.large")
+
+
+def state_of(page: Page) -> Locator:
     return page.locator(".run-head .state")
 
 
@@ -96,11 +100,11 @@ def test_from_a_file_to_the_adapter_in_chat(window: Watched, tmp_path: Path) -> 
     expect(page).to_have_url(re.compile(r"run=arr$"), timeout=60_000)
     expect(state_of(page)).to_have_text("Done", timeout=LEARNING_MS)
     expect(page.get_by_text("Step 8 of 8")).to_be_visible()
-    expect(page.locator(".run-chart.large path.curve")).to_have_count(2)
+    expect(loss_chart(page).locator("path.curve")).to_have_count(2)
     expect(page.locator(".answer-prompt")).to_have_text("Question 3?")
     page.get_by_role("slider", name="Loss by step").focus()
     page.keyboard.press("Home")
-    expect(page.locator(".run-chart.large .chart-readout")).to_contain_text("step 0")
+    expect(loss_chart(page).locator(".chart-readout")).to_contain_text("step 0")
 
     # Another tab, and this one read anew, show the same.
     figures = page.locator(".tune-run .figures").first.inner_text()
@@ -109,7 +113,7 @@ def test_from_a_file_to_the_adapter_in_chat(window: Watched, tmp_path: Path) -> 
     expect(other.locator(".tune-run .figures").first).to_have_text(re.compile(re.escape(figures.split("\n")[1])))
     other.close()
     page.reload()
-    expect(page.locator(".run-chart.large path.curve")).to_have_count(2)
+    expect(loss_chart(page).locator("path.curve")).to_have_count(2)
 
     page.get_by_role("button", name="Use in chat").click()
     expect(page.get_by_label("Message", exact=True)).to_be_focused(timeout=60_000)
@@ -150,7 +154,7 @@ def test_a_run_is_stopped_resumed_compared_and_deleted(window: Watched, program:
     begin_run(program, "first", 3, learning_rate=0.001)
     begin_run(program, "second", 2000, learning_rate=0.002)
     page = open_run(window, "second")
-    expect(page.locator(".run-chart.large path.curve").first).to_be_visible(timeout=LEARNING_MS)
+    expect(loss_chart(page).locator("path.curve.look-1")).to_have_count(1, timeout=LEARNING_MS)
     page.get_by_role("button", name="Stop and save").click()
     expect(state_of(page)).to_have_text("Stopped", timeout=LEARNING_MS)
     page.get_by_role("button", name="Resume").click()
@@ -163,7 +167,7 @@ def test_a_run_is_stopped_resumed_compared_and_deleted(window: Watched, program:
     page.get_by_label("Compare second").check()
     page.get_by_role("button", name="Compare 2").click()
     expect(page.get_by_role("row", name=re.compile("Learning rate"))).to_contain_text("0.0010.002")
-    expect(page.locator(".run-chart.large path.curve.look-2").first).to_be_visible()
+    expect(loss_chart(page).locator("path.curve.look-2")).to_have_count(2)
     page.reload()
     expect(page.get_by_role("row", name=re.compile("Learning rate"))).to_be_visible()
 

@@ -42,7 +42,6 @@ export class AfterRun {
     if (!result || name === this.name) return;
     this.name = name;
     this.words.textContent = [`${RESULTS[result]} ${name} is ready.`, heldOut(before, recipe.keep_best ? (best ?? last) : last)].filter(Boolean).join(" ");
-    this.comparison.hidden = result !== "adapter";
     this.answer.replaceChildren();
     this.status.textContent = "";
     for (const error of [this.useError, this.askError]) error.clear();

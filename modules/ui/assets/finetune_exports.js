@@ -47,11 +47,12 @@ export class Exports {
     const type = choiceOf(types.map((one) => [one, sizes[one] ? `${one}, ${bytesText(sizes[one])}` : one]), { "aria-label": `${title}, number format`, hidden: types.length < 2 });
     const size = types.length < 2 ? bytesText(Object.values(sizes)[0] ?? 0) : "";
     const usual = () => [this.name, kind === "merged" ? "merged" : type.value].filter(Boolean).join("-");
-    const name = element("input", { type: "text", class: "form-field", maxLength: NAME_CHARS, spellcheck: false, value: usual(), "aria-label": `${title}, name` });
+    // An adapter for llama.cpp lies beside the one it is made from, under the same name.
+    const name = element("input", { type: "text", class: "form-field", maxLength: NAME_CHARS, spellcheck: false, value: usual(), hidden: kind === "gguf_lora", "aria-label": `${title}, name` });
     type.addEventListener("change", () => (name.value = usual()));
     const error = new FormError({ name });
     const progress = new JobProgress(title);
-    const start = button("Export", () => this.start("start", { adapter: this.name, kind, type: type.value || undefined, name: name.value.trim() }, { start, error, progress }), "quiet-button", { "aria-label": `Export: ${title}` });
+    const start = button("Export", () => this.start("start", { adapter: this.name, kind, type: type.value || undefined, name: name.hidden ? "" : name.value.trim() }, { start, error, progress }), "quiet-button", { "aria-label": `Export: ${title}` });
     const controls = element("div", { class: "export-line" }, name, type, start);
     return exportRow(title, [words, size].filter(Boolean).join(" "), isPossible ? [controls, error.node, progress.node] : [refused(reason)]);
   }
