@@ -15,11 +15,18 @@ from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
+from modules.services.agreement import AgreementCheck
 from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
+from modules.services.conversation_samples import ConversationSamples
+from modules.services.conversion import ConversionService
+from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
+from modules.services.export import ExportService
+from modules.services.export_sources import ExportSources
+from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
 from modules.services.library import LibraryService
@@ -31,15 +38,22 @@ from modules.services.oracle import Oracle
 from modules.services.parameters import ParameterService
 from modules.services.presets import PresetService
 from modules.services.prompt_templates import PromptTemplateService
+from modules.services.pushing import PushService
 from modules.services.remote import RemoteService, model_for_worker
+from modules.services.trainable_models import TrainableModels
+from modules.services.training import TrainingService
+from modules.services.training_comparison import TrainingComparison
+from modules.services.training_plan import TrainingPlanner
 from modules.settings import Settings
 from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.datasets import DatasetStore
 from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
+from modules.storage.export_results import ExportResults
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
@@ -48,7 +62,10 @@ from modules.storage.model_runs import ModelRunStore
 from modules.storage.parameters import ParameterStore
 from modules.storage.presets import PresetStore
 from modules.storage.prompt_templates import PromptTemplateStore
+from modules.storage.recipes import RecipeStore
 from modules.storage.remote_servers import RemoteServerStore
+from modules.storage.training_runs import TrainingStore
+from modules.training.datasets.reader import DatasetReader
 from modules.types.generation import Failed, Finished
 
 
@@ -77,6 +94,13 @@ class App:
     runs: BatchRunService
     hub: HubService
     downloads: DownloadService
+    datasets: DatasetService
+    recipes: RecipeStore
+    training: TrainingService
+    comparison: TrainingComparison
+    conversion: ConversionService
+    export: ExportService
+    pushing: PushService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -96,6 +120,7 @@ class App:
     def close(self) -> None:
         self.stop_replies()
         self.downloads.close()
+        self.training.close()
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
@@ -116,7 +141,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     renderer = TemplateRenderer(launcher)
     grammars = GrammarChecker(launcher)
     servers = RemoteServerStore(database)
-    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    model_runs = ModelRunStore(database, identity())
+    oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
     host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
     remote = RemoteService(servers, host)
@@ -147,6 +173,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             oracle.record_run(loaded, end)
             kept.used(loaded.model.id)
 
+    adapter_library, gguf_adapters = AdapterLibrary(paths.adapters), GgufAdapters(launcher)
+    adapters = AdapterService(adapter_library, host, gguf_adapters)
+    sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
     inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
@@ -159,13 +188,25 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     )
     notebook = NotebookService(documents, versions, conversations, writer, inference)
     prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
+    datasets = DatasetService(
+        DatasetStore(paths.datasets),
+        DatasetReader(launcher),
+        ConversationSamples(conversations),
+        hub,
+        paths.hub_datasets,
+    )
+    trainable, samples = TrainableModels(library), datasets.sound_examples
+    planner = TrainingPlanner(
+        paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs, threads=settings.threads
+    )
+    training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
     return App(
         settings=settings,
         paths=paths,
         models=models,
         library=kept,
         oracle=oracle,
-        adapters=AdapterService(AdapterLibrary(paths.adapters), host),
+        adapters=adapters,
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
@@ -178,6 +219,21 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
+        datasets=datasets,
+        recipes=RecipeStore(paths.shipped_recipes, paths.own_recipes),
+        training=training,
+        comparison=TrainingComparison(training, adapter_library, models, adapters, inference),
+        conversion=ConversionService(paths, library, launcher),
+        export=ExportService(
+            paths,
+            sources,
+            jobs,
+            launcher,
+            results=ExportResults(database),
+            agreement=AgreementCheck(launcher, renderer),
+            gguf_adapters=gguf_adapters,
+        ),
+        pushing=PushService(sources, hub, jobs),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

@@ -18,6 +18,7 @@ from modules.settings import Settings, load_settings
 from modules.storage.chat_templates import ChatTemplates
 from modules.storage.files import FolderLock
 from modules.storage.linked_models import read_links
+from modules.train_command.command import train
 
 SHARE_USER = "parlor"
 
@@ -28,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
         return convert(arguments[1:])
     if arguments[:1] == ["download"]:
         return download(arguments[1:])
+    if arguments[:1] == ["train"]:
+        return train(arguments[1:])
     try:
         settings, notices = load_settings(arguments)
         rules = access_rules(settings)

@@ -25,6 +25,13 @@ class Limits:
     run_columns: int = 200
     run_cell_chars: int = 100_000
     run_input_bytes: int = 64 * 1024 * 1024
+    dataset_upload_bytes: int = 2 * 1024 * 1024 * 1024
+    dataset_upload_seconds: float = 3600.0
+    dataset_rows: int = 10_000_000
+    dataset_row_bytes: int = 16 * 1024 * 1024
+    dataset_files: int = 100_000
+    dataset_memory_bytes: int = 3 * 1024 * 1024 * 1024
+    dataset_look_seconds: float = 60.0
     distribution_tokens: int = 50
     logit_biases: int = 1024
     adapters: int = 8

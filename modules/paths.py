@@ -79,9 +79,19 @@ class Paths:
         return self.data / "datasets"
 
     @property
+    def hub_datasets(self) -> Path:
+        """What was downloaded of datasets on the hub."""
+        return self.data / "hub-datasets"
+
+    @property
     def training(self) -> Path:
         """Finetuning runs, a folder each."""
         return self.data / "training"
+
+    @property
+    def planning(self) -> Path:
+        """Samples that plans are made with, for as long as the program runs."""
+        return self.data / "planning"
 
     @property
     def shipped_recipes(self) -> Path:

@@ -46,8 +46,9 @@ def adapters_router(app: App) -> APIRouter:
 
     @router.post("/load")
     def load(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Answers when it is loaded; requests may name it from then on."""
-        return {"adapter": adapter_shape(app.adapters.load(body.name, body.model))}
+        """Answers when it is loaded; requests may name it from then on. A `note` says what came with it."""
+        status = app.adapters.load(body.name, body.model)
+        return {"adapter": adapter_shape(status), "note": app.adapters.note(body.model)}
 
     @router.post("/unload")
     def unload(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -27,7 +27,7 @@ class LoadedAdapters:
         return self._switched_on
 
     def load(self, name: str, path: str) -> None:
-        """Load an adapter's folder, in the place of one of the same name.
+        """Load an adapter, a folder or a file as the engine takes them, in the place of one of the same name.
 
         Raises BadRequest when the engine takes none or this one does not fit, Busy while a request uses that name.
         """
@@ -62,7 +62,8 @@ class LoadedAdapters:
     def _require_support(self, field: str) -> None:
         if not self._supported:
             raise BadRequest(
-                f"The {self._engine} engine takes no adapters; load a model with the transformers engine.", field=field
+                f"The {self._engine} engine takes no adapters; load a model with the transformers engine or llama.cpp.",
+                field=field,
             )
 
 

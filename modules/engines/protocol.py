@@ -48,6 +48,7 @@ class Capabilities:
 
     One that has `fill_tokens` can write between two stretches of text. A model that does not generate only embeds.
     `embedding_frame` are the ids before and after a text to embed.
+    One with `adapters_as_gguf` takes GGUF files instead of folders, and loads itself anew with each.
     `ignored_knobs` are those that would change nothing, and `samplers` those that an order may name: a request that
     asks for others is refused, in the name of what `runs_on` says.
     """
@@ -66,6 +67,7 @@ class Capabilities:
     embeds: bool = False
     embedding_frame: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     adapters: bool = False
+    adapters_as_gguf: bool = False
     logits_processors: bool = False
     constraints: tuple[ConstraintKind, ...] = ()
     distribution: bool = False
@@ -107,11 +109,12 @@ class Engine(Protocol):
 
 
 class AdaptableEngine(Engine, Protocol):
-    """An engine whose capabilities say that it takes adapters: folders as peft saves them. Any thread may call."""
+    """An engine whose capabilities say that it takes adapters. Any thread may call."""
 
     def load_adapter(self, name: str, path: str) -> int:
         """Under this name, in the place of one that had it; returns the bytes of memory it takes.
 
+        `path` is a folder as peft saves it, or a GGUF file where the capabilities say so.
         Raises BadRequest when it cannot be used with this model, Busy while a request uses the one of that name.
         """
         ...

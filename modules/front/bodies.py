@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import accumulate
 
 from modules.front.asgi import Message, Receive, Refused, Scope, header
@@ -12,12 +13,21 @@ from modules.limits import LIMITS
 UPLOAD_PATH = "/gradio_api/upload"
 UPLOAD_BYTES = 100 * 1024 * 1024
 UPLOAD_SECONDS = 600.0
+DATASET_FILES = "/control/datasets/files/"
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 FORM_KINDS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 # Opening brackets count up, closing ones down (255 is -1 as a signed byte).
 STEPS = bytes(1 if byte in b"[{" else 255 for byte in range(256))
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How much may come in a body, and how long it may take."""
+
+    size_bytes: int
+    seconds: float
 
 
 class Incoming:
@@ -50,12 +60,17 @@ def has_body(scope: Scope) -> bool:
     return header(scope, b"content-length") not in {"", "0"} or bool(header(scope, b"transfer-encoding"))
 
 
-def is_upload(scope: Scope) -> bool:
-    return scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data"
+def bound_of(scope: Scope) -> Bound:
+    if is_dataset(scope):
+        return Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds)
+    if scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data":
+        return Bound(UPLOAD_BYTES, UPLOAD_SECONDS)
+    return Bound(LIMITS.body_bytes, LIMITS.body_seconds)
 
 
-def byte_limit(scope: Scope) -> int:
-    return UPLOAD_BYTES if is_upload(scope) else LIMITS.body_bytes
+def is_dataset(scope: Scope) -> bool:
+    """A file's bytes as they are, of any type: browsers let no page of another site send PUT unasked."""
+    return scope["method"] == "PUT" and scope["path"].startswith(DATASET_FILES)
 
 
 def check_declared_length(scope: Scope, limit: int) -> None:
@@ -124,9 +139,9 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def streamed(receive: Receive, limit: int, seconds: float, refuse: Callable[[Refused], Awaitable[None]]) -> Receive:
+def streamed(receive: Receive, bound: Bound, refuse: Callable[[Refused], Awaitable[None]]) -> Receive:
     """A body that is passed on as it comes. Past a limit the client is told, and the application sees it leave."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + bound.seconds
     size = 0
     whole = False
 
@@ -138,11 +153,11 @@ def streamed(receive: Receive, limit: int, seconds: float, refuse: Callable[[Ref
             async with asyncio.timeout(deadline - time.monotonic()):
                 message = await receive()
         except TimeoutError:
-            await refuse(too_slow(seconds))
+            await refuse(too_slow(bound.seconds))
             return {"type": "http.disconnect"}
         size += len(message.get("body", b""))
-        if size > limit:
-            await refuse(too_large(limit))
+        if size > bound.size_bytes:
+            await refuse(too_large(bound.size_bytes))
             return {"type": "http.disconnect"}
         whole = not message.get("more_body", False)
         return message

@@ -7,14 +7,13 @@ from modules.front.access import AccessRules, Area, Identity, area_of, check_acc
 from modules.front.asgi import AsgiApp, Header, Message, Receive, Refused, Scope, Send, error_body, header, send_whole
 from modules.front.bodies import (
     FORM_KINDS,
-    UPLOAD_SECONDS,
     Incoming,
     body_kind,
-    byte_limit,
+    bound_of,
     check_declared_length,
     check_depth,
     has_body,
-    is_upload,
+    is_dataset,
     read_body,
     replayed,
     streamed,
@@ -77,7 +76,7 @@ class Guard:
         area = area_of(scope["path"])
         if area != "health" or scope["method"] not in SAFE_METHODS:
             self._hosts.check_origin(scope)
-        check_declared_length(scope, byte_limit(scope))
+        check_declared_length(scope, bound_of(scope).size_bytes)
         secure = bool(host) and host == self._hosts.share_host
         if area == "login":
             await self._login.answer(scope, receive, answer.send, secure=secure)
@@ -159,13 +158,14 @@ async def checked_body(scope: Scope, receive: Receive, area: Area, answer: Answe
     """Uploads are streamed on under their cap; anything else is read and measured here."""
     if not has_body(scope):
         return receive
-    kind = body_kind(scope)
+    kind, bound = body_kind(scope), bound_of(scope)
+    if is_dataset(scope):
+        return streamed(receive, bound, answer.refuse)
     if area in JSON_AREAS and kind != "application/json":
         raise Refused(415, "The body must be JSON, sent as Content-Type: application/json.", "unsupported_media")
     if kind == "multipart/form-data":
-        seconds = UPLOAD_SECONDS if is_upload(scope) else LIMITS.body_seconds
-        return streamed(receive, byte_limit(scope), seconds, answer.refuse)
-    body = await read_body(receive, LIMITS.body_bytes, LIMITS.body_seconds)
+        return streamed(receive, bound, answer.refuse)
+    body = await read_body(receive, bound.size_bytes, bound.seconds)
     # Whatever it is called: applications also read bodies without a type, or of kin, as JSON.
     if kind not in FORM_KINDS:
         check_depth(body)

@@ -15,9 +15,11 @@ def build_api(app: App) -> Any:
     from modules.api.adapters import adapters_router
     from modules.api.batch import batch_router
     from modules.api.control import control_router
+    from modules.api.datasets import datasets_router
     from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
+    from modules.api.export import export_router
     from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.models import models_control_router
@@ -32,6 +34,7 @@ def build_api(app: App) -> Any:
     from modules.api.prompts import prompts_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
+    from modules.api.training import training_router
     from modules.ui.asset_files import ASSETS
     from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
     from modules.ui.live_view import live_updates
@@ -48,6 +51,7 @@ def build_api(app: App) -> Any:
         control_router,
         models_control_router,
         adapters_router,
+        export_router,
         library_router,
         hub_router,
         downloads_router,
@@ -58,6 +62,8 @@ def build_api(app: App) -> Any:
         prompts_router,
         batch_router,
         distribution_router,
+        datasets_router,
+        training_router,
     )
     for router in routers:
         api.include_router(router(app))

@@ -8,9 +8,15 @@ from modules.engines.host import EngineHost
 from modules.engines.loaded import LoadedModel
 from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
+from modules.services.gguf_adapters import GgufAdapters
 from modules.types.generation import AdapterUse
 from modules.types.local_adapter import LocalAdapter
 from modules.types.local_model import LocalModel
+
+RELOADS = (
+    "llama.cpp takes adapters only while it loads a model, so it loads the model anew: what it has read of past "
+    "conversations is read again. Weights are free for every request."
+)
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,19 @@ class AdapterService:
     `model` names it; None is the one used last among those that take adapters.
     """
 
-    def __init__(self, library: AdapterLibrary, host: EngineHost) -> None:
+    def __init__(self, library: AdapterLibrary, host: EngineHost, gguf: GgufAdapters) -> None:
         self._library = library
         self._host = host
+        self._gguf = gguf
 
     def models(self) -> list[LocalModel]:
         """The loaded ones that take adapters, the one used last first."""
         return [one.model for one in self._host.loaded() if one.capabilities.adapters]
+
+    def note(self, model: str | None = None) -> str:
+        """What loading or unloading an adapter brings with it, for the person; empty when nothing."""
+        chosen = self._chosen(model)
+        return RELOADS if chosen is not None and reloads(chosen) else ""
 
     def adapters(self, model: str | None = None) -> list[AdapterStatus]:
         """Those in the folder, by name. Raises NotFound for a named model that is not loaded."""
@@ -51,13 +63,14 @@ class AdapterService:
         """Onto the loaded model; it is not switched on. One that is loaded already is read anew.
 
         Raises NotFound without a model or an adapter of that name, BadRequest when it cannot be used, Busy while a
-        request uses it.
+        request uses it, or the model at all where it is loaded anew.
         """
         with self._in_use(model) as loaded:
             adapter = self._library.find(name)
             if adapter.problem:
                 raise BadRequest(f"The adapter {adapter.name} cannot be used: {adapter.problem}", field="name")
-            loaded.adapters.load(adapter.name, str(adapter.path.absolute()))
+            path = self._gguf.file(adapter, loaded.model.shape) if reloads(loaded) else adapter.path
+            loaded.adapters.load(adapter.name, str(path.absolute()))
             statuses = self.adapters(loaded.model.id)
         return next(status for status in statuses if status.adapter.name == adapter.name)
 
@@ -91,3 +104,7 @@ class AdapterService:
             if one.model.id == model:
                 return one
         raise NotFound(f"{model} is not loaded. Load it first: adapters belong to a loaded model.", field="model")
+
+
+def reloads(loaded: LoadedModel) -> bool:
+    return loaded.capabilities.adapters_as_gguf

@@ -1,24 +1,22 @@
 """GGUF models as folders in Hugging Face format, so that transformers can run and finetune them."""
 
-import json
-import queue
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from modules.children import Child, Launcher
+from modules.children import Launcher
 from modules.errors import BadRequest, ModelError, NotFound, StorageError
+from modules.jobs import JobRunner
 from modules.library.folders import read_model_folder
 from modules.library.headers import read_gguf_header
 from modules.library.library import Library
 from modules.paths import Paths
+from modules.services.child_task import Report, run_task
 from modules.storage.files import resolve_name
+from modules.types.jobs import Job
 
-Report = Callable[[float | None, str], None]
 PROGRAM = "modules.engines.hf.convert"
-POLL_SECONDS = 0.2
 # bfloat16, and as much again for what is in between.
 BYTES_PER_PARAMETER = 2
 
@@ -29,21 +27,27 @@ class ConversionService:
         self._library = library
         self._launcher = launcher
 
+    def start(self, jobs: JobRunner, source: str, target: str) -> Job:
+        """`convert` as a job. Raises at once what it would raise before it begins."""
+        self._checked(source, target)
+        return jobs.start(
+            f"convert {source} to {target}",
+            lambda report, cancelled: self._ended(source, target, report, cancelled),
+        )
+
     def convert(self, source: str, target: str, report: Report, cancelled: Callable[[], bool]) -> Path:
         """Turn the GGUF model `source`, a model's name or a path, into the new model `target`; returns its folder.
 
         Nothing is published before it is whole. Raises NotFound, BadRequest, ModelError or StorageError.
         """
-        file = self._source(source)
-        folder = resolve_name(self._paths.models, target)
-        if folder.exists():
-            raise BadRequest(f"There is a model called {target} already; choose another name.", field="target")
-        header = read_gguf_header(file)
-        self._require_space(header.shape.parameters * BYTES_PER_PARAMETER)
+        file, folder = self._checked(source, target)
         self._paths.downloads.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix="convert-", dir=self._paths.downloads))
         try:
-            self._run(file, staging, report, cancelled)
+            # In a child of its own: unpacking takes memory, which the operating system gets back whole.
+            order = {"source": str(file), "target": str(staging)}
+            subject = f"The conversion of {file.name}"
+            run_task(self._launcher, PROGRAM, order, subject=subject, report=report, cancelled=cancelled)
             read_model_folder(staging)
             staging.chmod(0o755)
             staging.rename(folder)
@@ -53,6 +57,19 @@ class ConversionService:
             shutil.rmtree(staging, ignore_errors=True)
         report(1.0, "done")
         return folder
+
+    def _ended(self, source: str, target: str, report: Report, cancelled: Callable[[], bool]) -> None:
+        self.convert(source, target, report, cancelled)
+
+    def _checked(self, source: str, target: str) -> tuple[Path, Path]:
+        """(the file, the folder that will be)."""
+        file = self._source(source)
+        folder = resolve_name(self._paths.models, target)
+        if folder.exists():
+            raise BadRequest(f"There is a model called {target} already; choose another name.", field="target")
+        header = read_gguf_header(file)
+        self._require_space(header.shape.parameters * BYTES_PER_PARAMETER)
+        return file, folder
 
     def _source(self, source: str) -> Path:
         try:
@@ -73,29 +90,3 @@ class ConversionService:
         free = shutil.disk_usage(self._paths.models).free
         if free < needed:
             raise StorageError(f"The converted model needs {needed // 10**6:,} MB; {free // 10**6:,} MB are free.")
-
-    def _run(self, source: Path, target: Path, report: Report, cancelled: Callable[[], bool]) -> None:
-        """In a child of its own: unpacking takes memory, which the operating system gets back whole."""
-        answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        child = Child(
-            self._launcher,
-            PROGRAM,
-            on_line=lambda line: answers.put(json.loads(line)),
-            on_end=lambda status: answers.put({"error": f"the conversion ended unexpectedly (status {status})"}),
-        )
-        try:
-            child.send(json.dumps({"source": str(source), "target": str(target)}).encode())
-            while True:
-                if cancelled():
-                    raise ModelError("The conversion was cancelled.")
-                try:
-                    answer = answers.get(timeout=POLL_SECONDS)
-                except queue.Empty:
-                    continue
-                if "error" in answer:
-                    raise ModelError(f"{source.name} could not be converted: {answer['error']}", child.last_words)
-                if "done" in answer:
-                    return
-                report(answer["fraction"], answer["note"])
-        finally:
-            child.end(2.0)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.errors import BadRequest, Conflict, HubAccessError, StartError
+from modules.errors import BadRequest, Conflict, HubAccessError, NotFound, StartError
 from modules.library.hub.client import HubClient
-from modules.library.hub.connection import Origin, origin_of
+from modules.library.hub.connection import HubConnection, Origin, origin_of
+from modules.library.hub.push import HubPusher
 from modules.limits import LIMITS
 from modules.storage.files import write_atomically
 from modules.types.hub import HubChoice, HubModel, HubQuery, HubResults
@@ -64,6 +65,11 @@ class HubService:
         """For downloads: with this hub and this token."""
         return self._client
 
+    @property
+    def pusher(self) -> HubPusher:
+        """For what is published there: with this hub and this token."""
+        return HubPusher(HubConnection(self.endpoint, self.token))
+
     def search(self, query: HubQuery) -> HubResults:
         """Asks the hub. Raises BadRequest or HubError."""
         return self._client.search(query)
@@ -71,6 +77,13 @@ class HubService:
     def model(self, repository: str, revision: str = "main") -> HubModel:
         """Asks the hub. Raises NotFound, BadRequest, HubAccessError or HubError."""
         return self._client.model(repository, revision)
+
+    def dataset_commit(self, repository: str, revision: str = "main") -> str:
+        """Asks the hub what the revision stands for. Raises as `model` does."""
+        try:
+            return self._client.dataset_commit(repository, revision)
+        except NotFound as error:
+            raise NotFound(f"The hub has no dataset {repository[:120]}, no such revision, or it is private.") from error
 
     def account(self) -> HubAccount:
         """Asks the hub, if there is a token, whose it is. Raises HubError."""

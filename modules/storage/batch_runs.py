@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,15 +13,14 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from modules.errors import Conflict, NotFound, StorageError
-from modules.storage.files import resolve_name, sync_folder, write_atomically
+from modules.errors import StorageError
+from modules.storage.files import write_atomically
+from modules.storage.named_folders import NamedFolders
 from modules.types.batch_runs import RowResult, RunRecord, Table
 
 RECORD = "run.json"
 INPUT = "input.jsonl"
 RESULTS = "results.jsonl"
-STAGED = ".new-"
-GONE = ".gone-"
 SYNC_SECONDS = 1.0
 
 
@@ -48,50 +45,30 @@ class RunStore:
     """Any thread may call. A folder appears under its name when it is whole, and is gone at once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        for left in [*folder.glob(f"{STAGED}*"), *folder.glob(f"{GONE}*")]:
-            shutil.rmtree(left, ignore_errors=True)
+        self._folders = NamedFolders(folder, RECORD, "run")
 
     def create(self, record: RunRecord, table: Table) -> "RunFolder":
         """Raises Conflict for a name that is taken, BadRequest for one that cannot be used."""
-        target = resolve_name(self._folder, record.name)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=STAGED, dir=self._folder))
-            try:
-                with (staging / INPUT).open("wb") as file:
-                    file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in table.rows)
-                    file.flush()
-                    os.fsync(file.fileno())
-                write_atomically(staging / RECORD, record.model_dump_json(indent=1).encode())
-                if target.exists():
-                    raise Conflict(f"There is a run called {record.name} already; choose another name.", field="name")
-                staging.rename(target)
-                sync_folder(self._folder)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-        except OSError as error:
-            raise StorageError(f"The run could not be written: {error.strerror}.") from error
-        return RunFolder(target)
+
+        def fill(folder: Path) -> None:
+            with (folder / INPUT).open("wb") as file:
+                file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in table.rows)
+                file.flush()
+                os.fsync(file.fileno())
+            write_atomically(folder / RECORD, record.model_dump_json(indent=1).encode())
+
+        return RunFolder(self._folders.create(record.name, fill))
 
     def find(self, name: str) -> "RunFolder":
-        path = resolve_name(self._folder, name)
-        if not (path / RECORD).is_file():
-            raise NotFound(f"There is no run called {name[:120]!r}.", field="name")
-        return RunFolder(path)
+        return RunFolder(self._folders.find(name))
 
     def all(self) -> list["RunFolder"]:
         """Newest first; without those whose record is damaged."""
-        folders = [RunFolder(path.parent) for path in self._folder.glob(f"[!.]*/{RECORD}")]
+        folders = [RunFolder(path) for path in self._folders.all()]
         return sorted((one for one in folders if one.is_sound), key=lambda one: one.record.created, reverse=True)
 
     def delete(self, name: str) -> None:
-        folder = self.find(name).path
-        try:
-            gone = folder.rename(self._folder / f"{GONE}{os.urandom(6).hex()}")
-        except OSError as error:
-            raise StorageError(f"The run could not be deleted: {error.strerror}.") from error
-        shutil.rmtree(gone, ignore_errors=True)
+        self._folders.delete(name)
 
 
 class RunFolder:

@@ -110,7 +110,9 @@ class FolderLock:
         self._path = path
 
     @classmethod
-    def acquire(cls, path: Path, note: str = "") -> "FolderLock":
+    def acquire(
+        cls, path: Path, note: str = "", remedy: str = "Stop it, or choose another folder with --data."
+    ) -> "FolderLock":
         """Raises StartError that says who holds it; OSError when the folder cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -119,7 +121,7 @@ class FolderLock:
             os.close(handle)
             raise StartError(
                 f"The data folder {path.parent.name!r} is used by another Parlor ({holder or 'unknown process'}). "
-                "Stop it, or choose another folder with --data."
+                + remedy
             )
         lock = cls(handle, path)
         lock.update_note(note)

@@ -102,9 +102,8 @@ def files_below(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
 
 
 def csv_rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
-    """The first row names the columns; comma, semicolon or tab, whichever that row has most of."""
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
+    """The first row names the columns."""
+    delimiter = delimiter_of(text.partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines = (cells for cells in numbered(reader) if any(cells[1]))
     _, columns = next(lines, (0, list[str]()))
@@ -116,6 +115,11 @@ def csv_rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
         check_count(rows)
         rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
     return columns, rows
+
+
+def delimiter_of(first_line: str) -> str:
+    """Comma, semicolon or tab, whichever the line has most of."""
+    return max(DELIMITERS, key=first_line.count)
 
 
 def numbered(reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:

@@ -1,7 +1,7 @@
 """Samples to train on: where they come from, how they are read, what is wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 DatasetFormat = Literal["messages", "sharegpt", "alpaca", "completion", "text"]
 SourceKind = Literal["dataset", "path", "hub", "conversations"]
 ColumnRole = Literal["messages", "instruction", "input", "output", "system", "prompt", "completion", "text"]
+# Of the files that hold samples.
+DATASET_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
 Words = Annotated[str, StringConstraints(max_length=4096)]
 
 
@@ -81,7 +83,7 @@ class Example:
 
 @dataclass(frozen=True)
 class RowProblem:
-    """Why a row cannot be used. `column` is empty where the whole row is wrong."""
+    """Why a row cannot be used. `column` is empty where the whole row is wrong, `row` 0 where the whole file is."""
 
     row: int
     column: str
@@ -110,8 +112,18 @@ class DatasetLook:
 
 
 @dataclass(frozen=True)
+class Duplicate:
+    """The sample in `row` is the one in row `of` once more."""
+
+    row: int
+    of: int
+    file: str = ""
+    of_file: str = ""
+
+
+@dataclass(frozen=True)
 class DatasetCheck:
-    """Every row looked at. `duplicates` are pairs of rows: the later one, and the one it equals.
+    """Every row looked at.
 
     Lists hold the first few; counts are whole. `fingerprint` is the SHA-256 of the samples, in their order.
     """
@@ -121,9 +133,8 @@ class DatasetCheck:
     problem_count: int
     problems: tuple[RowProblem, ...]
     duplicate_count: int
-    duplicates: tuple[tuple[int, int], ...]
+    duplicates: tuple[Duplicate, ...]
     fingerprint: str = ""
-    looks: DatasetLook | None = None
 
 
 @dataclass(frozen=True)
@@ -134,4 +145,3 @@ class StoredDataset:
     size_bytes: int
     modified: float
     files: int = 1
-    notes: tuple[str, ...] = field(default=())

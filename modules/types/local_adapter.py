@@ -7,6 +7,8 @@ from pathlib import Path
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PICKLED_ADAPTER = "adapter_model.bin"
+# Beside them, in llama.cpp's form.
+GGUF_ADAPTER = "adapter.gguf"
 
 
 @dataclass(frozen=True)

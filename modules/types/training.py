@@ -66,8 +66,8 @@ class Recipe(BaseModel):
     max_gradient_norm: float = Field(1.0, ge=0, le=1e6, description="Longer gradients are shortened; 0: never.")
     gradient_checkpointing: bool | None = Field(None, description="Computes more and keeps less in memory.")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="The same seed gives the same run.")
-    evaluation_share: float = Field(
-        0.05, ge=0, le=0.9, description="Samples held out of training and used to judge it; 0: none."
+    evaluation_share: float | None = Field(
+        None, ge=0, le=0.9, description="Samples held out of training and used to judge it; 0: none."
     )
     evaluation_data: DataSource | None = Field(None, description="Samples to judge by, instead of a share.")
     evaluate_every: int | None = Field(None, ge=1, description="Steps between two evaluations.")
@@ -110,16 +110,34 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class RedFlag:
-    """Something that spoils a training in silence. `code` is for programs, `row` 0 where it concerns all samples."""
+    """Something that spoils a training in silence. `code` is for programs, `row` 0 where it concerns all samples.
+
+    `count` is of the samples it concerns, of which `row` is the first.
+    """
 
     code: str
     message: str
     row: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Examination:
+    """`lengths`, `trained` and `lines` have an entry for each encoded sample: its tokens, those of them that are
+    learned, and its line in the file, from 0."""
+
+    facts: TokenFacts
+    lengths: tuple[int, ...]
+    trained: tuple[int, ...]
+    lines: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Told before the start. `seconds` is None where nothing is known of this machine's speed yet."""
+    """Told before the start. `seconds` is None where nothing is known of this machine's speed yet.
+
+    What was `calculated` is what past runs did not correct yet, by which later ones are.
+    """
 
     memory_bytes: int
     available_bytes: int
@@ -127,6 +145,8 @@ class Prediction:
     steps: int
     tokens_per_second: float | None = None
     disk_bytes: int = 0
+    calculated_memory_bytes: int = 0
+    calculated_tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,13 +174,17 @@ class LensToken:
 
 @dataclass(frozen=True)
 class LensSample:
-    """A sample as the model reads it. `pack` counts from 0: samples with the same one share a row."""
+    """A sample as the model reads it. `pack` counts from 0: samples with the same one share a row.
+
+    `hidden_tokens` are further ones of a very long sample, which are not shown.
+    """
 
     row: int
     pack: int
     tokens: tuple[LensToken, ...]
     share_trained: float
     flags: tuple[RedFlag, ...] = ()
+    hidden_tokens: int = 0
 
 
 class StepMetrics(BaseModel):
@@ -212,6 +236,9 @@ class CheckpointSaved(BaseModel):
     name: str
 
 
+Metrics = Annotated[StepMetrics | EvaluationMetrics | ProbeAnswer | CheckpointSaved, Field(discriminator="kind")]
+
+
 class RunRecord(BaseModel):
     """What is kept of a run beside its recipe. Times are Unix seconds; `seconds` is time spent training."""
 
@@ -227,20 +254,45 @@ class RunRecord(BaseModel):
     total_steps: int = 0
     predicted_memory_bytes: int = 0
     predicted_seconds: float | None = None
+    calculated_memory_bytes: int = 0
+    calculated_tokens_per_second: float | None = None
     data_fingerprint: str = ""
     versions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
+class MetricsSummary:
+    """What a run has told so far: the newest of each kind; None before the first."""
+
+    step: int = 0
+    metrics: StepMetrics | None = None
+    first_evaluation: EvaluationMetrics | None = None
+    last_evaluation: EvaluationMetrics | None = None
+    best_evaluation: EvaluationMetrics | None = None
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class TrainingRun:
-    """A run as it stands. The newest of each kind of metrics; None before the first."""
+    """A run as it stands. `result`: what was published of it. `place_in_queue` counts from 1; 0: it does not wait."""
 
     record: RunRecord
     recipe: Recipe
-    step: int
-    metrics: StepMetrics | None
-    first_evaluation: EvaluationMetrics | None
-    last_evaluation: EvaluationMetrics | None
-    best_evaluation: EvaluationMetrics | None
-    seconds_left: float | None
-    peak_memory_bytes: int = 0
+    summary: MetricsSummary
+    seconds_left: float | None = None
+    result: Literal["adapter", "model", ""] = ""
+    place_in_queue: int = 0
+
+
+@dataclass(frozen=True)
+class StoredRecipe:
+    """A recipe kept by its name. `fields` are those it sets: a model, a name and data may be left out.
+
+    `problem` says why it cannot be used; it is empty for a sound one.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    description: str = ""
+    is_shipped: bool = False
+    problem: str = ""

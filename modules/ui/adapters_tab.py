@@ -63,6 +63,7 @@ class AdaptersTab:
             "models": [{"id": one.id, "title": one.title} for one in models],
             "model": chosen,
             "adapters": [adapter_view(one) for one in self._app.adapters.adapters(chosen)],
+            "note": self._app.adapters.note(chosen) if chosen else "",
             "largest_weight": LIMITS.adapter_weight,
             "most": LIMITS.adapters,
         }

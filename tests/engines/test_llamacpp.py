@@ -42,7 +42,8 @@ def engine(starter_file: Path) -> Iterator[LlamaCppEngine]:
 
 
 def client_of(engine: LlamaCppEngine) -> SocketClient:
-    return engine._socket
+    with engine._serving() as server:
+        return server.socket
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS)
@@ -72,9 +73,11 @@ def test_our_prompt_is_its_own_prompt(engine: LlamaCppEngine, messages: list[dic
 def test_its_listener_is_private(engine: LlamaCppEngine) -> None:
     listening = [one for one in psutil.Process().net_connections("inet") if one.status == psutil.CONN_LISTEN]
     assert listening == []
-    address = engine._server.listening_address.removeprefix("unix://")
+    with engine._serving() as server:
+        listening_address: str = server.server.listening_address
+    address = listening_address.removeprefix("unix://")
     assert stat.S_IMODE(Path(address).parent.stat().st_mode) == 0o700
-    stranger = SocketClient(engine._server.listening_address, "wrong")
+    stranger = SocketClient(listening_address, "wrong")
     with pytest.raises(EngineError, match="Invalid API Key"):
         stranger.get("/slots")
     assert client_of(engine).get("/slots")

@@ -133,7 +133,8 @@ def played(engine: LlamaCppEngine, knobs: dict[str, Any]) -> Iterator[tuple[Scor
     told: list[list[dict[str, Any]]] = []
     for after in (False, True):
         chunks: list[dict[str, Any]] = []
-        engine._server.handle_completions({**body, "post_sampling_probs": after}, chunks.append)
+        with engine._serving() as server:
+            server.server.handle_completions({**body, "post_sampling_probs": after}, chunks.append)
         logprobs = [chunk["choices"][0]["logprobs"] for chunk in chunks if chunk["choices"][0].get("logprobs")]
         told.append([one["content"][0] for one in logprobs])
     assert [place["id"] for place in told[0]] == [place["id"] for place in told[1]]
@@ -167,7 +168,8 @@ def test_what_it_ignores_changes_nothing(engine: LlamaCppEngine) -> None:
     texts: list[str] = []
     for fields in (body, body | sent):
         chunks: list[dict[str, Any]] = []
-        engine._server.handle_completions(fields, chunks.append)
+        with engine._serving() as server:
+            server.server.handle_completions(fields, chunks.append)
         texts.append("".join(chunk["choices"][0]["text"] for chunk in chunks))
     assert texts[0] == texts[1] != ""
 

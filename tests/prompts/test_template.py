@@ -39,6 +39,7 @@ def test_default_template_is_used_when_the_model_has_none(renderer: TemplateRend
         ("{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m['content'] | trim }}|{% endfor %}", None),
         ("{{ messages | tojson }}", None),
         ("{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m.role }}{% endfor %}", "user"),
+        ("{% generation %}{{ messages[0].role }}{% endgeneration %}!", "system!"),
         ("{% if tools %}a{% else %}b{% endif %}", "b"),
         ("{{ strftime_now('%Y')|length }}", "4"),
         ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),

@@ -171,7 +171,7 @@ class FakeModels:
         bare = {"loaded": False, "memory_bytes": 0, "weight": None}
         shown = self.adapters if chosen in self.adaptable[:1] else [{**one, **bare} for one in self.adapters]
         models = [{"id": name, "title": self.named(name)["title"]} for name in self.adaptable]
-        return {"models": models, "model": chosen, "adapters": shown, "largest_weight": 4, "most": 8}
+        return {"models": models, "model": chosen, "adapters": shown, "largest_weight": 4, "most": 8, "note": ""}
 
     def adapter_load(self, values: View) -> View:
         self._adapter(values["name"]).update({"loaded": True, "memory_bytes": 4_000_000})

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from modules.adapter_files import AdapterWeights
 from modules.engines.adapters import unknown_adapter
-from modules.engines.hf.deltas import AdapterWeights, Delta, features, make_delta
+from modules.engines.hf.deltas import Delta, features, make_delta
 from modules.errors import BadRequest, Busy
 from modules.types.generation import AdapterUse
 

@@ -1,6 +1,5 @@
-"""An adapter's weights, and what they add to a linear layer, whatever form the layer's own weights have."""
+"""What an adapter's weights add to a linear layer, whatever form the layer's own weights have."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,31 +7,11 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from modules.adapter_files import LayerWeights
 from modules.engines.hf.linears import Int4Linear, PackedLinear
 
 # Columns of a layer's weights that are looked at together.
 COLUMNS = 256
-
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """Of one linear layer, as trained: `down` [rank, inputs], `up` [outputs, rank], with DoRA `magnitude` [outputs].
-
-    `scaling` multiplies `up @ down`.
-    """
-
-    down: Tensor
-    up: Tensor
-    magnitude: Tensor | None
-    scaling: float
-
-
-@dataclass(frozen=True)
-class AdapterWeights:
-    """`base_model` is what the adapter says it was trained on; layers go by their names in the model."""
-
-    base_model: str
-    layers: Mapping[str, LayerWeights]
 
 
 @dataclass(frozen=True)

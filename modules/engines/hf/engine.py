@@ -111,7 +111,7 @@ class HfEngine(AdaptableEngine):
         return self._drafter.follow() if as_loaded and self._drafter is not None else None
 
     def load_adapter(self, name: str, path: str) -> int:
-        from modules.engines.hf.adapter_files import read_adapter
+        from modules.adapter_files import read_adapter
 
         weights = read_adapter(Path(path))
         return self._scheduler.run_between(

@@ -6,7 +6,7 @@ from heapq import nlargest
 from threading import Event as Flag
 from typing import Any, NamedTuple
 
-from modules.engines.llamacpp.wire import completion_body, progress_event, sampler_order
+from modules.engines.llamacpp.wire import progress_event, sampler_order
 from modules.engines.protocol import Emit
 from modules.errors import EngineError
 from modules.types.generation import GenerationRequest, SamplerStep, TokenChoice
@@ -51,9 +51,19 @@ def cuts(knobs: SamplingParams) -> list[Cut]:
 class DistributionRun:
     """Asks for one step after the other; each costs the model one token, for the prompt is read once."""
 
-    def __init__(self, server: Any, request: GenerationRequest, vocabulary: int, emit: Emit, cancelled: Flag) -> None:
+    def __init__(
+        self,
+        server: Any,
+        body: dict[str, Any],
+        request: GenerationRequest,
+        *,
+        vocabulary: int,
+        emit: Emit,
+        cancelled: Flag,
+    ) -> None:
+        """`body` is the request's own as llama.cpp is asked it."""
         self._server = server
-        self._body = completion_body(request)
+        self._body = body
         self._count = request.distribution or 0
         self._cuts = cuts(request.sampling)
         self._vocabulary = vocabulary

@@ -1,19 +1,22 @@
 """llama.cpp through xllamacpp: its own server inside, with continuous batching and a prefix cache."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any, get_args
 
-import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
-
+from modules.engines.adapters import unknown_adapter
 from modules.engines.fill_tokens import find_fill_tokens
 from modules.engines.grammars import TextCheck, grammar_of
+from modules.engines.llamacpp.adapters import LoadedFile, Turns, scales_of
 from modules.engines.llamacpp.distribution import DistributionRun
 from modules.engines.llamacpp.kind import IGNORED_KNOBS, SAMPLERS, LlamaCppOptions
 from modules.engines.llamacpp.plan import Plan, make_plan
-from modules.engines.llamacpp.socket_client import PrivateAddress, SocketClient
+from modules.engines.llamacpp.server import RunningServer, gpus
 from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
-from modules.engines.protocol import Capabilities, Emit, Report
+from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.errors import BadRequest, EngineError, ModelError
 from modules.machine import read_machine
 from modules.types.generation import (
@@ -25,65 +28,101 @@ from modules.types.generation import (
     Usage,
 )
 from modules.types.local_model import LocalModel
-from modules.types.machine import Gpu
-
-# The binding is native code without type information.
-binding: Any = xllamacpp
-
-FLASH_ATTENTION = {
-    "auto": "LLAMA_FLASH_ATTN_TYPE_AUTO",
-    "on": "LLAMA_FLASH_ATTN_TYPE_ENABLED",
-    "off": "LLAMA_FLASH_ATTN_TYPE_DISABLED",
-}
-# By whether the file is mapped, and locked into memory.
-LOAD_MODES = {
-    (True, False): "LLAMA_LOAD_MODE_MMAP",
-    (False, False): "LLAMA_LOAD_MODE_NONE",
-    (True, True): "LLAMA_LOAD_MODE_MMAP_MLOCK",
-    (False, True): "LLAMA_LOAD_MODE_MLOCK",
-}
-QUIET = 1  # errors only; they are the last words shown when a load fails
 
 
-class LlamaCppEngine:
+class LlamaCppEngine(AdaptableEngine):
     """Each `generate` call holds one of the server's slots, so at most `capabilities.slots` may run at once."""
 
     def __init__(self, model: LocalModel, options: LlamaCppOptions, report: Report) -> None:
-        plan = make_plan(model, options, read_machine(gpus()))
-        report(0.0, plan.note)
-        self._address = PrivateAddress()
-        try:
-            self._server: Any = binding.Server(parameters(model, options, plan, self._address))
-        except RuntimeError as error:
-            self._address.remove()
-            raise ModelError(f"llama.cpp could not load {model.title}: {error}") from error
-        self._socket = SocketClient(self._server.listening_address, self._address.key)
-        self._vocabulary: int = self._socket.get("/v1/models")["data"][0]["meta"]["n_vocab"]
-        self.capabilities = self._capabilities(plan)
+        self._model = model
+        self._options = options
+        self._plan = make_plan(model, options, read_machine(gpus()))
+        report(0.0, self._plan.note)
+        self._turns = Turns()
+        self._adapters: tuple[LoadedFile, ...] = ()
+        self._server: RunningServer | None = self._started(())
+        with self._serving() as server:
+            self._vocabulary: int = server.socket.get("/v1/models")["data"][0]["meta"]["n_vocab"]
+        self.capabilities = self._capabilities(self._plan)
 
     def tokenize(self, text: str) -> list[int]:
         body = {"content": text, "add_special": False, "parse_special": True}
-        return self._socket.post("/tokenize", body)["tokens"]
+        with self._serving() as server:
+            return server.socket.post("/tokenize", body)["tokens"]
 
     def token_pieces(self, text: str) -> list[tuple[int, str]]:
         body = {"content": text, "add_special": False, "parse_special": True, "with_pieces": True}
-        return [(one["id"], piece_bytes(one["piece"]).hex()) for one in self._socket.post("/tokenize", body)["tokens"]]
+        with self._serving() as server:
+            tokens = server.socket.post("/tokenize", body)["tokens"]
+        return [(one["id"], piece_bytes(one["piece"]).hex()) for one in tokens]
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        if request.distribution is not None:
-            self._tell_distribution(request, emit, cancelled)
-            return
-        grammar = grammar_of(request.constraint) if request.constraint else None
-        stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
-        self._server.handle_completions(completion_body(request, grammar), stream.take)
-        stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
+        with self._serving() as server:
+            if request.distribution is not None:
+                self._tell_distribution(server, request, emit, cancelled)
+                return
+            grammar = grammar_of(request.constraint) if request.constraint else None
+            stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
+            body = completion_body(request, grammar, scales_of(self._adapters, request.adapters))
+            server.server.handle_completions(body, stream.take)
+            stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
+
+    def load_adapter(self, name: str, path: str) -> int:
+        """`path` is a GGUF file. llama.cpp takes adapters only while it loads a model, so the model is loaded anew."""
+        others = tuple(one for one in self._adapters if one.name != name)
+        self._replace((*others, LoadedFile(name, path)), name)
+        return Path(path).stat().st_size
+
+    def unload_adapter(self, name: str) -> None:
+        names = [one.name for one in self._adapters]
+        if name not in names:
+            raise unknown_adapter(name, names, field="name")
+        self._replace(tuple(one for one in self._adapters if one.name != name), name)
 
     def close(self) -> None:
-        self._address.remove()
+        if self._server is not None:
+            self._server.leave()
 
-    def _tell_distribution(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
+    def _started(self, adapters: tuple[LoadedFile, ...]) -> RunningServer:
+        return RunningServer(self._model, self._options, self._plan, adapters)
+
+    @contextmanager
+    def _serving(self) -> Generator[RunningServer]:
+        with self._turns.asking():
+            if self._server is None:
+                raise EngineError("The model could not be loaded anew after a change of its adapters. Load it again.")
+            yield self._server
+
+    def _replace(self, adapters: tuple[LoadedFile, ...], name: str) -> None:
+        """Raises Busy while anyone asks; BadRequest when llama.cpp does not take them: then all is as it was."""
+        with self._turns.alone():
+            if self._server is not None:
+                # First, as there may be no room for two.
+                self._server.close()
+                self._server = None
+            try:
+                self._server = self._started(adapters)
+            except ModelError as error:
+                self._server = self._started(self._adapters)
+                raise BadRequest(
+                    f"llama.cpp cannot put the adapter {name} on {self._model.title}: most likely it was trained on a "
+                    "model of another size or kind.",
+                    field="name",
+                ) from error
+            self._adapters = adapters
+
+    def _tell_distribution(
+        self, server: RunningServer, request: GenerationRequest, emit: Emit, cancelled: Flag
+    ) -> None:
         started = time.monotonic()
-        run = DistributionRun(self._server, request, self._vocabulary, emit, cancelled)
+        run = DistributionRun(
+            server.server,
+            completion_body(request, scales=scales_of(self._adapters, request.adapters)),
+            request,
+            vocabulary=self._vocabulary,
+            emit=emit,
+            cancelled=cancelled,
+        )
         steps = tuple(run.steps())
         if not cancelled.is_set():
             emit(Distribution(steps))
@@ -97,9 +136,10 @@ class LlamaCppEngine:
         )
 
     def _capabilities(self, plan: Plan) -> Capabilities:
-        properties = self._socket.get("/props")
         adding = {"content": "a", "add_special": True, "parse_special": True}
-        first: int = self._socket.post("/tokenize", adding)["tokens"][0]
+        with self._serving() as server:
+            properties = server.socket.get("/props")
+            first: int = server.socket.post("/tokenize", adding)["tokens"][0]
         bos = self.tokenize(properties["bos_token"])
         return Capabilities(
             context_length=properties["default_generation_settings"]["n_ctx"],
@@ -109,6 +149,8 @@ class LlamaCppEngine:
             eos_token=properties["eos_token"],
             bos_token_id=first if bos == [first] else None,
             logprobs=True,
+            adapters=True,
+            adapters_as_gguf=True,
             constraints=get_args(ConstraintKind),
             distribution=True,
             fill_tokens=find_fill_tokens(self.tokenize),
@@ -168,28 +210,6 @@ class CompletionStream:
         )
 
 
-def parameters(model: LocalModel, options: LlamaCppOptions, plan: Plan, address: PrivateAddress) -> Any:
-    chosen: Any = binding.CommonParams()
-    chosen.model.path = str(model.path)
-    chosen.n_ctx = plan.context_tokens * plan.slots
-    chosen.n_parallel = plan.slots
-    chosen.n_batch = chosen.n_ubatch = plan.batch_tokens
-    chosen.n_gpu_layers = plan.gpu_layers
-    chosen.cache_type_k = chosen.cache_type_v = binding.ggml_type[f"GGML_TYPE_{options.cache_type.upper()}"]
-    chosen.flash_attn_type = binding.llama_flash_attn_type[FLASH_ATTENTION[options.flash_attention]]
-    chosen.load_mode = binding.llama_load_mode[LOAD_MODES[options.mmap, options.mlock]]
-    chosen.cache_ram_mib = plan.prompt_cache_mib
-    chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = plan.threads
-    chosen.hostnames = [address.hostname]
-    chosen.api_keys = [address.key]
-    chosen.verbosity = QUIET
-    chosen.ui = False
-    chosen.n_threads_http = 2
-    # Our own plan has chosen; the library's fitting would override it.
-    chosen.fit_params = False
-    return chosen
-
-
 def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
     if error.get("code") == 400:
         return BadRequest(str(error.get("message", "llama.cpp refused the request.")))
@@ -199,13 +219,3 @@ def refusal(error: dict[str, Any]) -> EngineError | BadRequest:
 def piece_bytes(piece: str | list[int]) -> bytes:
     """llama.cpp tells those that are no text as numbers."""
     return piece.encode() if isinstance(piece, str) else bytes(piece)
-
-
-def gpus() -> tuple[Gpu, ...]:
-    """Those that this build of llama.cpp can use."""
-    devices: list[dict[str, Any]] = binding.get_device_info()
-    return tuple(
-        Gpu(device["description"], device["memory_total"], device["memory_free"])
-        for device in devices
-        if device["type"].name.endswith("GPU")
-    )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from modules.engines.llamacpp.adapters import Scales
 from modules.engines.llamacpp.kind import SAMPLERS
 from modules.types.generation import (
     GenerationRequest,
@@ -15,8 +16,12 @@ from modules.types.sampling import SamplingParams
 RANDOM_SEED = 2**32 - 1
 
 
-def completion_body(request: GenerationRequest, grammar: str | None = None) -> dict[str, Any]:
-    """`return_progress` is always on: the callback, our only chance to cancel, fires on events alone."""
+def completion_body(
+    request: GenerationRequest, grammar: str | None = None, scales: Scales | None = None
+) -> dict[str, Any]:
+    """`scales` are those of all loaded adapters: one that a request leaves out counts as it did when it was loaded.
+
+    `return_progress` is always on: the callback, our only chance to cancel, fires on events alone."""
     return {
         "prompt": list(request.prompt_tokens),
         "n_predict": request.max_tokens,
@@ -25,6 +30,7 @@ def completion_body(request: GenerationRequest, grammar: str | None = None) -> d
         "cache_prompt": True,
         **sampling_fields(request.sampling, len(request.prompt_tokens) + request.max_tokens),
         **({"grammar": grammar} if grammar else {}),
+        **({"lora": scales} if scales else {}),
     }
 
 

@@ -41,17 +41,18 @@ export class AdapterList {
 
   showWhere() {
     const { models } = this;
+    const note = this.note ? element("p", { class: "fine", text: this.note }) : "";
     if (!models.length) {
-      this.where.replaceChildren(element("p", { class: "fine", text: "An adapter changes a loaded model. Load the model it was made for with the Transformers engine, then switch it on here." }));
+      this.where.replaceChildren(element("p", { class: "fine", text: "An adapter changes a loaded model. Load the model it was made for, then switch it on here." }));
       return;
     }
     if (models.length === 1) {
-      this.where.replaceChildren(element("p", { class: "fine" }, "On ", element("bdi", { text: models[0].title }), ", which is loaded. Those that are switched on change every reply."));
+      this.where.replaceChildren(element("p", { class: "fine" }, "On ", element("bdi", { text: models[0].title }), ", which is loaded. Those that are switched on change every reply."), note);
       return;
     }
     const choose = choiceOf(models.map(({ id, title }) => [id, title]), { class: "select", "data-key": "model", "aria-label": "Model", onchange: () => this.choose(choose.value) });
     choose.value = this.model;
-    this.where.replaceChildren(element("label", { class: "tool" }, element("span", { text: "On the loaded model" }), choose));
+    this.where.replaceChildren(element("label", { class: "tool" }, element("span", { text: "On the loaded model" }), choose), note);
   }
 
   choose(model) {

@@ -1,12 +1,13 @@
 """An adapter's folder, as peft writes it, becomes tensors by layer, or a sentence that says why not.
 
-Format: https://huggingface.co/docs/peft/developer_guides/checkpoint. Importing peft takes seconds, so only who loads an
-adapter imports this.
+Format: https://huggingface.co/docs/peft/developer_guides/checkpoint. Importing peft takes seconds, so only a child that
+loads or writes an adapter imports this.
 """
 
 import math
 import re
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from modules.engines.hf.deltas import AdapterWeights, LayerWeights
 from modules.errors import BadRequest
 from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_ADAPTER
 
@@ -41,6 +41,27 @@ PATTERN_CHARS = 200
 MOST_REPEATS = 3
 REPEATS = re.compile(r"[*+?{]")
 REPEATED_GROUP = re.compile(r"\)[*+?{]")
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """Of one linear layer, as trained: `down` [rank, inputs], `up` [outputs, rank], with DoRA `magnitude` [outputs].
+
+    `scaling` multiplies `up @ down`.
+    """
+
+    down: Tensor
+    up: Tensor
+    magnitude: Tensor | None
+    scaling: float
+
+
+@dataclass(frozen=True)
+class AdapterWeights:
+    """`base_model` is what the adapter says it was trained on; layers go by their names in the model."""
+
+    base_model: str
+    layers: Mapping[str, LayerWeights]
 
 
 def read_adapter(folder: Path) -> AdapterWeights:

@@ -1,0 +1,126 @@
+"""/control/datasets: samples to train on, uploaded, looked at, checked."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from modules.api.batch import require_this_machine
+from modules.api.strict_json import StrictRoute, Text, WireModel
+from modules.app import App
+from modules.errors import Cancelled
+from modules.services.datasets import ChosenConversations
+from modules.training.samples import line_of
+from modules.types.datasets import (
+    ConversationChoice,
+    DatasetCheck,
+    DatasetLook,
+    DataSource,
+    Example,
+    StoredDataset,
+)
+
+WRITTEN_BYTES = 1024 * 1024
+
+
+class DatasetName(WireModel):
+    name: Annotated[Text, Field(min_length=1, max_length=120)]
+
+
+class SourceFields(WireModel):
+    source: Annotated[DataSource, Field(strict=False)]
+
+
+class ChoiceFields(WireModel):
+    choice: Annotated[ConversationChoice, Field(strict=False)]
+
+
+def datasets_router(app: App) -> APIRouter:
+    router = APIRouter(prefix="/control/datasets", route_class=StrictRoute)
+
+    @router.get("")
+    def datasets() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What lies in data/datasets, by name."""
+        return {"datasets": [asdict(one) for one in app.datasets.datasets()]}
+
+    @router.put("/files/{name}")
+    async def upload(name: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """The file's bytes as they are, of any content type."""
+        return {"dataset": asdict(await received(app, name, request))}
+
+    @router.post("/delete")
+    def delete(body: DatasetName) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        app.datasets.delete(body.name)
+        return {"status": "ok"}
+
+    @router.post("/look")
+    def look(body: SourceFields, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What the first rows are taken for."""
+        require_may_read(body.source, request)
+        return {"look": look_shape(app.datasets.look(body.source))}
+
+    @router.post("/check")
+    def check(body: SourceFields, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Every row; answers when all are read."""
+        require_may_read(body.source, request)
+        return {"check": check_shape(app.datasets.check(body.source))}
+
+    @router.post("/conversations")
+    def conversations(body: ChoiceFields) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Which of the person's own conversations a choice means."""
+        return conversations_shape(app.datasets.conversations(body.choice))
+
+    return router
+
+
+async def received(app: App, name: str, request: Request) -> StoredDataset:
+    """Written as it comes, in pieces and on threads, so that others are served meanwhile."""
+    staged = await run_in_threadpool(app.datasets.upload, name)
+    waiting = bytearray()
+    try:
+        async for piece in request.stream():
+            waiting += piece
+            if len(waiting) >= WRITTEN_BYTES:
+                await run_in_threadpool(staged.write, bytes(waiting))
+                waiting.clear()
+        await run_in_threadpool(staged.write, bytes(waiting))
+        return await run_in_threadpool(staged.publish)
+    except ClientDisconnect as error:
+        raise Cancelled("The upload ended before the file was whole.") from error
+    finally:
+        await run_in_threadpool(staged.close)
+
+
+def require_may_read(source: DataSource, request: Request) -> None:
+    if source.path:
+        require_this_machine(request)
+
+
+def look_shape(look: DatasetLook) -> dict[str, Any]:
+    return {
+        "format": look.format,
+        "is_certain": look.is_certain,
+        "columns": [asdict(column) for column in look.columns],
+        "mapping": dict(look.mapping),
+        "first": [example_shape(example) for example in look.first],
+        "problems": [asdict(problem) for problem in look.problems],
+    }
+
+
+def check_shape(check: DatasetCheck) -> dict[str, Any]:
+    duplicates = [[one.row, one.of, one.file, one.of_file] for one in check.duplicates]
+    return {**asdict(check), "duplicates": duplicates}
+
+
+def example_shape(example: Example) -> dict[str, Any]:
+    """What a sample has, with its turns named."""
+    turns = {"turns": [asdict(turn) for turn in example.turns]} if example.turns else {}
+    return {**line_of(example), **turns}
+
+
+def conversations_shape(chosen: ChosenConversations) -> dict[str, Any]:
+    first = [{"id": one.id, "title": one.title, "updated": one.updated} for one in chosen.first]
+    return {"count": chosen.count, "messages": chosen.messages, "first": first}

@@ -1,0 +1,88 @@
+"""What a run has made, put where models and adapters are found."""
+
+import errno
+import shutil
+import tempfile
+from pathlib import Path
+
+from modules.errors import BadRequest, Conflict, ModelError, StorageError
+from modules.library.adapters import is_adapter_folder, weights_of
+from modules.library.folders import count_parameters, read_model_folder
+from modules.paths import Paths
+from modules.storage.files import resolve_name, sync_folder
+from modules.storage.training_runs import RECIPE, TrainingFolder
+from modules.types.training import Recipe
+
+# Beside the weights, so that whoever gets them can make them again.
+KEPT_RECIPE = "parlor-recipe.yaml"
+
+
+class ResultPublisher:
+    """Adapters go to models/adapters, whole models to models; nothing that is there is ever overwritten."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def target(self, recipe: Recipe) -> Path:
+        folder = self._paths.models if recipe.method == "full" else self._paths.adapters
+        return resolve_name(folder, recipe.name)
+
+    def check_free(self, recipe: Recipe) -> None:
+        """Raises Conflict for a name that is taken, BadRequest for one that cannot be used."""
+        target = self.target(recipe)
+        kind = "a model" if recipe.method == "full" else "an adapter"
+        if target.exists() or target.with_name(target.name + ".gguf").exists():
+            raise Conflict(f"There is {kind} called {recipe.name} already; choose another name.", field="name")
+        if recipe.method == "full" and target == self._paths.adapters:
+            raise BadRequest("This name cannot be used: the adapters lie there.", field="name")
+
+    def publish(self, run: TrainingFolder) -> Path:
+        """By one rename, after a look at it. Raises Conflict, ModelError for what is not whole, or StorageError.
+
+        Whatever goes wrong, the result stays in the run's folder and what was published before stays as it is.
+        """
+        recipe = run.recipe
+        self.check_free(recipe)
+        check_whole(run.result, recipe)
+        target = self.target(recipe)
+        try:
+            shutil.copyfile(run.path / RECIPE, run.result / KEPT_RECIPE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                run.result.rename(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._copy(run.result, target)
+            sync_folder(target.parent)
+        except OSError as error:
+            raise StorageError(
+                f"What was learned could not be put into {target.parent.name}: {error.strerror}. It is kept with the "
+                "run; make room or change the folder's rights, and resume the run."
+            ) from error
+        return target
+
+    def is_published(self, recipe: Recipe) -> bool:
+        """Whether it still lies where it was put."""
+        return (self.target(recipe) / KEPT_RECIPE).is_file()
+
+    def _copy(self, result: Path, target: Path) -> None:
+        """To another file system: under a name of its own first."""
+        self._paths.downloads.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix="training-", dir=self._paths.downloads))
+        try:
+            copy = Path(shutil.copytree(result, staging / "result"))
+            copy.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(result, ignore_errors=True)
+
+
+def check_whole(result: Path, recipe: Recipe) -> None:
+    """Raises ModelError naming what is missing or damaged."""
+    if recipe.method == "full":
+        read_model_folder(result)
+    elif not is_adapter_folder(result):
+        raise ModelError("The training process left no adapter. Resume the run to have it written again.")
+    else:
+        count_parameters(weights_of(result))

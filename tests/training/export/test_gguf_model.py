@@ -1,0 +1,166 @@
+"""A GGUF file says what the folder it was made of says, for every architecture, type and tokenizer that can be written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Regex, normalizers, pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from modules.errors import ModelError
+from modules.training.export.architectures import ARCHITECTURES
+from modules.training.export.gguf_model import write_gguf
+from modules.training.export.tokenizer import CUTS
+from modules.types.exports import GGUF_KINDS, GGUF_TYPES
+from tests.engines.tiny_models import make_folder
+from tests.training.export.tiny_exports import (
+    TEMPLATE,
+    TEXTS,
+    assert_same_model,
+    byte_level,
+    engine_of,
+    make_model,
+    save,
+    told_by,
+)
+
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "long_factor": [1.0] * 8, "short_factor": [1.0] * 8}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("llama", {}),
+    "llama with biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
+    "llama tied": ("llama", {"tie_word_embeddings": True}),
+    "llama with long positions": ("llama", {"rope_parameters": LLAMA3_ROPE}),
+    "llama stretched": ("llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}}),
+    "mistral": ("mistral", {"sliding_window": 128}),
+    "qwen2": ("qwen2", {}),
+    "qwen3": ("qwen3", {}),
+    "gemma": ("GemmaConfig", {"initializer_range": 0.1}),
+    "gemma2": ("gemma2", {"initializer_range": 0.1, "query_pre_attn_scalar": 8}),
+    "gpt2": ("gpt2", {}),
+}
+
+
+def exported(folder: Path, type_name: str = "F16") -> Path:
+    target = folder.parent / f"{folder.name}-{type_name}.gguf"
+    write_gguf(folder, target, type_name, "tiny", lambda _share, _note: None)
+    return target
+
+
+def plain(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_engines_say_the_same(tmp_path: Path, kind: str) -> None:
+    architecture, changes = KINDS[kind]
+    folder = make_model(tmp_path / "model", architecture, **changes)
+    engine = engine_of(exported(folder))
+    assert_same_model(plain(folder), told_by(engine), tolerance=0.05)
+    assert engine.capabilities.chat_template == TEMPLATE
+    assert engine.capabilities.eos_token == "<|end|>"
+    assert engine.capabilities.bos_token_id is None
+    engine.close()
+
+
+@pytest.mark.parametrize("type_name", GGUF_TYPES)
+def test_types(tmp_path: Path, type_name: str) -> None:
+    """Values come back within the type's error; vectors are exact, and the head has 8 bits where others have 4."""
+    folder = make_model(tmp_path / "model", "llama")
+    stored = load_file(folder / "model.safetensors")
+    read = {tensor.name: tensor for tensor in gguf.GGUFReader(exported(folder, type_name)).tensors}
+    expected = "Q8_0" if type_name.startswith("Q4") else type_name
+    assert read["output.weight"].tensor_type.name == expected
+    assert {read[name].tensor_type.name for name in ("token_embd.weight", "blk.0.ffn_down.weight")} == {type_name}
+    assert read["output_norm.weight"].tensor_type.name == "F32"
+    assert len(read) == len(stored)
+    for source, name in (
+        ("model.layers.1.mlp.up_proj.weight", "blk.1.ffn_up.weight"),
+        ("lm_head.weight", "output.weight"),
+    ):
+        tensor = read[name]
+        values = torch.tensor(gguf.quants.dequantize(tensor.data, tensor.tensor_type))
+        error = float((values - stored[source]).abs().max() / stored[source].abs().max())
+        assert error < {"F16": 1e-3, "BF16": 5e-3, "Q8_0": 5e-3, "Q4_0": 0.08, "Q4_1": 0.08}[tensor.tensor_type.name]
+
+
+LLAMA3, QWEN2, TEKKEN = (
+    next(cut[0] for cut, name in CUTS.items() if name == wanted) for wanted in ("llama-bpe", "qwen2", "tekken")
+)
+WAYS: dict[str, list[Any]] = {
+    "gpt-2": [],
+    "smollm": [pre_tokenizers.Digits(individual_digits=True)],
+    "llama-bpe": [pre_tokenizers.Split(Regex(LLAMA3), "isolated")],
+    "qwen2": [pre_tokenizers.Split(Regex(QWEN2), "isolated")],
+    "tekken": [pre_tokenizers.Split(Regex(TEKKEN), "isolated")],
+}
+
+
+@pytest.mark.parametrize("way", CUTS.values())
+def test_both_read_texts_alike(tmp_path: Path, way: str) -> None:
+    raw = byte_level(*WAYS[way], uses_regex=way in {"gpt-2", "smollm"})
+    folder = make_model(tmp_path / "model", "llama", raw)
+    engine = engine_of(exported(folder))
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    for text in (*TEXTS, "<|user|>Hi<|end|>", *(chr(number) * 3 for number in range(32, 0x250, 7))):
+        assert engine.tokenize(text) == tokenizer(text, add_special_tokens=False)["input_ids"], text
+    engine.close()
+
+
+def test_what_can_be_written_is_told() -> None:
+    assert set(ARCHITECTURES) == GGUF_KINDS
+
+
+def changed(folder: Path, file: str, **values: Any) -> Path:
+    path = folder / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    return folder
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    words = make_folder(tmp_path / "words", "llama")
+    other = make_folder(tmp_path / "other", "mamba")
+    unknown = make_model(tmp_path / "unknown", "llama", byte_level(pre_tokenizers.Punctuation()))
+    rope = changed(make_model(tmp_path / "rope", "llama"), "config.json", rope_parameters=LONGROPE)
+    small = changed(make_model(tmp_path / "small", "llama"), "config.json", quantization_config={"quant_method": "awq"})
+    folded = byte_level()
+    folded.normalizer = normalizers.Lowercase()  # type: ignore[assignment]
+    lower = make_model(tmp_path / "lower", "llama", folded)
+    for folder, said in (
+        (words, "WordLevel"),
+        (other, "mamba"),
+        (unknown, "Punctuation then words of GPT-2"),
+        (rope, "longrope"),
+        (small, "stored quantized"),
+        (lower, "Lowercase"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            exported(folder)
+
+
+@pytest.mark.parametrize(("value", "said"), [(float("nan"), "not finite"), (1e6, "too large for F16")])
+def test_numbers_that_no_file_should_hold(tmp_path: Path, value: float, said: str) -> None:
+    folder = make_model(tmp_path / "model", "llama")
+    stored = load_file(folder / "model.safetensors")
+    stored["model.layers.1.mlp.up_proj.weight"][3, 3] = value
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=said):
+        exported(folder)
+
+
+def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model", "llama", vocab_size=320)
+    save(byte_level(), folder)
+    with pytest.raises(ModelError, match="but the model has 320 only"):
+        exported(folder)
