@@ -170,8 +170,8 @@ class PlanDraft:
             yield f"{facts.dropped_count:,} samples are left out, the first in row {row:,}: {reason}"
         if facts.truncated_count:
             yield (
-                f"{facts.truncated_count:,} samples are longer than {self.recipe.max_length:,} tokens and lose their end, the "
-                "mark that ends an answer too."
+                f"{facts.truncated_count:,} samples are longer than {self.recipe.max_length:,} tokens and lose their "
+                "end, the mark that ends an answer too."
             )
         if len(learned.lengths) < FEW_SAMPLES:
             yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."

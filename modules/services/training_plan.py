@@ -35,8 +35,13 @@ class TrainingPlanner:
         *,
         machine: Callable[[], Machine],
         runs: ModelRunStore,
+        threads: int = 0,
     ) -> None:
-        """`find` gives a model that can be trained, with its folder; `examples` reads a source's sound samples."""
+        """`find` gives a model that can be trained, with its folder; `examples` reads a source's sound samples.
+
+        `threads` are what a training computes on; 0: all cores.
+        """
+        self._threads = threads
         self._training_folder = paths.training
         self._find = find
         self._machine = machine
@@ -105,7 +110,7 @@ class TrainingPlanner:
         inputs = anatomy.shape.embedding_length or 1024
         size = inputs, anatomy.shape.feed_forward_length or 4 * inputs
         if size not in self._rates:
-            self._rates[size] = self._examiner.rates(*size)
+            self._rates[size] = self._examiner.rates(*size, self._threads)
         return self._rates[size]
 
 

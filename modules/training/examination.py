@@ -53,7 +53,7 @@ class SampleExaminer:
         return SAMPLES.validate_python(self._ask(question, lambda _line: None)["samples"])
 
     def rates(self, inputs: int, outputs: int, threads: int = 0) -> ComputeRates:
-        """Through a linear layer of this size."""
+        """Through a linear layer of this size, on so many threads; 0: on all cores."""
         question = {"ask": "rates", "inputs": inputs, "outputs": outputs, "threads": threads}
         return ComputeRates(**self._ask(question, lambda _line: None))
 

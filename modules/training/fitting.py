@@ -24,8 +24,8 @@ class Measure:
 def make_fit(choices: Choices, is_open: Callable[[str], bool], memory_of: MemoryOf, budget_bytes: int) -> None:
     """The mildest measures first, until it fits or no more are open. `is_open`: whether a field was left to us."""
     while memory_of(choices.recipe) > budget_bytes:
-        open_ones = (each for each in measures(choices.recipe) if all(map(is_open, each.changes)))
-        measure = next(open_ones, None)
+        helpful = lowering(choices.recipe, memory_of)
+        measure = next((each for each in helpful if all(map(is_open, each.changes))), None)
         if measure is None:
             return
         for name, value in measure.changes.items():
@@ -34,19 +34,25 @@ def make_fit(choices: Choices, is_open: Callable[[str], bool], memory_of: Memory
 
 def remedies(recipe: Recipe, memory_of: MemoryOf, budget_bytes: int) -> list[str]:
     """Each that would make it fit, alone; where none does, all of them in turn as far as it takes."""
-    alone = [
-        each.offer for each in measures(recipe) if memory_of(recipe.model_copy(update=each.changes)) <= budget_bytes
-    ]
+    helpful = list(lowering(recipe, memory_of))
+    alone = [each.offer for each in helpful if memory_of(recipe.model_copy(update=each.changes)) <= budget_bytes]
     if alone:
         return [f"What would fit: {offer}." for offer in alone]
-    offers: list[str] = []
+    offers: dict[tuple[str, ...], str] = {}
     changed = recipe
-    while (measure := next(measures(changed), None)) is not None:
+    while (measure := next(lowering(changed, memory_of), None)) is not None:
         changed = changed.model_copy(update=measure.changes)
-        offers = [*(offer for offer in offers if offer[:12] != measure.offer[:12]), measure.offer]
+        # A later offer for the same fields takes the place of an earlier one.
+        offers[tuple(measure.changes)] = measure.offer
         if memory_of(changed) <= budget_bytes:
-            return [f"What would fit, all together: {', '.join(offers)}."]
+            return [f"What would fit, all together: {', '.join(offers.values())}."]
     return ["Take a smaller model, or a machine with more memory."]
+
+
+def lowering(recipe: Recipe, memory_of: MemoryOf) -> Iterator[Measure]:
+    """Those measures that help this recipe: a small model in nf4 takes less than the library that reads it."""
+    now = memory_of(recipe)
+    return (each for each in measures(recipe) if memory_of(recipe.model_copy(update=each.changes)) < now)
 
 
 def measures(recipe: Recipe) -> Iterator[Measure]:

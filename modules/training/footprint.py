@@ -9,22 +9,28 @@ from modules.types.training import BaseWeights, OptimizerName, Recipe
 
 MIB = 2**20
 # Python with torch, transformers and peft loaded.
-FIXED_BYTES = 430 * MIB
-BITSANDBYTES_BYTES = 150 * MIB
+FIXED_BYTES = 475 * MIB
+BITSANDBYTES_BYTES = 300 * MIB
 # Bytes of a weight of the body; embeddings and head stay as they are stored, in 2.
 WIDTHS: Mapping[BaseWeights, float] = {"bfloat16": 2, "float32": 4, "int8": 1.05, "nf4": 0.56}
+FLOAT = 4
 QUANTIZED = frozenset({"int8", "nf4"})
 # What an optimizer keeps of a trained number, beside the number and its gradient, which take 4 bytes each.
 STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "adafactor": 0.1, "sgd": 4}
 # Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
-HIDDEN_KEPT = 16
-INNER_KEPT = 4
+HIDDEN_KEPT = 18
+INNER_KEPT = 4.5
+# DoRA also keeps what it computes of the weights' lengths, and takes its time for them.
+DORA_KEPT = 2.4
+DORA_SLOWER = 1.6
+# A layer that is computed again lies there with its gradients.
+AGAIN = 3
 # The loss is computed over chunks of logits, of which a few copies exist at once.
-LOGITS_BYTES = 3 * 32 * MIB
-# Of the speed at which a layer alone multiplies matrices, what is left within a step.
-EFFICIENCY = 0.5
-# Beside the products, of a layer in one pass: a few hundred operations called from Python.
-LAYER_SECONDS = 0.002
+LOGITS_BYTES = 2 * 32 * MIB
+# Of the speed at which a layer alone multiplies matrices, what is left within a step, by the width of a number.
+EFFICIENCY = {2: 0.55, FLOAT: 0.7}
+# Beside the products, of a layer in one pass: operations called from Python.
+LAYER_SECONDS = 0.001
 # Loading libraries and model.
 START_SECONDS = 12.0
 DECODED_PER_SECOND = 15.0
@@ -49,7 +55,8 @@ class Footprint:
     @property
     def weights_bytes(self) -> float:
         if self.recipe.method == "full":
-            return 4 * self.anatomy.shape.parameters
+            # Float32 numbers, and the copies in 16 bits that are computed with.
+            return (4 if self._width == FLOAT else 6) * self.anatomy.shape.parameters
         assert self.recipe.base_weights is not None
         width = WIDTHS[self.recipe.base_weights]
         tables = max(width, 2) * self.anatomy.table_parameters
@@ -72,20 +79,31 @@ class Footprint:
     def trained_bytes(self) -> float:
         """Numbers, gradients, and what the optimizer keeps; a full run trains the model's own numbers."""
         assert self.recipe.optimizer is not None
-        own = 0 if self.recipe.method == "full" else 4
-        return self.trained_parameters * (own + 4 + STATE_BYTES[self.recipe.optimizer])
+        own = 0 if self.recipe.method == "full" else FLOAT
+        return self.trained_parameters * (own + FLOAT + STATE_BYTES[self.recipe.optimizer])
 
     @property
     def activation_bytes(self) -> float:
         """What the largest pass keeps for its way back."""
         shape, largest = self.anatomy.shape, self.work.largest()
-        width = 4 if self.recipe.base_weights == "float32" else 2
-        inner = shape.feed_forward_length or 4 * shape.embedding_length
-        layer = largest.tokens * (HIDDEN_KEPT * shape.embedding_length + INNER_KEPT * inner) * width
-        attention = largest.squares * shape.heads * 4
+        # What runs from layer to layer has the width of the numbers that are learned, where these are the model's own.
+        width = FLOAT if self.recipe.method == "full" else self._width
+        inner = self._width * (shape.feed_forward_length or 4 * shape.embedding_length)
+        layer = largest.tokens * (HIDDEN_KEPT * width * shape.embedding_length + INNER_KEPT * inner)
+        if self.recipe.method == "dora":
+            layer *= DORA_KEPT
+        attention = largest.kept_squares * shape.heads * FLOAT
         if self.recipe.gradient_checkpointing:
-            return layer + attention + shape.layers * largest.tokens * shape.embedding_length * width
+            return (
+                min(AGAIN, shape.layers) * (layer + attention)
+                + shape.layers * largest.tokens * shape.embedding_length * width
+            )
         return shape.layers * (layer + attention)
+
+    @property
+    def _width(self) -> int:
+        """Bytes of a number in products."""
+        return FLOAT if self.recipe.base_weights == "float32" else 2
 
     @property
     def disk_bytes(self) -> int:
@@ -97,12 +115,14 @@ class Footprint:
 
     def training_seconds(self, rate: float) -> float:
         """Of all steps; `rate` is of products of matrices, in floating point operations a second."""
-        products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY)
+        products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY[self._width])
+        if self.recipe.method == "dora":
+            products *= DORA_SLOWER
         return products + self.work.passes * self._overhead_seconds
 
     def watching_seconds(self, rate: float) -> float:
         """Evaluations, and answers to the recipe's prompts at every checkpoint."""
-        judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY) + self._overhead_seconds / 3
+        judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width]) + self._overhead_seconds / 3
         saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
         answers = saved * len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
         return self.work.evaluations * judged + answers

@@ -5,24 +5,26 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from modules.training.collating import FILLER
 from modules.training.encoding import SampleEncoder
 from modules.training.forward import precision
 from modules.training.methods import Learner
-from modules.types.training import Objective
 
 
-def answer(learner: Learner, encoder: SampleEncoder, objective: Objective, prompt: str, tokens: int) -> str:
+def answer(learner: Learner, encoder: SampleEncoder, prompt: str, tokens: int) -> str:
     """At most `tokens` tokens. For chats the prompt is a person's message, for texts their beginning."""
     model = learner.model
-    ids = torch.tensor([prompt_ids(encoder, objective, prompt)], device=learner.device)
+    ids = torch.tensor([encoder.prompt_ids(prompt)], device=learner.device)
     make: Any = GenerationConfig
+    tokenizer = encoder.tokenizer
+    ends = model.generation_config.eos_token_id
     greedy = make(
         do_sample=False,
         max_new_tokens=tokens,
         use_cache=True,
-        eos_token_id=model.generation_config.eos_token_id or encoder.tokenizer.eos_token_id,
-        pad_token_id=encoder.tokenizer.pad_token_id or encoder.tokenizer.eos_token_id or 0,
-        bos_token_id=encoder.tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id if ends is None else ends,
+        # Named, so that transformers need not warn; a single row is never padded.
+        pad_token_id=FILLER,
     )
     model.eval()
     with torch.no_grad(), precision(learner):
@@ -34,17 +36,4 @@ def answer(learner: Learner, encoder: SampleEncoder, objective: Objective, promp
             inputs = torch.cat([learner.prompt.to(embeddings.dtype)[None], embeddings], 1)
             mask = torch.ones(inputs.shape[:2], dtype=torch.long, device=learner.device)
             written = model.generate(inputs_embeds=inputs, attention_mask=mask, generation_config=greedy)
-    return encoder.tokenizer.decode(written[0], skip_special_tokens=True)
-
-
-def prompt_ids(encoder: SampleEncoder, objective: Objective, prompt: str) -> list[int]:
-    tokenizer = encoder.tokenizer
-    if objective == "text":
-        return tokenizer(prompt)["input_ids"] or [tokenizer.eos_token_id or 0]
-    text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}],
-        chat_template=encoder.chat_template,
-        add_generation_prompt=True,
-        tokenize=False,
-    )
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer.decode(written[0], skip_special_tokens=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from modules.training.ordering import Ordering
 from modules.types.training import Examination, Recipe
 
+# Attention of samples up to here is computed by plain products on a CPU, where they are packed.
+SHORT = 256
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -28,12 +31,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward and backward pass: `tokens` with padding, `squares` of the samples' lengths, `trained` tokens."""
+    """One forward and backward pass: `tokens` with padding, `squares` of the samples' lengths, `trained` tokens.
 
-    samples: int
-    tokens: int
-    squares: int
-    trained: int
+    `kept_squares` are those of samples whose attention is kept as it is for the way back: packed and short ones.
+    """
+
+    samples: int = 0
+    tokens: int = 0
+    squares: int = 0
+    kept_squares: int = 0
+    trained: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Work:
             max(one.samples for one in self.epoch),
             max(one.tokens for one in self.epoch),
             max(one.squares for one in self.epoch),
+            max(one.kept_squares for one in self.epoch),
             max(one.trained for one in self.epoch),
         )
 
@@ -121,6 +129,7 @@ def pass_of(chosen: Sequence[int], samples: Samples, *, padded: bool, virtual: i
         len(chosen),
         sum(lengths),
         sum(length * length for length in lengths),
+        sum(length * length for length in lengths if length <= SHORT) if not padded else 0,
         sum(samples.trained[place] for place in chosen),
     )
 
@@ -131,6 +140,7 @@ def total(passes: Iterable[Pass]) -> Pass:
         sum(one.samples for one in listed),
         sum(one.tokens for one in listed),
         sum(one.squares for one in listed),
+        sum(one.kept_squares for one in listed),
         sum(one.trained for one in listed),
     )
 
