@@ -1,4 +1,4 @@
-"""A run's checkpoints: folders that appear under their names when they are whole, and are checked before they are used."""
+"""A run's checkpoints: folders that get their names when they are whole, and are checked before they are used."""
 
 import errno
 import hashlib

@@ -44,6 +44,11 @@ class Collator:
     prompt_tokens: int
     device: torch.device
 
+    @property
+    def lengths(self) -> list[int]:
+        """Of the samples, as they stand in a row."""
+        return [self.prompt_tokens + length for length in self.samples.lengths]
+
     def batch(self, chosen: Sequence[int]) -> Batch:
         found = [self.samples.sample(index) for index in chosen]
         lengths = [self.prompt_tokens + len(ids) for ids, _ in found]

@@ -8,11 +8,15 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import torch
 from torch import Tensor, distributed
+
+from modules.training.orders import Order
+
+# Typed only in parts.
+collectives: Any = distributed
 
 RANK = "modules.training.rank"
 CONFIG = "accelerate.yaml"
@@ -36,7 +40,7 @@ class Group:
         if self.size == 1:
             return
         for tensor in tensors:
-            distributed.all_reduce(tensor)
+            collectives.all_reduce(tensor)
 
 
 def own_device(local_rank: int = 0) -> torch.device:
@@ -50,14 +54,12 @@ def join() -> Group:
     return Group(distributed.get_rank(), distributed.get_world_size())
 
 
-def launch(
-    folder: Path, model: Path, threads: int, processes: int, send: Callable[[bytes], None], stop: threading.Event
-) -> dict[str, Any]:
+def launch(order: Order, processes: int, send: Callable[[bytes], None], stop: threading.Event) -> dict[str, Any]:
     """Start the processes of a run and pass on what the first one tells; returns the line that ends the run."""
-    config = folder / CONFIG
+    config = order.folder / CONFIG
     config.write_text(json.dumps(launch_config(processes), indent=1), encoding="utf-8")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), "--quiet"]
-    command += ["-m", RANK, str(folder), str(model), str(threads)]
+    command += ["-m", RANK, str(order.folder), str(order.model), str(order.threads)]
     launched = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert launched.stdin is not None
     assert launched.stdout is not None

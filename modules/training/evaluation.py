@@ -14,7 +14,7 @@ class Evaluation:
     def __init__(self, forward: Forward, collator: Collator, capacity: int, group: Group) -> None:
         """A pass has about `capacity` tokens where samples are packed, else one sample."""
         self._forward, self._collator, self._group = forward, collator, group
-        order = Ordering(collator.samples.lengths, 0, 1, 1, capacity if collator.packed else None)
+        order = Ordering(collator.lengths, 0, 1, 1, capacity if collator.packed else None)
         self._passes = [samples for step in order.epoch(0) for samples in step][group.rank :: group.size]
 
     def mean_loss(self) -> float:

@@ -1,5 +1,6 @@
 """From samples to a loss, as exactly as an architecture allows and as cheaply: what it can do is tried before a run."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,7 +34,8 @@ class Forward:
         """Of the batch's trained tokens, float32."""
         with precision(self.learner):
             if self.head is not None:
-                return summed_loss(hidden_states(self.learner, batch, self.packing)[batch.predicting], self.head, batch.labels)
+                states = hidden_states(self.learner, batch, self.packing)[batch.predicting]
+                return summed_loss(states, self.head, batch.labels)
             logits = run(self.learner, self.learner.model, batch, self.packing).logits.flatten(0, 1)[batch.predicting]
             return nn.functional.cross_entropy(logits.float(), batch.labels, reduction="sum")
 
@@ -65,11 +67,20 @@ def run(learner: Learner, model: Any, batch: Batch, packing: Packing) -> Any:
     else:
         # Positions that begin anew make transformers part the samples in its masks.
         options["position_ids"] = batch.position_ids
-        if packing == "within":
+        if packing == "within" and batch.sample_lengths is not None:
             options["sample_lengths"] = batch.sample_lengths
+            if max(batch.sample_lengths) <= window(learner):
+                # One of four dimensions counts as made already; that of the whole row would be large, and is not read.
+                options["attention_mask"] = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=learner.device)
     if learner.prompt is None:
         return model(input_ids=batch.input_ids, **options)
     return model(inputs_embeds=with_prompts(learner, batch, learner.prompt), **options)
+
+
+def window(learner: Learner) -> float:
+    """How far back every layer sees, in tokens."""
+    config: dict[str, Any] = learner.model.config.get_text_config().to_dict()
+    return config.get("sliding_window") or math.inf
 
 
 def with_prompts(learner: Learner, batch: Batch, prompt: Tensor) -> Tensor:
@@ -124,7 +135,8 @@ def vocabulary(learner: Learner) -> int:
 
 def differs(ours: Tensor, theirs: Tensor) -> float:
     """The difference as a share of the whole."""
-    return float((ours - theirs).norm() / theirs.norm().clamp_min(1e-30))
+    norm = torch.linalg.vector_norm
+    return float(norm(ours - theirs)) / max(float(norm(theirs)), 1e-30)
 
 
 def choose_head(learner: Learner) -> Head | None:

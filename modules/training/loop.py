@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,8 @@ from modules.training.telling import Listener
 from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, Recipe, StepMetrics
 
 RESULT = "result"
+# Typed only in parts.
+randomness: Any = torch.random
 
 
 @dataclass(frozen=True)
@@ -124,16 +127,12 @@ class Training:
         """Whether someone wants to stop behind it."""
         started = time.perf_counter()
         number = self._progress.step + 1
-        torch.manual_seed(step_seed(self._recipe.seed, number, self._task.group.rank))
+        randomness.manual_seed(step_seed(self._recipe.seed, number, self._task.group.rank))
         self._learner.model.train()
         done = self._passes(self._samples_of(number))
         self._task.group.add(self._optimization.gradients)
         norm = self._optimization.gradient_norm()
-        if not math.isfinite(done.loss) or not math.isfinite(norm):
-            raise TrainingError(
-                f"At step {number:,} the loss or its gradient is no number any more. What was saved before is whole. "
-                "Begin again with a lower learning rate, or with base weights in float32."
-            )
+        check_numbers(number, done.loss, norm)
         rate = learning_rate(self._recipe, number, self.total_steps)
         self._optimization.step(rate)
         seconds = time.perf_counter() - started
@@ -172,13 +171,14 @@ class Training:
         short passes more."""
         group = self._task.group
         batches = [self._task.training.batch(samples) for samples in step[group.rank :: group.size]]
-        counts = torch.tensor([*counted(batches), float(self._task.stops())], dtype=torch.float64)
+        counts: Any = torch.tensor([*counted(batches), float(self._task.stops())], dtype=torch.float64)
         group.add([counts])
-        tokens, trained_tokens, stops = counts.tolist()
+        tokens, trained_tokens, stops = (float(count) for count in counts)
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
             loss = self._task.forward.summed_loss(batch) / trained_tokens
-            loss.backward()
+            backward: Any = loss.backward
+            backward()
             total += loss.detach().double().cpu()
         group.add([total])
         return Pass(float(total), int(tokens), int(trained_tokens), stops > 0)
@@ -191,6 +191,7 @@ class Training:
         progress = self._progress
         self._task.listener.status("evaluating", progress.step, self.total_steps)
         loss = self._task.evaluation.mean_loss()
+        check_numbers(progress.step, loss)
         is_best = progress.step > 0 and (progress.best_loss is None or loss < progress.best_loss)
         if is_best:
             self._progress = replace(progress, best_loss=loss, best_step=progress.step, worse=0)
@@ -247,12 +248,27 @@ class Training:
 
 def make_ordering(task: Task) -> Ordering:
     recipe = task.recipe
+    rows, passes = recipe.batch_size or 1, (recipe.accumulation or 1) * task.group.size
+    if task.training.packed and task.forward.packing == "masked":
+        # A mask grows with the square of a row; several passes come to the same.
+        rows, passes = 1, passes * rows
     return Ordering(
-        task.training.samples.lengths,
+        task.training.lengths,
         recipe.seed,
-        batch_size=recipe.batch_size or 1,
-        passes=(recipe.accumulation or 1) * task.group.size,
+        batch_size=rows,
+        passes=passes,
         capacity=task.capacity if task.training.packed else None,
+    )
+
+
+def check_numbers(step: int, *numbers: float) -> None:
+    if all(math.isfinite(number) for number in numbers):
+        return
+    if not step:
+        raise TrainingError("The model foretells nothing: its loss is no number. Download it again.", cause="model")
+    raise TrainingError(
+        f"At step {step:,} the loss or its gradient is no number any more. What was saved before is whole. "
+        "Begin again with a lower learning rate, or with base weights in float32."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 ADAPTER = "default"
 
@@ -21,7 +22,10 @@ def compute_lean(model: nn.Module) -> None:
 
 
 def is_plain(layer: Any) -> bool:
-    down = layer.lora_A[ADAPTER] if ADAPTER in layer.lora_A else None
+    """bitsandbytes' layers are linear too; what peft wraps besides, such as a router's weights, is not."""
+    if ADAPTER not in layer.lora_A or not isinstance(layer.get_base_layer(), nn.Linear | Conv1D):
+        return False
+    down = layer.lora_A[ADAPTER]
     return type(down) is nn.Linear and ADAPTER not in layer.lora_variant and not layer.lora_bias[ADAPTER]
 
 

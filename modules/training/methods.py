@@ -12,24 +12,27 @@ from peft import (
     PeftConfig,
     PromptTuningConfig,
     get_peft_model,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
 )
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from peft.utils import save_and_load
+from safetensors import SafetensorError
+from safetensors import torch as safetensors_torch
+from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from modules.errors import TrainingError
 from modules.training.lora import compute_lean
-from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from modules.types.local_adapter import ADAPTER_WEIGHTS
 from modules.types.training import BaseWeights, Recipe
 
 ALL_LINEAR = "all-linear"
 # Of a full finetuning: everything that is learned, in one file.
 WEIGHTS = "weights.safetensors"
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.jinja")
-# transformers is typed only in parts.
+# These are typed only in parts.
 models: Any = AutoModelForCausalLM
+adapters: Any = save_and_load
+files: Any = safetensors_torch
+randomness: Any = torch.random
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class Learner:
         """What is learned, exactly; adapters in peft's own format."""
         if self.peft is None:
             weights = {name: weights.detach().contiguous() for name, weights in self.learned.items()}
-            save_file(weights, folder / WEIGHTS)
+            files.save_file(weights, folder / WEIGHTS)
             return
-        state = get_peft_model_state_dict(self.peft, save_embedding_layers=False)
-        save_file({name: weights.detach().contiguous() for name, weights in state.items()}, folder / ADAPTER_WEIGHTS)
-        config: PeftConfig = self.peft.peft_config["default"]
+        state = adapters.get_peft_model_state_dict(self.peft, save_embedding_layers=False)
+        files.save_file(
+            {name: weights.detach().contiguous() for name, weights in state.items()}, folder / ADAPTER_WEIGHTS
+        )
+        config: Any = self.peft.peft_config["default"]
         was_training, config.inference_mode = config.inference_mode, True
         config.save_pretrained(str(folder))
         config.inference_mode = was_training
@@ -70,9 +75,9 @@ class Learner:
     def load(self, folder: Path) -> None:
         """What `save` wrote, into the weights that are there."""
         if self.peft is not None:
-            set_peft_model_state_dict(self.peft, load_file(folder / ADAPTER_WEIGHTS))
+            adapters.set_peft_model_state_dict(self.peft, files.load_file(folder / ADAPTER_WEIGHTS))
             return
-        saved = load_file(folder / WEIGHTS)
+        saved = files.load_file(folder / WEIGHTS)
         with torch.no_grad():
             for name, weights in self.learned.items():
                 weights.copy_(saved[name])
@@ -90,11 +95,10 @@ class Learner:
 
 def make_learner(folder: Path, recipe: Recipe, device: torch.device) -> Learner:
     """Begins the same with every call, by the recipe's seed. Raises TrainingError."""
-    torch.manual_seed(recipe.seed)
+    randomness.manual_seed(recipe.seed)
     base: BaseWeights = recipe.base_weights or "bfloat16"
     dtype = torch.float32 if base == "float32" else torch.bfloat16
     model = read_model(folder, recipe, base, dtype, device)
-    model.config.use_cache = False
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if recipe.method == "full":
@@ -130,7 +134,7 @@ def read_model(folder: Path, recipe: Recipe, base: BaseWeights, dtype: torch.dty
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError, SafetensorError) as error:
         if "can't allocate memory" in str(error) or isinstance(error, torch.OutOfMemoryError):
             raise
         said = str(error).replace(str(folder), recipe.model)[:400]
@@ -187,7 +191,3 @@ def silence_casts() -> None:
     logging.getLogger("bitsandbytes.autograd._functions").addFilter(
         lambda record: "inputs will be cast" not in str(record.msg)
     )
-
-
-def count(weights: dict[str, Tensor] | dict[str, nn.Parameter]) -> int:
-    return sum(each.numel() for each in weights.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from modules.errors import TrainingError
@@ -17,6 +17,8 @@ from modules.types.training import Recipe
 TENSORS = "optimizer.safetensors"
 NUMBERS = "optimizer.json"
 MOMENTUM = 0.9
+# Typed only in parts.
+files: Any = safetensors_torch
 
 
 class Optimization:
@@ -54,28 +56,27 @@ class Optimization:
 
     @property
     def size_bytes(self) -> int:
-        return sum(value.nbytes for state in self._optimizer.state.values() for value in tensors(state).values())
+        states: Any = self._optimizer.state.values()
+        return sum(value.nbytes for state in states for value in state.values() if isinstance(value, Tensor))
 
     def save(self, folder: Path) -> None:
-        states: dict[int, dict[str, Any]] = self._optimizer.state_dict()["state"]
-        saved, numbers = {}, {}
-        for index, state in states.items():
-            saved |= {f"{index}.{key}": value.contiguous() for key, value in tensors(state).items()}
-            numbers |= {f"{index}.{key}": value for key, value in state.items() if not isinstance(value, Tensor)}
-        save_file(saved, folder / TENSORS)
+        tensors: dict[str, Tensor] = {}
+        numbers: dict[str, float] = {}
+        for index, weights in enumerate(self._weights):
+            for key, value in self._optimizer.state[weights].items():
+                if isinstance(value, Tensor):
+                    tensors[f"{index}.{key}"] = value.contiguous()
+                else:
+                    numbers[f"{index}.{key}"] = value
+        files.save_file(tensors, folder / TENSORS)
         (folder / NUMBERS).write_text(json.dumps(numbers), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        state: dict[int, dict[str, Any]] = {}
+        tensors = files.load_file(folder / TENSORS, device=str(self._weights[0].device))
         numbers = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-        for name, value in {**load_file(folder / TENSORS), **numbers}.items():
+        for name, value in {**tensors, **numbers}.items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
-
-
-def tensors(state: dict[str, Any]) -> dict[str, Tensor]:
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+            self._optimizer.state[self._weights[int(index)]][key] = value
 
 
 def flattened(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
@@ -100,7 +101,8 @@ def make_optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> Any:
         case "adamw_8bit":
             return eight_bit(weights, decay)
         case "adafactor":
-            return torch.optim.Adafactor(weights, lr=0.0, weight_decay=decay)
+            # Its own rates are shares of a matrix's size, by which one that begins at zero would hardly move.
+            return torch.optim.Adafactor(weights, lr=0.0, eps=(None, 1.0), weight_decay=decay)
         case "sgd":
             return torch.optim.SGD(weights, lr=0.0, momentum=MOMENTUM, weight_decay=decay)
 
@@ -108,9 +110,10 @@ def make_optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> Any:
 def eight_bit(weights: list[nn.Parameter], decay: float) -> Any:
     """Tried at once, as bitsandbytes finds out only at the first step whether it has kernels for this device."""
     try:
-        from bitsandbytes.optim import AdamW8bit
+        from bitsandbytes import optim
 
-        make: Any = AdamW8bit
+        optimizers: Any = optim
+        make = optimizers.AdamW8bit
         trial = torch.nn.Parameter(torch.ones(8192, device=weights[0].device))
         trial.grad = torch.ones_like(trial)
         make([trial], lr=0.1).step()

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from modules.training.collating import FILLER
 from modules.training.encoding import SampleEncoder
 from modules.training.forward import precision
 from modules.training.methods import Learner
@@ -15,13 +16,15 @@ def answer(learner: Learner, encoder: SampleEncoder, prompt: str, tokens: int) -
     model = learner.model
     ids = torch.tensor([encoder.prompt_ids(prompt)], device=learner.device)
     make: Any = GenerationConfig
+    tokenizer = encoder.tokenizer
+    ends = model.generation_config.eos_token_id
     greedy = make(
         do_sample=False,
         max_new_tokens=tokens,
         use_cache=True,
-        eos_token_id=model.generation_config.eos_token_id or encoder.tokenizer.eos_token_id,
-        pad_token_id=encoder.tokenizer.pad_token_id or encoder.tokenizer.eos_token_id or 0,
-        bos_token_id=encoder.tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id if ends is None else ends,
+        # Named, so that transformers need not warn; a single row is never padded.
+        pad_token_id=FILLER,
     )
     model.eval()
     with torch.no_grad(), precision(learner):
@@ -33,4 +36,4 @@ def answer(learner: Learner, encoder: SampleEncoder, prompt: str, tokens: int) -
             inputs = torch.cat([learner.prompt.to(embeddings.dtype)[None], embeddings], 1)
             mask = torch.ones(inputs.shape[:2], dtype=torch.long, device=learner.device)
             written = model.generate(inputs_embeds=inputs, attention_mask=mask, generation_config=greedy)
-    return encoder.tokenizer.decode(written[0], skip_special_tokens=True)
+    return tokenizer.decode(written[0], skip_special_tokens=True)

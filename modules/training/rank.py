@@ -6,15 +6,16 @@ import sys
 import threading
 from pathlib import Path
 
+from modules.training.orders import Order, obey
+
 
 def main() -> None:
     # Only what is told may stand on the output, whatever libraries print.
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     from modules.training.distributed import join
-    from modules.training.running import Order, train
+    from modules.training.running import train
     from modules.training.telling import Nobody, RunFolder
-    from modules.training.worker import obey
 
     folder, model, threads = sys.argv[1:]
     order = Order(Path(folder), Path(model), int(threads))

@@ -4,13 +4,12 @@ import errno
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from modules.errors import ModelError, ParlorError, TrainingCause, TrainingError
+from modules.errors import ModelError, ParlorError, TrainingError
 from modules.storage.recipe_files import read_whole_recipe
 from modules.training.collating import Collator
 from modules.training.distributed import Group, own_device
@@ -19,6 +18,7 @@ from modules.training.evaluation import Evaluation
 from modules.training.forward import prepare_forward
 from modules.training.loop import Task, Training
 from modules.training.methods import make_learner
+from modules.training.orders import Order
 from modules.training.samples import read_samples
 from modules.training.telling import Listener
 from modules.training.token_table import TokenTable, encode_all
@@ -28,15 +28,6 @@ RECIPE = "recipe.yaml"
 SAMPLES = "samples.jsonl"
 EVALUATION = "evaluation.jsonl"
 MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory")
-
-
-@dataclass(frozen=True)
-class Order:
-    """`folder` is the run's, `model` that of the model it teaches."""
-
-    folder: Path
-    model: Path
-    threads: int
 
 
 def train(order: Order, group: Group, listener: Listener, stops: Callable[[], bool]) -> dict[str, Any]:
@@ -71,7 +62,7 @@ def prepare(order: Order, group: Group, listener: Listener, stops: Callable[[], 
     prompt_tokens = 0 if learner.prompt is None else len(learner.prompt)
     training = Collator(table, packed, prompt_tokens, learner.device)
     judged = Collator(held_out, packed, prompt_tokens, learner.device)
-    capacity = recipe.max_length or max(table.lengths)
+    capacity = prompt_tokens + (recipe.max_length or max(table.lengths))
     task = Task(
         folder=order.folder,
         source=order.model,

@@ -3,11 +3,11 @@
 import json
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 from modules.children import ParentPipe
 from modules.machine import usable_cores
+from modules.training.orders import Order, obey
 
 # Whoever chats meanwhile comes first.
 NICENESS = 10
@@ -27,26 +27,18 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=obey, args=(lines, stop), name="orders", daemon=True).start()
     from modules.training.distributed import Group, launch
-    from modules.training.running import Order, read_recipe, train
+    from modules.training.running import read_recipe, train
     from modules.training.telling import RunFolder
 
     order = Order(Path(said["folder"]), Path(said["model"]), int(said.get("threads") or 0) or usable_cores())
     processes = read_recipe(order.folder).processes
     if processes > 1:
-        end = launch(order.folder, order.model, order.threads, processes, pipe.send, stop)
+        end = launch(order, processes, pipe.send, stop)
     else:
         end = train(order, Group(), RunFolder(order.folder, pipe.send), stop.is_set)
     pipe.send(json.dumps(end).encode())
     # The thread that waits for orders cannot be ended.
     os._exit(0)
-
-
-def obey(lines: Iterable[bytes], stop: threading.Event) -> None:
-    """Until the pipe's end, which means: leave at once."""
-    for line in lines:
-        if json.loads(line).get("order") == "stop":
-            stop.set()
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ HALF = Pass(samples=4, tokens=256, squares=52_441, kept_squares=52_441, trained=
 # The mean of that run's passes, of which HALF is the largest.
 MEAN = Pass(samples=4, tokens=238, squares=48_000, kept_squares=48_000, trained=176)
 DOUBLE = Pass(samples=16, tokens=1022, squares=212_086, kept_squares=212_086, trained=818)
+PROMPTED = Pass(samples=8, tokens=661, squares=125_822, kept_squares=125_822, trained=393)
 LONG = Pass(samples=1, tokens=936, squares=876_096, kept_squares=0, trained=902)
 
 
@@ -72,6 +73,7 @@ def footprint(largest: Pass = PACK, **fields: Any) -> Footprint:
         (PACK, {"base_weights": "nf4"}, 1612),
         (PACK, {"base_weights": "int8"}, 1584),
         (PACK, {"method": "dora"}, 2341),
+        (PROMPTED, {"method": "prompt_tuning", "prompt_tokens": 20}, 1286),
     ],
 )
 def test_memory_is_as_it_was_measured(largest: Pass, fields: dict[str, Any], peak_mib: int) -> None:
