@@ -15,6 +15,7 @@ from modules.machine import identity
 from modules.paths import Paths
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.adapters import AdapterService
+from modules.services.agreement import AgreementCheck
 from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
 from modules.services.conversation_samples import ConversationSamples
@@ -23,6 +24,8 @@ from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
+from modules.services.export import ExportService
+from modules.services.export_sources import ExportSources
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -35,6 +38,7 @@ from modules.services.oracle import Oracle
 from modules.services.parameters import ParameterService
 from modules.services.presets import PresetService
 from modules.services.prompt_templates import PromptTemplateService
+from modules.services.pushing import PushService
 from modules.services.remote import RemoteService, model_for_worker
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
@@ -49,6 +53,7 @@ from modules.storage.datasets import DatasetStore
 from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
+from modules.storage.export_results import ExportResults
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
@@ -59,6 +64,7 @@ from modules.storage.presets import PresetStore
 from modules.storage.prompt_templates import PromptTemplateStore
 from modules.storage.recipes import RecipeStore
 from modules.storage.remote_servers import RemoteServerStore
+from modules.storage.training_runs import TrainingStore
 from modules.training.datasets.reader import DatasetReader
 from modules.types.generation import Failed, Finished
 
@@ -93,6 +99,8 @@ class App:
     training: TrainingService
     comparison: TrainingComparison
     conversion: ConversionService
+    export: ExportService
+    pushing: PushService
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -165,8 +173,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             oracle.record_run(loaded, end)
             kept.used(loaded.model.id)
 
-    adapter_library = AdapterLibrary(paths.adapters)
-    adapters = AdapterService(adapter_library, host, GgufAdapters(launcher))
+    adapter_library, gguf_adapters = AdapterLibrary(paths.adapters), GgufAdapters(launcher)
+    adapters = AdapterService(adapter_library, host, gguf_adapters)
+    sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
     inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
@@ -215,6 +224,16 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         training=training,
         comparison=TrainingComparison(training, adapter_library, models, adapters, inference),
         conversion=ConversionService(paths, library, launcher),
+        export=ExportService(
+            paths,
+            sources,
+            jobs,
+            launcher,
+            results=ExportResults(database),
+            agreement=AgreementCheck(launcher, renderer),
+            gguf_adapters=gguf_adapters,
+        ),
+        pushing=PushService(sources, hub, jobs),
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

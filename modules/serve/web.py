@@ -19,6 +19,7 @@ def build_api(app: App) -> Any:
     from modules.api.distribution import distribution_router
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
+    from modules.api.export import export_router
     from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.models import models_control_router
@@ -50,6 +51,7 @@ def build_api(app: App) -> Any:
         control_router,
         models_control_router,
         adapters_router,
+        export_router,
         library_router,
         hub_router,
         downloads_router,

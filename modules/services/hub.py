@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modules.errors import BadRequest, Conflict, HubAccessError, NotFound, StartError
 from modules.library.hub.client import HubClient
-from modules.library.hub.connection import Origin, origin_of
+from modules.library.hub.connection import HubConnection, Origin, origin_of
+from modules.library.hub.push import HubPusher
 from modules.limits import LIMITS
 from modules.storage.files import write_atomically
 from modules.types.hub import HubChoice, HubModel, HubQuery, HubResults
@@ -63,6 +64,11 @@ class HubService:
     def client(self) -> HubClient:
         """For downloads: with this hub and this token."""
         return self._client
+
+    @property
+    def pusher(self) -> HubPusher:
+        """For what is published there: with this hub and this token."""
+        return HubPusher(HubConnection(self.endpoint, self.token))
 
     def search(self, query: HubQuery) -> HubResults:
         """Asks the hub. Raises BadRequest or HubError."""

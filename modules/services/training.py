@@ -2,7 +2,8 @@
 
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,13 +72,13 @@ class TrainingService:
 
     def plan(self, recipe: Recipe) -> TrainingPlan:
         """Nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
-        self.models.find(recipe.model)
-        return self._planner.plan(recipe)
+        with self._about_data(recipe):
+            return self._planner.plan(recipe)
 
     def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
         """(samples as the model would read them, how many there are). Raises as `plan` does."""
-        self.models.find(recipe.model)
-        return self._planner.lens(recipe, first, count)
+        with self._about_data(recipe):
+            return self._planner.lens(recipe, first, count)
 
     def start(self, recipe: Recipe) -> TrainingRun:
         """Begin a run, or queue it behind the one at work.
@@ -185,6 +186,15 @@ class TrainingService:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
         self._planner.close()
+
+    @contextmanager
+    def _about_data(self, recipe: Recipe) -> Generator[None]:
+        """The model is here: what is not found within is the data, whatever the field is called where they are kept."""
+        self.models.find(recipe.model)
+        try:
+            yield
+        except NotFound as error:
+            raise NotFound(str(error), field="data") from error
 
     def _begin(self, name: str) -> TrainingProcess | None:
         try:

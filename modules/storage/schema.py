@@ -173,6 +173,18 @@ MIGRATIONS: tuple[str, ...] = (
         body TEXT NOT NULL
     );
     """,
+    # What became of exports; `agreement` is JSON, empty where nothing was compared.
+    """
+    CREATE TABLE export_result (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        type TEXT NOT NULL,
+        created REAL NOT NULL,
+        agreement TEXT NOT NULL,
+        error TEXT NOT NULL
+    );
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

@@ -167,7 +167,7 @@ def test_recipes_are_kept(program: RunningProgram) -> None:
         ("start", {"recipe": {"name": "x"}}, (400, "model", "says no model")),
         ("start", {"recipe": recipe("x", model="nobody")}, (404, "model", "no model called")),
         ("plan", {"recipe": recipe("x", model="echo")}, (400, "model", "cannot be trained")),
-        ("start", {"recipe": recipe("x", data={"dataset": "none"})}, (404, "", "none")),
+        ("start", {"recipe": recipe("x", data={"dataset": "none"})}, (404, "data", "none")),
         ("start", {"recipe": recipe("../x")}, (400, "name", "cannot be used")),
         ("start", {"recipe": recipe("tiny", method="full")}, (409, "name", "already")),
         ("stop", {"name": "nobody"}, (404, "name", "no run called")),

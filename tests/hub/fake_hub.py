@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.hub.taking import Taking
+
 LARGE_BYTES = 10_000
 PAGE = 30
 PIECE = 16 * 1024
@@ -93,6 +95,8 @@ class FakeHub:
         self.token, self.redirect, self.user = token, redirect, user
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
+        # Large files that were taken, by their SHA-256, before a commit says what they are.
+        self.uploads: dict[str, bytes] = {}
         self.bytes_per_second = 0.0
         self.lock = threading.Lock()
         self._faults: dict[str, list[Fault]] = {}
@@ -169,7 +173,7 @@ class FakeHub:
         return Server(("127.0.0.1", 0), Answering)
 
 
-class Answer(BaseHTTPRequestHandler):
+class Answer(Taking, BaseHTTPRequestHandler):
     """One connection to one of the two listeners."""
 
     protocol_version = "HTTP/1.1"
@@ -186,6 +190,12 @@ class Answer(BaseHTTPRequestHandler):
         self._answer()
 
     def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
         self._answer()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
@@ -205,13 +215,19 @@ class Answer(BaseHTTPRequestHandler):
         )
         with self.hub.lock:
             self.hub.requests.append(self.request_seen)
-        if path == "/api/whoami-v2":
+        if self.command in {"POST", "PUT"}:
+            self.take(path)
+        elif path == "/api/whoami-v2":
             self._whoami()
         elif path == "/api/models":
             self._search()
-        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree|auth-check)(?:/(.+))?)?", path):
+        elif found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
+            self._list_folder(found[1], found[2], found[3] or "")
+        elif found := re.fullmatch(
+            r"/api/(?:models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|auth-check)(?:/(.+))?)?", path
+        ):
             self._about(found[1], found[2] or "revision", found[3] or "main")
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path, re.DOTALL):
+        elif found := re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path, re.DOTALL):
             self._resolve(found[1], found[2], found[3])
         else:
             self._refuse(404, "EntryNotFound")
@@ -263,6 +279,22 @@ class Answer(BaseHTTPRequestHandler):
             with_sizes = self.request_seen.query.get("blobs") == ["true"]
             siblings = [self._sibling(path, content, with_sizes) for path, content in repository.files.items()]
             self._json({**self._entry(repository), "siblings": siblings, "usedStorage": 0})
+
+    def _list_folder(self, name: str, revision: str, folder: str) -> None:
+        """Of a dataset, without what lies in folders below."""
+        repository = self._readable(name, revision)
+        if repository is None:
+            return
+        prefix = f"{folder}/" if folder else ""
+        inside = {path: content for path, content in repository.files.items() if path.startswith(prefix)}
+        below = {prefix + path.removeprefix(prefix).partition("/")[0] for path in inside} - {*inside}
+        if not inside:
+            self._refuse(404, "EntryNotFound")
+            return
+        files = [
+            self._tree_entry(path, content) for path, content in inside.items() if path.count("/") == prefix.count("/")
+        ]
+        self._json([*files, *({"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in below)])
 
     def _entry(self, one: Repository) -> dict[str, Any]:
         base = {"_id": "0" * 24, "id": one.name, "modelId": one.name, "author": one.name.partition("/")[0]}
@@ -405,17 +437,17 @@ class Answer(BaseHTTPRequestHandler):
     def _has_token(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {self.hub.token}"
 
-    def _json(self, value: Any, headers: Mapping[str, str] | None = None) -> None:
+    def _json(self, value: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self._start(200, len(body), {"Content-Type": "application/json", **(headers or {})})
-        if self.command == "GET":
+        self._start(status, len(body), {"Content-Type": "application/json", **(headers or {})})
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _refuse(self, status: int, code: str = "", message: str = "", headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps({"error": message or code or "no"}).encode()
         told = {"X-Error-Code": code, "X-Error-Message": message or code} if code else {}
         self._start(status, len(body), {"Content-Type": "application/json", **told, **(headers or {})})
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def _start(self, status: int, length: int, headers: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from modules.paths import PROJECT
 from modules.storage.recipe_files import read_whole_recipe
+from modules.train_command.command import train
 from tests.engines.tiny_models import make_folder, words
 from tests.program import RunningProgram, clean_environment
 
@@ -97,20 +98,28 @@ def test_ctrl_c_saves_and_resume_goes_on(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "part"),
+    ("arguments", "expected"),
     [
-        ((), 2, "says no model"),
-        ((*USUAL, "--rank", "many"), 2, "rank: Input should be a valid integer"),
-        ((*USUAL, "--data", "nowhere.jsonl"), 1, "nowhere.jsonl"),
-        ((*USUAL, "--model", "nobody"), 1, "no model called 'nobody'"),
-        (("nothing.yaml",), 2, "There is no file nothing.yaml"),
-        (("--resume", "nobody"), 1, "no run called 'nobody'"),
-        ((*USUAL, "--magic"), 2, "--magic"),
+        ((), (2, "says no model")),
+        ((*USUAL, "--rank", "many"), (2, "rank: Input should be a valid integer")),
+        ((*USUAL, "--data", "nowhere.jsonl"), (1, "nowhere.jsonl")),
+        ((*USUAL, "--model", "nobody"), (1, "no model called 'nobody'")),
+        (("nothing.yaml",), (2, "There is no file nothing.yaml")),
+        (("--resume", "nobody"), (1, "no run called 'nobody'")),
     ],
 )
-def test_what_is_refused(folder: Path, arguments: tuple[str, ...], status: int, part: str) -> None:
-    ended, said, told = Command(folder, *arguments).end()
-    assert (ended, said) == (status, ""), told
+def test_what_is_refused(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    expected: tuple[int, str],
+) -> None:
+    monkeypatch.chdir(folder)
+    status, part = expected
+    assert train([*arguments, *PLACES]) == status
+    said, told = capsys.readouterr()
+    assert said == ""
     assert part in told
 
 

@@ -130,6 +130,27 @@ class HubConnection:
                     address, parameters = self.redirected(address, response.headers["location"]), None
             raise HubError(f"{self.host} sends from one address to the next without an end.")
 
+    @contextmanager
+    def api(self) -> Generator[Any]:
+        """huggingface_hub's own client, for what takes more than a question: its session, this hub, this token.
+
+        Raises as `get` does, also for what goes wrong inside the `with`; HubAccessError without a token.
+        """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
+
+        token = self._token()
+        if not token:
+            raise HubAccessError(f"{self.host} wants a token of yours that may write. Give Parlor one.")
+        if not is_resolved_in_time(self.endpoint):
+            raise self._unreachable()
+        with self._told():
+            try:
+                yield HfApi(self.endpoint, token=token, headers={"user-agent": AGENT})
+            except HfHubHTTPError as error:
+                # Its own words may hold addresses.
+                raise self.refusal(error.response) from error
+
     def refusal(self, response: Any) -> HubError | NotFound:
         """The error for an answer that is none. Its body is not read: it may be of any size and kind."""
         return refused(self.host, response.status_code, response.headers.get("x-error-code", ""))

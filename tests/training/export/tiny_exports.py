@@ -6,6 +6,7 @@ from threading import Event as Flag
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -69,8 +70,6 @@ def make_model(folder: Path, architecture: str, raw: Tokenizer | None = None, **
 
 def make_other(folder: Path, architecture: str, values: dict[str, Any]) -> None:
     """Of a kind that nobody else needs."""
-    import transformers
-
     _, common = ARCHITECTURES["llama"]
     config: Any = getattr(transformers, architecture)(**{**common, **GEMMA, **values})
     torch.manual_seed(0)
@@ -115,3 +114,17 @@ def assert_same_model(model: Any, places: list[dict[int, float]], tolerance: flo
             difference = abs(float(expected[length - 1, token]) - logprob)
             assert difference < tolerance, (length, token, difference)
     assert sum(bool(place) for place in places) >= 5
+
+
+def base_of(folder: Path) -> Any:
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def told_in(model: Any) -> list[dict[int, float]]:
+    """As `told_by`, by transformers."""
+    with torch.inference_mode():
+        logprobs = model(torch.tensor([PROMPT])).logits[0].float().log_softmax(-1)
+    return [
+        {int(token): float(logprobs[length - 1, token]) for token in logprobs[length - 1].topk(5).indices}
+        for length in range(4, len(PROMPT))
+    ]
