@@ -179,8 +179,8 @@ class PlanDraft:
             )
         if self.subject.chat_template and self.subject.data.counts.chats:
             yield (
-                f"Chats with this model use the chat template {self.subject.chat_template}, but it is taught with its own: "
-                "what it learns may not show. Take the other template out of its load options."
+                f"Chats with this model use the chat template {self.subject.chat_template}, but it is taught with its "
+                "own: what it learns may not show. Take the other template out of its load options."
             )
         if len(learned.lengths) < FEW_SAMPLES:
             yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."
