@@ -19,6 +19,7 @@ from modules.services.agreement import AgreementCheck
 from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
 from modules.services.conversation_samples import ConversationSamples
+from modules.services.conversion import ConversionService
 from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
@@ -39,6 +40,10 @@ from modules.services.presets import PresetService
 from modules.services.prompt_templates import PromptTemplateService
 from modules.services.pushing import PushService
 from modules.services.remote import RemoteService, model_for_worker
+from modules.services.trainable_models import TrainableModels
+from modules.services.training import TrainingService
+from modules.services.training_comparison import TrainingComparison
+from modules.services.training_plan import TrainingPlanner
 from modules.settings import Settings
 from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
@@ -57,6 +62,7 @@ from modules.storage.model_runs import ModelRunStore
 from modules.storage.parameters import ParameterStore
 from modules.storage.presets import PresetStore
 from modules.storage.prompt_templates import PromptTemplateStore
+from modules.storage.recipes import RecipeStore
 from modules.storage.remote_servers import RemoteServerStore
 from modules.storage.training_runs import TrainingStore
 from modules.training.datasets.reader import DatasetReader
@@ -89,6 +95,10 @@ class App:
     hub: HubService
     downloads: DownloadService
     datasets: DatasetService
+    recipes: RecipeStore
+    training: TrainingService
+    comparison: TrainingComparison
+    conversion: ConversionService
     export: ExportService
     pushing: PushService
     jobs: JobRunner
@@ -110,6 +120,7 @@ class App:
     def close(self) -> None:
         self.stop_replies()
         self.downloads.close()
+        self.training.close()
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
@@ -130,7 +141,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     renderer = TemplateRenderer(launcher)
     grammars = GrammarChecker(launcher)
     servers = RemoteServerStore(database)
-    oracle = Oracle(ModelRunStore(database, identity()), launcher)
+    model_runs = ModelRunStore(database, identity())
+    oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
     host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
     remote = RemoteService(servers, host)
@@ -162,6 +174,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             kept.used(loaded.model.id)
 
     adapter_library, gguf_adapters = AdapterLibrary(paths.adapters), GgufAdapters(launcher)
+    adapters = AdapterService(adapter_library, host, gguf_adapters)
     sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
     inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
@@ -175,13 +188,25 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     )
     notebook = NotebookService(documents, versions, conversations, writer, inference)
     prompts = PromptTemplateService(PromptTemplateStore(paths.shipped_prompts, paths.own_prompts), inference, models)
+    datasets = DatasetService(
+        DatasetStore(paths.datasets),
+        DatasetReader(launcher),
+        ConversationSamples(conversations),
+        hub,
+        paths.hub_datasets,
+    )
+    trainable, samples = TrainableModels(library), datasets.sound_examples
+    planner = TrainingPlanner(
+        paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs, threads=settings.threads
+    )
+    training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
     return App(
         settings=settings,
         paths=paths,
         models=models,
         library=kept,
         oracle=oracle,
-        adapters=AdapterService(adapter_library, host, gguf_adapters),
+        adapters=adapters,
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
@@ -194,13 +219,11 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
-        datasets=DatasetService(
-            DatasetStore(paths.datasets),
-            DatasetReader(launcher),
-            ConversationSamples(conversations),
-            hub,
-            paths.hub_datasets,
-        ),
+        datasets=datasets,
+        recipes=RecipeStore(paths.shipped_recipes, paths.own_recipes),
+        training=training,
+        comparison=TrainingComparison(training, adapter_library, models, adapters, inference),
+        conversion=ConversionService(paths, library, launcher),
         export=ExportService(
             paths,
             sources,

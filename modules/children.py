@@ -197,13 +197,14 @@ class ParentPipe:
             self._output.write(message + b"\n")
 
 
-def limit_memory(limit_bytes: int) -> None:
+def limit_memory(limit_bytes: int, *, count_files: bool = True) -> None:
     """Of a child that reads hostile text: it must end itself, not the machine. Where the system knows no such limit,
-    time does."""
+    time does. `count_files`: whether files that are mapped into memory count, too."""
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+        kind = resource.RLIMIT_AS if count_files else resource.RLIMIT_DATA
+        resource.setrlimit(kind, (limit_bytes, limit_bytes))
 
 
 def die_with_parent(parent_pid: int) -> None:

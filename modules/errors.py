@@ -13,6 +13,7 @@ ParlorError
 ├── EngineError           an engine failed while it worked
 │   ├── WorkerDied        the engine's process ended unexpectedly
 │   └── KeyRefused        a server that runs models for us wants another key
+├── TrainingError         a training cannot go on, or cannot begin
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
@@ -37,6 +38,7 @@ ModelCause = Literal[
     "cancelled",
     "unknown",
 ]
+TrainingCause = Literal["out_of_memory", "disk", "data", "model", "other"]
 
 
 class ParlorError(Exception):
@@ -149,6 +151,16 @@ class WorkerDied(EngineError):
 
 class KeyRefused(EngineError):
     """A server that runs models for us wants a key, or another one."""
+
+
+class TrainingError(ParlorError):
+    """A training cannot go on, or cannot begin; what it has saved stays whole."""
+
+    code = "training_failed"
+
+    def __init__(self, message: str, cause: TrainingCause = "other") -> None:
+        super().__init__(message)
+        self.cause: TrainingCause = cause
 
 
 class StorageError(ParlorError):

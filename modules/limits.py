@@ -29,8 +29,8 @@ class Limits:
     dataset_upload_seconds: float = 3600.0
     dataset_rows: int = 10_000_000
     dataset_row_bytes: int = 16 * 1024 * 1024
-    dataset_files: int = 10_000
-    dataset_memory_bytes: int = 4 * 1024 * 1024 * 1024
+    dataset_files: int = 100_000
+    dataset_memory_bytes: int = 3 * 1024 * 1024 * 1024
     dataset_look_seconds: float = 60.0
     distribution_tokens: int = 50
     logit_biases: int = 1024

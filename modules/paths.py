@@ -89,6 +89,11 @@ class Paths:
         return self.data / "training"
 
     @property
+    def planning(self) -> Path:
+        """Samples that plans are made with, for as long as the program runs."""
+        return self.data / "planning"
+
+    @property
     def shipped_recipes(self) -> Path:
         return self.presets / "recipes"
 

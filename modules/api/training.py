@@ -89,11 +89,7 @@ def training_router(app: App) -> APIRouter:
     @router.post("/convert")
     def convert(body: ConvertRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """A GGUF model becomes a folder called `name` that can be trained; the job is followed at /control/jobs."""
-        job = app.jobs.start(
-            f"convert {body.model}",
-            lambda report, cancelled: app.conversion.convert(body.model, body.name, report, cancelled) and None,
-        )
-        return {"job": asdict(job)}
+        return {"job": asdict(app.conversion.start(app.jobs, body.model, body.name))}
 
     @router.post("/plan")
     def plan(body: RecipeRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

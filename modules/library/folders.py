@@ -7,6 +7,7 @@ import json
 import re
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -95,6 +96,19 @@ def weight_files(folder: Path) -> list[Path]:
 
 def count_parameters(path: Path) -> Counter[str]:
     """How many values of each type a safetensors file has; checks that all its tensors lie inside it."""
+    types: Counter[str] = Counter()
+    for _, kind, shape in tensors(path):
+        types[kind] += prod(shape)
+    return types
+
+
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Of all weights in a folder, by name. Raises ModelError as `read_model_folder` does."""
+    return {name: shape for path in weight_files(folder) for name, _, shape in tensors(path)}
+
+
+def tensors(path: Path) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Name, type of numbers and shape of each tensor in a safetensors file, all of which lie inside it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         beginning = file.read(8)
@@ -102,19 +116,18 @@ def count_parameters(path: Path) -> Counter[str]:
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
             raise ModelError(f"{path.name} is damaged or cut short. Download it again.")
         header = parse(file.read(length), path.name)
-    types: Counter[str] = Counter()
     end = 0
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         try:
-            types[str(entry["dtype"])[:20]] += prod(map(int, entry["shape"]))
+            kind, shape = str(entry["dtype"])[:20], tuple(map(int, entry["shape"]))
             end = max(end, int(entry["data_offsets"][1]))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ModelError(f"{path.name} is damaged: its tensor {name[:80]!r} is not described.") from error
+        yield name, kind, shape
     if 8 + length + end > size:
         raise ModelError(f"{path.name} is cut short: {8 + length + end:,} bytes are needed, it has {size:,}.")
-    return types
 
 
 def quantization_of(config: Values) -> tuple[str, int]:

@@ -34,6 +34,7 @@ def build_api(app: App) -> Any:
     from modules.api.prompts import prompts_router
     from modules.api.remote import remote_router
     from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
+    from modules.api.training import training_router
     from modules.ui.asset_files import ASSETS
     from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
     from modules.ui.live_view import live_updates
@@ -62,6 +63,7 @@ def build_api(app: App) -> Any:
         batch_router,
         distribution_router,
         datasets_router,
+        training_router,
     )
     for router in routers:
         api.include_router(router(app))

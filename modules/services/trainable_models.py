@@ -34,4 +34,4 @@ class TrainableModels:
         if is_trainable and model.path is not None:
             return model, model.path
         offer = f" In a terminal: python3 webui.py convert {name} NEW-NAME" if is_convertible else ""
-        raise BadRequest(f"{model.title} cannot be trained: {reason}{offer}", field="model")
+        raise BadRequest(f"{name} cannot be trained. {reason}{offer}", field="model")

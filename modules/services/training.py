@@ -1,9 +1,9 @@
 """Finetuning as people and programs handle it: plan, start, watch, stop, resume."""
 
-import shutil
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from modules.services.training_process import WORKER, Ending, TrainingProcess
 from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
-from modules.storage.training_metrics import MetricsLog
 from modules.storage.training_runs import TrainingFolder, TrainingStore
 from modules.types.training import LensSample, Recipe, RunRecord, RunState, TrainingPlan, TrainingRun
 
@@ -26,11 +25,15 @@ PROGRAM_ENDED = "The program ended meanwhile. Resume goes on from the newest che
 
 
 class Planner(Protocol):
-    """Chooses what a recipe leaves open, and shows samples as the model reads them."""
+    """Chooses what a recipe leaves open, shows samples as the model reads them, learns from runs that have ended."""
 
     def plan(self, recipe: Recipe) -> TrainingPlan: ...
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]: ...
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]: ...
+
+    def learn(self, run: TrainingRun) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class TrainingService:
@@ -54,7 +57,6 @@ class TrainingService:
     ) -> None:
         """`examples` reads a source's samples; `worker` is the module of the training process."""
         self.models = models
-        self._paths = paths
         self._planner = planner
         self._examples = examples
         self._launcher = launcher
@@ -63,27 +65,26 @@ class TrainingService:
         self._store = TrainingStore(paths.training)
         self._publisher = ResultPublisher(paths)
         self._queue = TrainingQueue(self._begin)
-        self._lock = threading.RLock()
-        self._metrics: dict[str, MetricsLog] = {}
+        self._lock = threading.Lock()
         for folder in self._store.all():
             if folder.record.state in UNFINISHED:
                 folder.update({"state": "interrupted", "note": PROGRAM_ENDED})
 
     def plan(self, recipe: Recipe) -> TrainingPlan:
         """Nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
-        self.models.find(recipe.model)
-        return self._planner.plan(recipe)
+        with self._about_data(recipe):
+            return self._planner.plan(recipe)
 
-    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> list[LensSample]:
-        """Samples as the model would read them. Raises as `plan` does."""
-        self.models.find(recipe.model)
-        return self._planner.lens(recipe, first, count)
+    def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
+        """(samples as the model would read them, how many there are). Raises as `plan` does."""
+        with self._about_data(recipe):
+            return self._planner.lens(recipe, first, count)
 
     def start(self, recipe: Recipe) -> TrainingRun:
         """Begin a run, or queue it behind the one at work.
 
-        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit, NotFound for a
-        model that is not here, StorageError when the disk is too small.
+        Raises Conflict for a name that is taken, BadRequest for what cannot be trained or does not fit (memory, disk),
+        NotFound for a model that is not here.
         """
         recipe = recipe.model_copy(update={"name": self._store.check_free(recipe.name).name})
         plan = self.plan(recipe)
@@ -91,7 +92,6 @@ class TrainingService:
             raise BadRequest(" ".join([plan.refusal, *plan.remedies]))
         resolved = plan.recipe
         self._publisher.check_free(resolved)
-        self._require_space(plan.prediction.disk_bytes)
         record = RunRecord(
             name=resolved.name,
             state="queued",
@@ -99,6 +99,8 @@ class TrainingService:
             total_steps=plan.prediction.steps,
             predicted_memory_bytes=plan.prediction.memory_bytes,
             predicted_seconds=plan.prediction.seconds,
+            calculated_memory_bytes=plan.prediction.calculated_memory_bytes,
+            calculated_tokens_per_second=plan.prediction.calculated_tokens_per_second,
             versions=versions(),
         )
 
@@ -122,7 +124,7 @@ class TrainingService:
 
         A resumed run cuts off what its checkpoint does not know; whoever has more lines than there are gets them all.
         """
-        return self._log_of(self._store.find(name)).lines(after_line)
+        return self._store.find(name).metrics.lines(after_line)
 
     def log(self, name: str) -> str:
         """What the training process wrote for people; of a very long one the end. Raises NotFound."""
@@ -171,7 +173,6 @@ class TrainingService:
             if self._run(folder).record.state in UNFINISHED:
                 raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
             self._store.delete(folder.name)
-            self._metrics.pop(folder.name, None)
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
         """Until it has ended if it is at work, no longer than this. Raises NotFound."""
@@ -184,6 +185,16 @@ class TrainingService:
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._planner.close()
+
+    @contextmanager
+    def _about_data(self, recipe: Recipe) -> Generator[None]:
+        """The model is here: what is not found within is the data, whatever the field is called where they are kept."""
+        self.models.find(recipe.model)
+        try:
+            yield
+        except NotFound as error:
+            raise NotFound(str(error), field="data") from error
 
     def _begin(self, name: str) -> TrainingProcess | None:
         try:
@@ -216,6 +227,8 @@ class TrainingService:
                 folder.update(changes)
         finally:
             self._queue.ended(folder.name)
+        with suppress(ParlorError):  # it may be deleted already
+            self._planner.learn(self._run(folder))
 
     def _changes(self, folder: TrainingFolder, ending: Ending) -> dict[str, Any]:
         """What the record says of a stretch that has ended; a result is published first."""
@@ -240,7 +253,7 @@ class TrainingService:
             record = record.model_copy(update={"state": "queued"})
         elif record.state in UNFINISHED:
             record = record.model_copy(update={"state": "interrupted"})
-        summary = self._log_of(folder).summary
+        summary = folder.metrics.summary
         newest = summary.metrics
         is_running = record.state == "running" and newest is not None and newest.step > 0
         kind = "model" if recipe.method == "full" else "adapter"
@@ -252,19 +265,6 @@ class TrainingService:
             kind if record.state == "done" and self._publisher.is_published(recipe) else "",
             place,
         )
-
-    def _log_of(self, folder: TrainingFolder) -> MetricsLog:
-        with self._lock:
-            return self._metrics.setdefault(folder.name, MetricsLog(folder.metrics_path))
-
-    def _require_space(self, needed: int) -> None:
-        folder = next(path for path in (self._paths.training, *self._paths.training.parents) if path.exists())
-        free = shutil.disk_usage(folder).free
-        if free < needed:
-            raise StorageError(
-                f"The checkpoints and the result need {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free. "
-                "Free some space, keep fewer checkpoints (keep_checkpoints), or choose a smaller rank."
-            )
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,6 @@ from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
 
-ENGINE = "transformers"
 # The likeliest token each time: what differs comes from what was learned.
 GREEDY = SamplingParams(temperature=0)
 LOAD_SECONDS = 600.0
@@ -29,7 +28,7 @@ class SideBySide:
 
 
 class TrainingComparison:
-    """Any thread may call. Adapters go onto their base model, which is loaded on the transformers engine if need be.
+    """Any thread may call. Adapters go onto their base model, which is loaded if need be, as it was last.
 
     `model` names the base model; without it the run says which it was, or the adapter itself.
     """
@@ -84,7 +83,7 @@ class TrainingComparison:
     def _put_on(self, name: str, model: str | None) -> LocalModel:
         """The base model, with the adapter loaded onto it, as it lies on the disk now."""
         base = self._base_of(name, model)
-        self._models.load(base.id, ENGINE).result.result(LOAD_SECONDS)
+        self._models.load(base.id).result.result(LOAD_SECONDS)
         self._adapters.load(name, base.id)
         return base
 

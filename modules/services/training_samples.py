@@ -33,7 +33,7 @@ def write_split(folder: Path, recipe: Recipe, examples: Examples) -> str:
                 field="evaluation_data",
             )
     else:
-        hold_out(samples, evaluation, held_out_rows(count, recipe.evaluation_share, recipe.seed))
+        hold_out(samples, evaluation, held_out_rows(count, recipe.evaluation_share or 0.0, recipe.seed))
     for path in (samples, evaluation):
         sync_file(path)
     return fingerprint

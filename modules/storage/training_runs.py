@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from modules.errors import BadRequest, StorageError
 from modules.storage.files import write_atomically
 from modules.storage.named_folders import NamedFolders
 from modules.storage.recipe_files import read_whole_recipe, written_recipe
+from modules.storage.training_metrics import MetricsLog
 from modules.types.training import Recipe, RunRecord
 
 RECORD = "record.json"
@@ -29,6 +31,8 @@ class TrainingStore:
 
     def __init__(self, folder: Path) -> None:
         self._folders = NamedFolders(folder, RECORD, "run")
+        # What was read of a run is kept with it.
+        self._known: dict[Path, TrainingFolder] = {}
 
     def create(self, recipe: Recipe, fill: Callable[[Path], RunRecord]) -> "TrainingFolder":
         """`fill` writes the samples and returns the record.
@@ -41,7 +45,7 @@ class TrainingStore:
             write_atomically(folder / RECIPE, written_recipe(recipe).encode())
             write_atomically(folder / RECORD, record.model_dump_json(indent=1).encode())
 
-        return TrainingFolder(self._folders.create(recipe.name, write))
+        return self._at(self._folders.create(recipe.name, write))
 
     def check_free(self, name: str) -> Path:
         """Where it would be. Raises as `create` does."""
@@ -49,15 +53,21 @@ class TrainingStore:
 
     def find(self, name: str) -> "TrainingFolder":
         """Raises NotFound."""
-        return TrainingFolder(self._folders.find(name))
+        return self._at(self._folders.find(name))
 
     def all(self) -> list["TrainingFolder"]:
         """Newest first; without those whose record or recipe is damaged."""
-        folders = [TrainingFolder(path) for path in self._folders.all()]
+        folders = [self._at(path) for path in self._folders.all()]
         return sorted((one for one in folders if one.is_sound), key=lambda one: one.record.created, reverse=True)
 
     def delete(self, name: str) -> None:
+        """Raises NotFound, or StorageError."""
+        path = self._folders.find(name)
         self._folders.delete(name)
+        self._known.pop(path, None)
+
+    def _at(self, path: Path) -> "TrainingFolder":
+        return self._known.setdefault(path, TrainingFolder(path))
 
 
 class TrainingFolder:
@@ -65,6 +75,7 @@ class TrainingFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.metrics = MetricsLog(path / METRICS)
 
     @property
     def name(self) -> str:
@@ -78,9 +89,9 @@ class TrainingFolder:
         except (OSError, ValidationError) as error:
             raise StorageError(f"The record of the run {self.name} is damaged.") from error
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
-        """Raises StorageError for a damaged one."""
+        """It never changes. Raises StorageError for a damaged one."""
         try:
             return read_whole_recipe(self.recipe_text)
         except BadRequest as error:
@@ -98,10 +109,6 @@ class TrainingFolder:
         with suppress(StorageError):
             return self.record.name == self.name and bool(self.recipe)
         return False
-
-    @property
-    def metrics_path(self) -> Path:
-        return self.path / METRICS
 
     @property
     def result(self) -> Path:

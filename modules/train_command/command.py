@@ -30,7 +30,7 @@ def train(arguments: Sequence[str]) -> int:
 
         app = build_app(settings)
         try:
-            return carried_out(asked, app.training, app.recipes, arguments)
+            return carried_out(asked, app.training, app.recipes)
         finally:
             app.close()
             lock.release()
@@ -49,9 +49,9 @@ def held(settings: Settings) -> FolderLock:
         raise StartError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
-def carried_out(asked: Asked, training: TrainingService, recipes: RecipeStore, arguments: Sequence[str]) -> int:
+def carried_out(asked: Asked, training: TrainingService, recipes: RecipeStore) -> int:
     if asked.resume:
-        return followed(training, training.resume(asked.resume), arguments)
+        return followed(training, training.resume(asked.resume), asked)
     recipe = whole_recipe(fields_of(asked, recipes))
     print(f"Looking at the data and at {recipe.model} ...", file=sys.stderr, flush=True)
     plan = training.plan(recipe)
@@ -59,10 +59,10 @@ def carried_out(asked: Asked, training: TrainingService, recipes: RecipeStore, a
     if asked.dry_run:
         print(plan_text(plan), end="")
         return FAILED if plan.refusal else DONE
-    return followed(training, training.start(plan.recipe), arguments)
+    return followed(training, training.start(plan.recipe), asked)
 
 
-def followed(training: TrainingService, begun: TrainingRun, arguments: Sequence[str]) -> int:
+def followed(training: TrainingService, begun: TrainingRun, asked: Asked) -> int:
     """Shown until it has ended. Ctrl+C saves a checkpoint and ends; a second one ends at once."""
     name = begun.record.name
     on_terminal = sys.stderr.isatty()
@@ -81,16 +81,16 @@ def followed(training: TrainingService, begun: TrainingRun, arguments: Sequence[
                 report.say("Stopping after this step; a checkpoint is saved. Ctrl+C once more ends at once.")
             training.stop(name, at_once=interruptions > 1)
     report.close()
-    return told_end(run, arguments, is_interrupted=interruptions > 0)
+    return told_end(run, asked, is_interrupted=interruptions > 0)
 
 
-def told_end(run: TrainingRun, arguments: Sequence[str], *, is_interrupted: bool) -> int:
+def told_end(run: TrainingRun, asked: Asked, *, is_interrupted: bool) -> int:
     record = run.record
     if record.state == "done":
         place = "models/adapters" if run.result == "adapter" else "models"
         print(f"Trained: {place}/{record.name}")
         return DONE
     print(record.error or f"The run was {record.state} at step {run.summary.step:,}.", file=sys.stderr)
-    places = [word for word in arguments if word.partition("=")[0] in PLACES and "=" in word]
+    places = [f"{flag}={value}" for flag, value in asked.places.items()]
     print(f"Go on with:\n  {COMMAND} {shlex.join(['--resume', record.name, *places])}", file=sys.stderr)
     return INTERRUPTED if is_interrupted else FAILED

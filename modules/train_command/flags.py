@@ -3,13 +3,12 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from modules.errors import BadRequest, NotFound
 from modules.services.recipe_fields import RecipeField, recipe_fields
 from modules.storage.recipe_files import read_recipe
 from modules.storage.recipes import SUFFIX, RecipeStore
-from modules.types.datasets import DataSource
 
 # Flags for the program's own settings, and what they are called there; --data is what a model learns from.
 PLACES = {
@@ -126,7 +125,7 @@ def fields_of(asked: Asked, recipes: RecipeStore) -> dict[str, Any]:
 
 def near(value: Any, folder: Path) -> Any:
     """A source of data whose path is not absolute lies beside its recipe."""
-    if not isinstance(value, dict) or not value.get("path"):
+    if not isinstance(value, dict) or "path" not in value:
         return value
-    source = DataSource.model_validate(value)
-    return {**value, "path": str((folder / Path(source.path).expanduser()).absolute())}
+    source = cast(dict[str, Any], value)
+    return {**source, "path": str((folder / Path(source["path"]).expanduser()).absolute())}

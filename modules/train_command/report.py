@@ -71,12 +71,12 @@ def progress_line(run: TrainingRun) -> str:
 def prediction_lines(plan: TrainingPlan) -> list[str]:
     """What it will take, what should be known, and why it cannot be started, if so."""
     facts, predicted = plan.facts, plan.prediction
+    time = duration(predicted.seconds) if predicted.seconds is not None else "not known yet"
+    memory = f"{amount(predicted.memory_bytes)} ({amount(predicted.available_bytes)} are free)"
     lines = [
-        f"{facts.samples:,} samples, {facts.tokens:,} tokens, {facts.trained_tokens:,} of them to learn; the longest has "
-        f"{facts.longest:,}, half of them up to {facts.median:,}",
-        f"{predicted.steps:,} steps; memory {amount(predicted.memory_bytes)} of {amount(predicted.available_bytes)} free; "
-        f"time {duration(predicted.seconds) if predicted.seconds is not None else 'not known yet'}; "
-        f"disk {amount(predicted.disk_bytes)}",
+        f"{facts.samples:,} samples of {facts.median:,} tokens (median), {facts.longest:,} at most; "
+        f"{facts.tokens:,} in all, of which {facts.trained_tokens:,} are learned",
+        f"{predicted.steps:,} steps; time {time}; memory {memory}; disk {amount(predicted.disk_bytes)}",
     ]
     if facts.dropped_count:
         lines.append(f"{facts.dropped_count:,} samples are left out: " + reasons(facts.dropped))

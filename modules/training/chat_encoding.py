@@ -71,6 +71,10 @@ class ChatEncoder:
         flags = (*self._faults_of_template(turns, text, whole, answers), *self._faults_of_texts(turns))
         return EncodedChat(whole, trained, tuple(RedFlag(code, message, example.row) for code, message in flags))
 
+    def prompt(self, turns: Sequence[Turn]) -> list[int]:
+        """The chat up to where the assistant's reply begins. Raises ValueError where the template refuses it."""
+        return self._tokenize(self._render(turns, prompt_reply=True))
+
     def _answers(self, turns: Sequence[Turn], whole: list[int]) -> list[Answer]:
         """Those that the whole chat holds as they were given; the last one always is."""
         found: list[Answer] = []
@@ -81,7 +85,7 @@ class ChatEncoder:
             given = whole if is_last else self._tokenize(self._render(turns[: place + 1]))
             if whole[: len(given)] != given:
                 continue
-            prompt = self._tokenize(self._render(turns[:place], prompt_reply=True))
+            prompt = self.prompt(turns[:place])
             start = common_length(prompt, given)
             end, is_ended = self._end_of_answer(given, start)
             found.append(Answer(start, end, is_prompted=start == len(prompt), is_ended=is_ended))

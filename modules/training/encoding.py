@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from modules.errors import ModelError
 from modules.training.chat_encoding import ChatEncoder
-from modules.types.datasets import Example
+from modules.types.datasets import Example, Turn
 from modules.types.training import Objective, Recipe, RedFlag
 
 # transformers is typed only in parts.
@@ -78,6 +78,14 @@ class SampleEncoder:
     @property
     def has_own_template(self) -> bool:
         return self._chats.has_own_template
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """What the model reads before it answers: of a chat that begins with it, or of a text. Never empty.
+
+        Raises ValueError where the chat template refuses it.
+        """
+        ids = self._ids(prompt) if self._objective == "text" else self._chats.prompt([Turn("user", prompt)])
+        return ids or [self.tokenizer.eos_token_id or 0]
 
     def encode(self, example: Example) -> tuple[EncodedSample, ...]:
         """One sample, or several pieces of a text that is longer than the limit. Raises SampleDropped."""

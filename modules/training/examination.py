@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from modules.children import ENDED, Child, Launcher
 from modules.errors import BadRequest
+from modules.types.machine import ComputeRates
 from modules.types.training import Examination, LensSample, Recipe
 
 PROGRAM = "modules.training.examiner"
@@ -51,9 +52,10 @@ class SampleExaminer:
         question = self._question("lens", folder, samples, recipe) | {"looks": [list(look) for look in looks]}
         return SAMPLES.validate_python(self._ask(question, lambda _line: None)["samples"])
 
-    def rates(self, inputs: int, outputs: int, threads: int) -> dict[str, float]:
-        """Floating point operations a second by type of number, through a linear layer of this size."""
-        return self._ask({"ask": "rates", "inputs": inputs, "outputs": outputs, "threads": threads}, lambda _line: None)
+    def rates(self, inputs: int, outputs: int, threads: int = 0) -> ComputeRates:
+        """Through a linear layer of this size, on so many threads; 0: on all cores."""
+        question = {"ask": "rates", "inputs": inputs, "outputs": outputs, "threads": threads}
+        return ComputeRates(**self._ask(question, lambda _line: None))
 
     def close(self) -> None:
         with self._lock:

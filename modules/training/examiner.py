@@ -52,7 +52,7 @@ class Examiner:
                     tally.add(sample, line)
             except SampleDropped as reason:
                 tally.drop(example.row, str(reason))
-        return asdict(tally.examination(flags_of(encoder) if has_chats else ()))
+        return asdict(tally.examination(tuple(flags_of(encoder)) if has_chats else ()))
 
     def lens(self, question: dict[str, Any], report: Report) -> dict[str, Any]:
         """Of the encoded samples whose places `looks` names, each with its pack and the width it is padded to.
@@ -123,7 +123,7 @@ def main() -> None:
                 case "lens":
                     answer = examiner.lens(question, report)
                 case _:
-                    answer = measure_rates(question["inputs"], question["outputs"], question["threads"])
+                    answer = asdict(measure_rates(question["inputs"], question["outputs"], question["threads"]))
         except ParlorError as error:
             answer = {"error": str(error)}
         except MemoryError:

@@ -1,13 +1,13 @@
 """The loss of the tokens that are learned, computed a few at a time: the logits of all are never there at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
-# Logits of so many bytes are computed together: small enough for a processor's caches, large enough for its matrix units.
+# Logits of so many bytes are computed together: few enough for a processor's caches, enough for its matrix units.
 CHUNK_BYTES = 32 * 1024 * 1024
 
 
@@ -27,15 +27,26 @@ class Head:
 
 def summed_loss(hidden: Tensor, head: Head, labels: Tensor) -> Tensor:
     """The sum of `-log p(label)`, float32, of hidden states [tokens, size] and the tokens that follow them."""
-    apply: Any = ChunkedLoss.apply
-    return apply(hidden, head.weight, head.bias, labels, head)
+    function: Any = ChunkedLoss
+    if not torch.is_grad_enabled():
+        hidden, head = hidden.detach(), replace(head, weight=head.weight.detach())
+    return function.apply(hidden, head.weight, head.bias, labels, head)
+
+
+def logits_of(hidden: Tensor, head: Head) -> Tensor:
+    """All of them, float32: [tokens, vocabulary]."""
+    bias = None if head.bias is None else head.bias.to(head.dtype)
+    logits = torch.nn.functional.linear(hidden.to(head.dtype), head.weight.to(head.dtype), bias).float() * head.scale
+    return logits if head.cap is None else torch.tanh(logits / head.cap) * head.cap
 
 
 class ChunkedLoss(Function):
     """Gradients are computed beside the loss, while the logits are there, and scaled when the backward pass comes."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, head: Head) -> Tensor:
+    def forward(  # noqa: PLR0917 a Function gets its tensors by their places
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, head: Head
+    ) -> Tensor:
         to_hidden, to_weight, to_bias = ctx.needs_input_grad[:3]
         inputs, rows = hidden.to(head.dtype), weight.to(head.dtype)
         hidden_grad = torch.empty_like(inputs) if to_hidden else None

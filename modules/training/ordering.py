@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from modules.training.packing import pack
 
@@ -26,7 +27,7 @@ class Ordering:
     passes: int
     capacity: int | None
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         rows = len(self.lengths) if self.capacity is None else len(pack(self.lengths, self.capacity))
         return math.ceil(math.ceil(rows / self.batch_size) / self.passes)

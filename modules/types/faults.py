@@ -54,7 +54,9 @@ def fault_of_text(text: str) -> str:
     """What neither JSON nor the database can hold; empty when there is nothing."""
     if "\0" in text:
         return "the NUL character is not allowed"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return "it holds half of a surrogate pair, which is not a character"
     return ""
 

@@ -28,3 +28,12 @@ class Machine:
     @property
     def gpu_free_bytes(self) -> int:
         return sum(gpu.free_bytes for gpu in self.gpus)
+
+
+@dataclass(frozen=True)
+class ComputeRates:
+    """How fast PyTorch multiplies matrices here, in floating point operations a second, by type of number."""
+
+    on_gpu: bool
+    bfloat16: float
+    float32: float

@@ -66,8 +66,8 @@ class Recipe(BaseModel):
     max_gradient_norm: float = Field(1.0, ge=0, le=1e6, description="Longer gradients are shortened; 0: never.")
     gradient_checkpointing: bool | None = Field(None, description="Computes more and keeps less in memory.")
     seed: int = Field(42, ge=0, le=2**32 - 1, description="The same seed gives the same run.")
-    evaluation_share: float = Field(
-        0.05, ge=0, le=0.9, description="Samples held out of training and used to judge it; 0: none."
+    evaluation_share: float | None = Field(
+        None, ge=0, le=0.9, description="Samples held out of training and used to judge it; 0: none."
     )
     evaluation_data: DataSource | None = Field(None, description="Samples to judge by, instead of a share.")
     evaluate_every: int | None = Field(None, ge=1, description="Steps between two evaluations.")
@@ -134,7 +134,10 @@ class Examination:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Told before the start. `seconds` is None where nothing is known of this machine's speed yet."""
+    """Told before the start. `seconds` is None where nothing is known of this machine's speed yet.
+
+    What was `calculated` is what past runs did not correct yet, by which later ones are.
+    """
 
     memory_bytes: int
     available_bytes: int
@@ -142,6 +145,8 @@ class Prediction:
     steps: int
     tokens_per_second: float | None = None
     disk_bytes: int = 0
+    calculated_memory_bytes: int = 0
+    calculated_tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +254,8 @@ class RunRecord(BaseModel):
     total_steps: int = 0
     predicted_memory_bytes: int = 0
     predicted_seconds: float | None = None
+    calculated_memory_bytes: int = 0
+    calculated_tokens_per_second: float | None = None
     data_fingerprint: str = ""
     versions: dict[str, str] = {}
 

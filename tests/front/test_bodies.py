@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modules.front.access import AccessRules
-from modules.front.bodies import UPLOAD_PATH, is_too_deep
+from modules.front.bodies import DATASET_FILES, UPLOAD_PATH, is_too_deep
 from modules.limits import LIMITS
 from tests.front.served import build_guard, call, serve
 
@@ -66,6 +66,23 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch, 
     assert status == 408
     assert "0.1 seconds" in json.loads(body)["error"]["message"]
     assert time.monotonic() - started < 2
+
+
+def test_datasets_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.front.bodies.LIMITS", replace(LIMITS, dataset_upload_bytes=8 * 2**20))
+    path = f"{DATASET_FILES}a.jsonl"
+    guard = build_guard(AccessRules(api_key="some-key", admin_key="admin-key"))
+    for megabytes, kind, status in ((6, "", 200), (6, "text/csv", 200), (9, "", 413)):
+        lines = {"content_type": kind, "authorization": "Bearer admin-key", **CHUNKED}
+        request = call(guard, [b"x" * 2**20] * megabytes, method="PUT", path=path, **lines)
+        assert asyncio.run(request)[0] == status, (megabytes, kind)
+    for method, elsewhere in (("POST", path), ("PUT", "/control/datasets")):
+        lines = {"authorization": "Bearer admin-key", **CHUNKED}
+        request = call(guard, [b"x" * 2**20] * 6, method=method, path=elsewhere, **lines)
+        assert asyncio.run(request)[0] in {413, 415}, (method, elsewhere)
+    assert asyncio.run(call(guard, [b"x"], method="PUT", path=path, content_length="1"))[0] == 401
+    declared = call(guard, [b"x"], method="PUT", path=path, content_length=str(9 * 2**20))
+    assert asyncio.run(declared)[0] == 413
 
 
 def test_uploads_may_be_larger_but_only_for_those_who_are_in() -> None:

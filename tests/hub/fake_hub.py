@@ -221,9 +221,13 @@ class Answer(Taking, BaseHTTPRequestHandler):
             self._whoami()
         elif path == "/api/models":
             self._search()
-        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree|auth-check)(?:/(.+))?)?", path):
+        elif found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
+            self._list_folder(found[1], found[2], found[3] or "")
+        elif found := re.fullmatch(
+            r"/api/(?:models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|auth-check)(?:/(.+))?)?", path
+        ):
             self._about(found[1], found[2] or "revision", found[3] or "main")
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path, re.DOTALL):
+        elif found := re.fullmatch(r"/(?:datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path, re.DOTALL):
             self._resolve(found[1], found[2], found[3])
         else:
             self._refuse(404, "EntryNotFound")
@@ -275,6 +279,22 @@ class Answer(Taking, BaseHTTPRequestHandler):
             with_sizes = self.request_seen.query.get("blobs") == ["true"]
             siblings = [self._sibling(path, content, with_sizes) for path, content in repository.files.items()]
             self._json({**self._entry(repository), "siblings": siblings, "usedStorage": 0})
+
+    def _list_folder(self, name: str, revision: str, folder: str) -> None:
+        """Of a dataset, without what lies in folders below."""
+        repository = self._readable(name, revision)
+        if repository is None:
+            return
+        prefix = f"{folder}/" if folder else ""
+        inside = {path: content for path, content in repository.files.items() if path.startswith(prefix)}
+        below = {prefix + path.removeprefix(prefix).partition("/")[0] for path in inside} - {*inside}
+        if not inside:
+            self._refuse(404, "EntryNotFound")
+            return
+        files = [
+            self._tree_entry(path, content) for path, content in inside.items() if path.count("/") == prefix.count("/")
+        ]
+        self._json([*files, *({"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in below)])
 
     def _entry(self, one: Repository) -> dict[str, Any]:
         base = {"_id": "0" * 24, "id": one.name, "modelId": one.name, "author": one.name.partition("/")[0]}

@@ -194,3 +194,13 @@ def test_a_long_chat_is_cut_or_dropped() -> None:
 def test_plain_text_has_no_answer() -> None:
     with pytest.raises(SampleDropped, match="objective text"):
         encoder().encode(Example(text="Once upon a time", row=1))
+
+
+def test_prompts_are_read_as_samples_begin() -> None:
+    chats, texts = encoder(), encoder(byte_tokenizer(adds_bos=True), "text")
+    sample = encode(chats, *CHAT[:2])
+    prompt = chats.prompt_ids("Hi")
+    assert sample.input_ids[: len(prompt)] == prompt
+    assert not any(sample.trained[: len(prompt)])
+    assert texts.tokenizer.decode(texts.prompt_ids("Hi")) == "<s>Hi"
+    assert encoder(objective="text").prompt_ids("") != []

@@ -128,6 +128,10 @@ class RepositoryAnswer(EntryAnswer):
         return tuple(sibling.file() for sibling in self.siblings)
 
 
+class CommitAnswer(Answer):
+    sha: Annotated[str, matching(COMMIT)]
+
+
 class ListAnswer(Answer):
     models: list[EntryAnswer]
 

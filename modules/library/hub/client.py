@@ -6,7 +6,14 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from modules.errors import BadRequest, HubAccessError, NotFound
-from modules.library.hub.answers import REPOSITORY, AccountAnswer, ListAnswer, RepositoryAnswer, parse_answer
+from modules.library.hub.answers import (
+    REPOSITORY,
+    AccountAnswer,
+    CommitAnswer,
+    ListAnswer,
+    RepositoryAnswer,
+    parse_answer,
+)
 from modules.library.hub.choices import choices_of
 from modules.library.hub.connection import HubConnection, Parameters
 from modules.library.hub.shapes import ShapeReader, file_path
@@ -86,7 +93,7 @@ class HubClient:
     def dataset_commit(self, repository: str, revision: str = "main") -> str:
         """What the revision of a dataset stands for now. Raises as `files` does."""
         path = f"/api/datasets/{checked_repository(repository)}/revision/{quote(checked_revision(revision), safe='')}"
-        return parse_answer(RepositoryAnswer, self._hub.get(path).json()).sha
+        return parse_answer(CommitAnswer, self._hub.get(path, {"expand": "sha"}).json()).sha
 
     def account(self) -> str | None:
         """Whose the token is; None without one, or where a mirror knows no accounts.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from modules.limits import LIMITS
 from modules.training.samples import line_of
 from modules.types.datasets import DatasetCheck, Duplicate, Example, RowProblem
 
@@ -10,7 +11,7 @@ NAMED = 200
 
 
 class DatasetChecker:
-    """Takes samples and problems in their order. About 250 bytes are kept of each sample."""
+    """Takes samples and problems in their order. About 150 bytes are kept of each sample."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -19,7 +20,8 @@ class DatasetChecker:
         self._problems: list[RowProblem] = []
         self._duplicate_count = 0
         self._duplicates: list[Duplicate] = []
-        self._first: dict[int, tuple[int, str]] = {}
+        self._files: list[str] = []
+        self._first: dict[int, int] = {}
         self._fingerprint = hashlib.sha256()
 
     def take(self, row: Example | RowProblem) -> None:
@@ -48,12 +50,16 @@ class DatasetChecker:
     def _look_for_duplicate(self, example: Example, content: bytes) -> None:
         """64 bits of a hash: among ten million samples two different ones are taken for equal once in 400,000 times."""
         key = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
-        row, file = self._first.setdefault(key, (example.row, example.file))
-        if (row, file) == (example.row, example.file):
+        if not self._files or self._files[-1] != example.file:
+            self._files.append(example.file)
+        place = example.row * LIMITS.dataset_rows + len(self._files) - 1
+        first = self._first.setdefault(key, place)
+        if first == place:
             return
         self._duplicate_count += 1
         if len(self._duplicates) < NAMED:
-            self._duplicates.append(Duplicate(example.row, row, example.file, file))
+            row, file = divmod(first, LIMITS.dataset_rows)
+            self._duplicates.append(Duplicate(example.row, row, example.file, self._files[file]))
 
 
 def canonical(example: Example) -> bytes:

@@ -179,7 +179,7 @@ def checked_text(value: Any, place: str) -> str:
     if not value.strip():
         raise BadRequest("It is empty.", field=place)
     if fault := fault_of_text(value):
-        raise BadRequest(f"It is no clean text: {fault}.", field=place)
+        raise BadRequest(f"It is no clean UTF-8 text: {fault}.", field=place)
     return value
 
 

@@ -13,15 +13,19 @@ from modules.training.datasets.rows import Row, Rows
 from modules.training.datasets.utf8 import open_utf8
 from modules.types.datasets import RowProblem
 
+TAB = "\t"
+
 
 def read_delimited(path: Path, file: str) -> Rows:
-    """The first row names the columns and counts as 0. Bytes that are not UTF-8 become half characters."""
+    """The first row names the columns and counts as 0; a column without a name goes by its place, as the index that
+    pandas writes. Bytes that are not UTF-8 become half characters."""
     with open_utf8(path) as opened:
         lines = text_lines(opened)
         first = next(lines, "")
-        reader = csv.reader(chain((first,), lines), delimiter=delimiter_of(first), strict=True)
+        delimiter = TAB if path.suffix.lower() == ".tsv" else delimiter_of(first)
+        reader = csv.reader(chain((first,), lines), delimiter=delimiter, strict=True)
         try:
-            columns = next(reader, list[str]())
+            columns = [name or f"column {place}" for place, name in enumerate(next(reader, ()), start=1)]
             check_columns(columns)
             for number, cells in enumerate(reader, start=1):
                 if len(cells) > len(columns):

@@ -50,7 +50,7 @@ def prepare(hub: HubRows) -> None:
 def builder_of(hub: HubRows) -> Any:
     import datasets
 
-    return datasets.load_dataset_builder(
+    return datasets.load_dataset_builder(  # pyright: ignore[reportUnknownMemberType]
         hub.name,
         hub.config or None,
         revision=hub.revision,
@@ -61,7 +61,8 @@ def builder_of(hub: HubRows) -> Any:
 
 def require_own_files(builder: Any, name: str) -> None:
     """A dataset's description may name files of this machine or of other hosts; only its own are read."""
-    files = [str(file) for one in (builder.config.data_files or {}).values() for file in one]
+    named: Mapping[str, Iterable[object]] = builder.config.data_files or {}
+    files = [str(file) for one in named.values() for file in one]
     if not files or not all(file.startswith(f"hf://datasets/{name}@") for file in files):
         raise BadRequest("The dataset names files that are not its own; these are not read.", field="hub")
 
@@ -69,10 +70,14 @@ def require_own_files(builder: Any, name: str) -> None:
 @contextmanager
 def told(hub: HubRows) -> Generator[None]:
     """The libraries' errors as sentences. The hub was asked for the dataset's commit already, so they are rare."""
+    from datasets.exceptions import DatasetNotFoundError
+
     try:
         yield
     except BadRequest:
         raise
+    except DatasetNotFoundError as error:
+        raise BadRequest(f"{short(error)}. Accept its terms there, and give Parlor a token of yours.", "hub") from error
     except OSError as error:
         reason = f"The dataset {hub.name} could not be downloaded: {short(error)}. Check the connection and the disk."
         raise BadRequest(reason, field="hub") from error

@@ -121,13 +121,16 @@ class JsonText:
         """The value that begins here, and a name that stands twice in it. Raises BadRequest."""
         while True:
             try:
-                value, self._place, twice = self._parser.parse(self._text, self._place)
+                value, end, twice = self._parser.parse(self._text, self._place)
             except (ValueError, RecursionError) as error:
                 if len(self._text) - self._place > LIMITS.dataset_row_bytes:
                     raise BadRequest(f"{TOO_LONG} Or it is no JSON: {reason(error)}. {NO_REST}") from error
                 if isinstance(error, RecursionError) or not self._read_on():
                     raise BadRequest(f"This is no JSON: {reason(error)}. {NO_REST}") from error
             else:
+                if end - self._place > LIMITS.dataset_row_bytes:
+                    raise BadRequest(f"{TOO_LONG} {NO_REST}")
+                self._place = end
                 return value, twice
 
     def _read_on(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from modules.limits import LIMITS
 from modules.types.datasets import ColumnRole, DatasetFormat
 
 
@@ -34,3 +35,4 @@ class ReadOrder(BaseModel):
     format: Literal["auto"] | DatasetFormat = "auto"
     columns: Mapping[ColumnRole, str] = {}
     first_rows: int = 0
+    memory_bytes: int = LIMITS.dataset_memory_bytes

@@ -26,7 +26,6 @@ from modules.training.datasets.rows import Row, Rows
 from modules.training.samples import line_of
 from modules.types.datasets import Example, RowProblem
 
-
 LINE_CHARS = 64 * 1024
 # What a row's names and numbers take.
 ROW_CHARS = 100
@@ -34,10 +33,12 @@ ROW_CHARS = 100
 
 def main() -> None:
     pipe = ParentPipe()
-    limit_memory(LIMITS.dataset_memory_bytes)
     csv.field_size_limit(LIMITS.dataset_row_bytes)
     for line in pipe.lines():
-        for answer in answers(ReadOrder.model_validate_json(line)):
+        order = ReadOrder.model_validate_json(line)
+        # What the hub's library has downloaded is mapped whole, whatever its size.
+        limit_memory(order.memory_bytes, count_files=False)
+        for answer in answers(order):
             # Halves of surrogate pairs, which JSON can hold in names, become question marks.
             pipe.send(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
         break
@@ -61,8 +62,8 @@ def answers(order: ReadOrder) -> Iterator[dict[str, Any]]:
     except BadRequest as error:
         yield {"error": str(error), "field": error.field}
     except MemoryError:
-        limit = LIMITS.dataset_memory_bytes // 2**30
-        yield {"error": f"Reading it needs more than {limit} GiB of memory, which is the limit.", "field": None}
+        limit = order.memory_bytes // 2**20
+        yield {"error": f"Reading it needs more than {limit:,} MiB of memory, which is the limit.", "field": None}
 
 
 def together(rows: Iterable[Example | RowProblem]) -> Iterator[dict[str, Any]]:

@@ -24,8 +24,9 @@ class DatasetReader:
     All raise BadRequest when there is nothing to read, or a person must say what the columns are.
     """
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, memory_bytes: int = LIMITS.dataset_memory_bytes) -> None:
         self._launcher = launcher
+        self._memory_bytes = memory_bytes
 
     def look(self, order: ReadOrder) -> DatasetLook:
         answer = self._only_answer(order, "look", LIMITS.dataset_look_seconds)
@@ -50,7 +51,8 @@ class DatasetReader:
         child = Child(self._launcher, PROGRAM, on_line=waiting.put, on_end=waiting.put)
         ended = False
         try:
-            child.send(order.model_dump_json().encode())
+            bounded = order.model_copy(update={"memory_bytes": self._memory_bytes})
+            child.send(bounded.model_dump_json().encode())
             while True:
                 line = waiting.get(timeout=seconds)
                 ended = isinstance(line, int)

@@ -10,6 +10,7 @@ from modules.training.datasets.rows import Row
 from modules.types.datasets import ColumnRole, DatasetFormat
 
 CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
+CHAT_KINDS = frozenset({"messages", "sharegpt"})
 SYSTEM = ("system", "system_prompt")
 SHOWN_COLUMNS = 20
 
@@ -77,7 +78,7 @@ def recognise(
             + (f", or not to {chosen}." if chosen != "auto" else "."),
             field="columns",
         )
-    fitting = [one for form in forms if (one := fitted(form, rows, present, said)) is not None]
+    fitting = [one for form in forms if (one := fitted(form, rows, present, said, chosen)) is not None]
     if fitting:
         first, *others = fitting
         rivals = [one for one in others if not set(one.mapping.values()) & set(first.mapping.values())]
@@ -86,16 +87,18 @@ def recognise(
 
 
 def fitted(
-    form: Form, rows: Sequence[Row], present: Sequence[str], said: Mapping[ColumnRole, str]
+    form: Form, rows: Sequence[Row], present: Sequence[str], said: Mapping[ColumnRole, str], chosen: str
 ) -> Recognition | None:
-    """The format with its columns, where all that are needed are there."""
+    """The format with its columns, where all that are needed are there. One kind of chat may be called the other."""
     taken = dict(said)
     for role, names in (*form.needed.items(), *form.optional.items()):
         if role not in taken and (name := column_named(names, present, taken.values())) is not None:
             taken[role] = name
     if not set(form.needed) <= set(taken):
         return None
-    if "messages" in form.needed and kind_of_chat(values_of(rows, taken["messages"])) != form.format:
+    if "messages" in form.needed and kind_of_chat(values_of(rows, taken["messages"])) not in (
+        CHAT_KINDS if form.format == chosen else {form.format}
+    ):
         return None
     return Recognition(form.format, taken)
 

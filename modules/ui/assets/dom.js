@@ -47,18 +47,20 @@ const SHAPES = {
   eject: "M12 5l7 9H5zM5 19h14",
   close: "M6 6l12 12M18 6L6 18",
   up: "M6 15l6-6 6 6",
+  curve: "M4 4v16h16M7 7c2 7 5 9 13 9",
   sliders: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
 };
 
 export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  svg.classList.add("icon");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", SHAPES[name]);
-  svg.append(path);
-  return svg;
+  return drawing("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "icon" }, drawing("path", { d: SHAPES[name] }));
+}
+
+// An element of a drawing (SVG), by its attributes.
+export function drawing(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, value);
+  node.append(...children.filter(Boolean));
+  return node;
 }
 
 export function iconButton(name, label, action, extraClass = "") {

@@ -4,6 +4,7 @@ import { ChatView } from "./chat.js";
 import { conversationList } from "./conversations.js";
 import { Documents } from "./documents.js";
 import { element, icon, iconButton } from "./dom.js";
+import { FinetuneView } from "./finetune.js";
 import { ModelsView } from "./models.js";
 import { NotebookView } from "./notebook.js";
 import { ParamsPanel } from "./params.js";
@@ -71,7 +72,8 @@ class Page {
     this.params = new ParamsPanel({ ...shared, place: () => this.place(), onLoad: () => this.picker.select(this.picker.current) });
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.templates = new TemplatesView({ ...shared, picker: this.picker });
-    this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models };
+    this.finetune = new FinetuneView({ ...shared, onTalk: (id) => this.talkTo(id), onModels: () => this.turnTo("models") });
+    this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models, finetune: this.finetune };
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.opener = iconButton("menu", "", () => this.sidebar.showDrawer(true), "drawer-open");
     this.toNotebook = iconButton("notebook", "To notebook: this conversation as a document", () => this.chatToNotebook());
@@ -99,7 +101,7 @@ class Page {
         element(
           "div",
           { class: "workplace" },
-          element("div", { class: "views" }, this.chat.node, this.notebook.node, this.templates.node, this.models.node),
+          element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node)),
           this.params.node,
         ),
       ),
@@ -282,7 +284,7 @@ class Page {
     if (document.querySelector("dialog[open]")) return;
     const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     // Escape means the innermost thing: what an open panel or editor took is not meant for the reply.
-    if (event.key === "Escape" && this.shown !== this.models && !event.defaultPrevented) this.shown.stop();
+    if (event.key === "Escape" && [this.chat, this.notebook].includes(this.shown) && !event.defaultPrevented) this.shown.stop();
     else if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
       event.preventDefault();
       if (this.shown === this.notebook) this.newDocument();

@@ -2,7 +2,13 @@
 
 import { brandMark, element, icon, iconButton } from "./dom.js";
 
-const VIEWS = { chat: ["chat", "Chat"], notebook: ["notebook", "Notebook"], templates: ["form", "Templates"], models: ["cube", "Models"] };
+const VIEWS = {
+  chat: ["chat", "Chat"],
+  notebook: ["notebook", "Notebook"],
+  templates: ["form", "Templates"],
+  models: ["cube", "Models"],
+  finetune: ["curve", "Finetune"],
+};
 
 export class Sidebar {
   // `parts` are lists of entries by the view they belong to; a view without one shows the conversations.

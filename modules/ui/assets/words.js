@@ -54,6 +54,11 @@ export function bytesText(bytes) {
   return sizeText(bytes) || "0 MB";
 }
 
+// Of files that may be small.
+export function fileSizeText(bytes) {
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : bytesText(bytes);
+}
+
 // "about 240 MB (220 MB to 270 MB)" of a figure with its error band.
 export function bandText({ value, low, high }, write) {
   const [least, most] = [write(low), write(high)];

@@ -1,0 +1,147 @@
+"""What a run takes, told before it starts and without torch: memory, time and disk, term by term."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modules.training.layers import Anatomy, targeted
+from modules.training.work import Pass, Work
+from modules.types.training import BaseWeights, OptimizerName, Recipe
+
+MIB = 2**20
+# Python with torch, transformers and peft loaded.
+FIXED_BYTES = 475 * MIB
+BITSANDBYTES_BYTES = 300 * MIB
+# Bytes of a weight of the body; embeddings and head stay as they are stored, in 2.
+WIDTHS: Mapping[BaseWeights, float] = {"bfloat16": 2, "float32": 4, "int8": 1.05, "nf4": 0.56}
+FLOAT = 4
+QUANTIZED = frozenset({"int8", "nf4"})
+# What an optimizer keeps of a trained number, beside the number and its gradient, which take 4 bytes each.
+STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "adafactor": 0.1, "sgd": 4}
+# Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
+HIDDEN_KEPT = 18
+INNER_KEPT = 4.5
+# DoRA also keeps what it computes of the weights' lengths, and takes its time for them.
+DORA_KEPT = 2.4
+DORA_SLOWER = 1.6
+# A layer that is computed again lies there with its gradients.
+AGAIN = 3
+# The loss is computed over chunks of logits, of which a few copies exist at once.
+LOGITS_BYTES = 2 * 32 * MIB
+# Of the speed at which a layer alone multiplies matrices, what is left within a step, by the width of a number.
+EFFICIENCY = {2: 0.55, FLOAT: 0.7}
+# Beside the products, of a layer in one pass: operations called from Python.
+LAYER_SECONDS = 0.001
+# Loading libraries and model.
+START_SECONDS = 12.0
+DECODED_PER_SECOND = 15.0
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """`recipe` has nothing open but the steps between evaluations and checkpoints."""
+
+    recipe: Recipe
+    anatomy: Anatomy
+    work: Work
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the training process at most; with several, of each."""
+        library = BITSANDBYTES_BYTES if self.recipe.base_weights in QUANTIZED else 0
+        return int(
+            FIXED_BYTES + library + self.weights_bytes + self.trained_bytes + self.activation_bytes + LOGITS_BYTES
+        )
+
+    @property
+    def weights_bytes(self) -> float:
+        if self.recipe.method == "full":
+            # Float32 numbers, and the copies in 16 bits that are computed with.
+            return (4 if self._width == FLOAT else 6) * self.anatomy.shape.parameters
+        assert self.recipe.base_weights is not None
+        width = WIDTHS[self.recipe.base_weights]
+        tables = max(width, 2) * self.anatomy.table_parameters
+        return self.anatomy.body_parameters * width + tables
+
+    @property
+    def trained_parameters(self) -> int:
+        """Of the adapter, or of the model."""
+        shape, recipe = self.anatomy.shape, self.recipe
+        if recipe.method == "full":
+            return shape.parameters
+        if recipe.method == "prompt_tuning":
+            return (recipe.prompt_tokens or 0) * shape.embedding_length
+        layers = targeted(self.anatomy.linears, recipe.targets or ())
+        rank = recipe.rank or 0
+        lengths = sum(layer.outputs for layer in layers) if recipe.method == "dora" else 0
+        return rank * sum(layer.inputs + layer.outputs for layer in layers) + lengths
+
+    @property
+    def trained_bytes(self) -> float:
+        """Numbers, gradients, and what the optimizer keeps; a full run trains the model's own numbers."""
+        assert self.recipe.optimizer is not None
+        own = 0 if self.recipe.method == "full" else FLOAT
+        return self.trained_parameters * (own + FLOAT + STATE_BYTES[self.recipe.optimizer])
+
+    @property
+    def activation_bytes(self) -> float:
+        """What the largest pass keeps for its way back."""
+        shape, largest = self.anatomy.shape, self.work.largest()
+        # What runs from layer to layer has the width of the numbers that are learned, where these are the model's own.
+        width = FLOAT if self.recipe.method == "full" else self._width
+        inner = self._width * (shape.feed_forward_length or 4 * shape.embedding_length)
+        layer = largest.tokens * (HIDDEN_KEPT * width * shape.embedding_length + INNER_KEPT * inner)
+        if self.recipe.method == "dora":
+            layer *= DORA_KEPT
+        attention = largest.kept_squares * shape.heads * FLOAT
+        if self.recipe.gradient_checkpointing:
+            return (
+                min(AGAIN, shape.layers) * (layer + attention)
+                + shape.layers * largest.tokens * shape.embedding_length * width
+            )
+        return shape.layers * (layer + attention)
+
+    @property
+    def _width(self) -> int:
+        """Bytes of a number in products."""
+        return FLOAT if self.recipe.base_weights == "float32" else 2
+
+    @property
+    def disk_bytes(self) -> int:
+        """Checkpoints, and the result before it is published."""
+        assert self.recipe.optimizer is not None
+        checkpoint = self.trained_parameters * (4 + STATE_BYTES[self.recipe.optimizer])
+        # The best one is kept beside the newest, and the next is written before the oldest goes.
+        return int((self.recipe.keep_checkpoints + 2) * checkpoint + 4 * self.trained_parameters) + MIB
+
+    def training_seconds(self, rate: float) -> float:
+        """Of all steps; `rate` is of products of matrices, in floating point operations a second."""
+        products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY[self._width])
+        if self.recipe.method == "dora":
+            products *= DORA_SLOWER
+        return products + self.work.passes * self._overhead_seconds
+
+    def watching_seconds(self, rate: float) -> float:
+        """Evaluations, and answers to the recipe's prompts at every checkpoint."""
+        judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width]) + self._overhead_seconds / 3
+        saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
+        answers = saved * len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
+        return self.work.evaluations * judged + answers
+
+    def forward_flops(self, work: Pass) -> float:
+        shape = self.anatomy.shape
+        body = self.anatomy.body_parameters * shape.active_share()
+        head = shape.vocabulary * shape.embedding_length
+        attention = 4 * shape.layers * shape.embedding_length * work.squares
+        return 2 * (body * work.tokens + head * work.trained) + attention
+
+    def pass_flops(self, work: Pass) -> float:
+        """Forward, and back to what is trained: as much again for the inputs, and once more for weights that learn."""
+        forward = self.forward_flops(work)
+        again = 1 if self.recipe.gradient_checkpointing else 0
+        ways = 2 + again + (1 if self.recipe.method == "full" else 0)
+        adapter = 0 if self.recipe.method == "full" else 6 * self.trained_parameters * work.tokens
+        return ways * forward + adapter
+
+    @property
+    def _overhead_seconds(self) -> float:
+        return self.anatomy.shape.layers * LAYER_SECONDS

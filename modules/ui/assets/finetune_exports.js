@@ -1,0 +1,125 @@
+// A result in the forms that other programs read, with its size before and its check after; and on the hub.
+
+import { control } from "./control.js";
+import { element } from "./dom.js";
+import { FormError, button, choiceOf, labelled } from "./forms.js";
+import { JobProgress } from "./finetune_jobs.js";
+import { AccountDialog } from "./hub_account.js";
+import { agoText, bytesText, numberText } from "./words.js";
+
+const KINDS = {
+  merged: ["A whole model", "The adapter merged into its model, as a folder of safetensors."],
+  gguf: ["A GGUF file", "The merged model for llama.cpp and its kin."],
+  gguf_lora: ["An adapter for llama.cpp", "Small: it is used on the GGUF of the same model."],
+};
+const NAME_CHARS = 120;
+const REPOSITORY_CHARS = 200;
+
+export class Exports {
+  constructor({ call, toasts }) {
+    Object.assign(this, { call, toasts });
+    this.list = element("ul", { class: "tune-list exports" });
+    this.results = element("ul", { class: "tune-list exports", "aria-label": "What was exported" });
+    this.account = new AccountDialog({ call, onToken: () => {} });
+    this.node = element("details", { class: "tune-details", ontoggle: () => this.node.open && this.look() }, element("summary", { text: "Export it" }), this.list, this.results, this.account.node);
+  }
+
+  show(name) {
+    this.name = name;
+    this.list.replaceChildren();
+    if (this.node.open) this.look();
+  }
+
+  async look() {
+    try {
+      const { choices } = await control(`export/choices?name=${encodeURIComponent(this.name)}`);
+      const possible = choices.filter((one) => one.kind !== "push");
+      const push = choices.find((one) => one.kind === "push");
+      this.list.replaceChildren(...possible.map((one) => this.row(one)), ...(push ? [this.pushRow(push)] : []));
+      await this.lookAtResults();
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  row({ kind, types, is_possible: isPossible, reason, size_bytes: sizes }) {
+    const [title, words] = KINDS[kind] ?? [kind, ""];
+    const type = choiceOf(types.map((one) => [one, sizes[one] ? `${one}, ${bytesText(sizes[one])}` : one]), { "aria-label": `${title}, number format`, hidden: types.length < 2 });
+    const size = types.length < 2 ? bytesText(Object.values(sizes)[0] ?? 0) : "";
+    const usual = () => [this.name, kind === "merged" ? "merged" : type.value].filter(Boolean).join("-");
+    // An adapter for llama.cpp lies beside the one it is made from, under the same name.
+    const name = element("input", { type: "text", class: "form-field", maxLength: NAME_CHARS, spellcheck: false, value: usual(), hidden: kind === "gguf_lora", "aria-label": `${title}, name` });
+    type.addEventListener("change", () => (name.value = usual()));
+    const error = new FormError({ name });
+    const progress = new JobProgress(title);
+    const start = button("Export", () => this.start("start", { adapter: this.name, kind, type: type.value || undefined, name: name.hidden ? "" : name.value.trim() }, { start, error, progress }), "quiet-button", { "aria-label": `Export: ${title}` });
+    const controls = element("div", { class: "export-line" }, name, type, start);
+    return exportRow(title, [words, size].filter(Boolean).join(" "), isPossible ? [controls, error.node, progress.node] : [refused(reason)]);
+  }
+
+  pushRow({ is_possible: isPossible, reason }) {
+    const repository = element("input", { type: "text", class: "form-field", maxLength: REPOSITORY_CHARS, spellcheck: false, autocapitalize: "off", placeholder: "user/name" });
+    const isPrivate = element("input", { type: "checkbox", checked: true });
+    const error = new FormError({ repository });
+    const progress = new JobProgress("Sending to the hub");
+    const push = () => this.start("push", { adapter: this.name, repository: repository.value.trim(), is_private: isPrivate.checked }, { start, error, progress });
+    const start = button("Push", push, "quiet-button", { "aria-label": "Push to the hub" });
+    const controls = element("div", { class: "export-line" }, labelled("Repository", repository), element("label", { class: "tool" }, isPrivate, "Private"), button("Hub account", () => this.openAccount()), start);
+    return exportRow("The model hub", "With a card that states data, method, figures and limits. It needs a token that may write.", isPossible ? [controls, error.node, progress.node] : [refused(reason), button("Hub account", () => this.openAccount())]);
+  }
+
+  async openAccount() {
+    try {
+      const { name, address } = await this.call("hub_state");
+      this.account.show({ name, address });
+      this.account.open();
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  async start(path, body, { start, error, progress }) {
+    error.clear();
+    start.disabled = true;
+    try {
+      const { job } = await control(`export/${path}`, body);
+      await progress.follow(job);
+      if (path === "push") this.toasts.show(`${body.adapter} is on the hub as ${body.repository}.`);
+      await this.lookAtResults();
+    } catch (problem) {
+      error.show(problem);
+    } finally {
+      start.disabled = false;
+    }
+  }
+
+  async lookAtResults() {
+    const { results } = await control("export/results");
+    this.results.replaceChildren(...results.map(resultRow));
+  }
+}
+
+function exportRow(title, words, parts) {
+  return element("li", { class: "tune-row export" }, element("span", { class: "tune-name", text: title }), element("span", { class: "fine", text: words }), ...parts);
+}
+
+function refused(reason) {
+  return element("p", { class: "fine", text: reason });
+}
+
+function resultRow({ name, kind, type, created, agreement, error }) {
+  const words = [KINDS[kind]?.[0] ?? kind, type, agoText(created)].filter(Boolean).join(" · ");
+  const isGood = !error && (agreement?.is_good ?? true);
+  return element(
+    "li",
+    { class: "tune-row export" },
+    element("span", { class: "tune-name", dir: "auto", text: name }),
+    element("span", { class: "fine", text: words }),
+    error || agreement ? element("p", { class: isGood ? "tune-good" : "form-error", text: error || agreementText(agreement) }) : null,
+  );
+}
+
+function agreementText({ tokens, agreed, share, is_good: isGood }) {
+  const words = `${numberText(agreed)} of ${numberText(tokens)} tokens (${(100 * share).toFixed(1)} %) are the same in both engines`;
+  return isGood ? `Checked: ${words}.` : `Take care: only ${words}.`;
+}

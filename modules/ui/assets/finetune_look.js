@@ -1,0 +1,142 @@
+// What was recognised in the data, to be corrected: format, columns, the first samples, problems by row and column.
+
+import { control } from "./control.js";
+import { element } from "./dom.js";
+import { FormError, choiceOf, labelled } from "./forms.js";
+import { FORMATS, sourceText } from "./finetune_words.js";
+import { sampleView } from "./finetune_sample.js";
+import { numberText } from "./words.js";
+
+// The columns that each format reads; those in brackets may be missing.
+const ROLES = {
+  messages: [["messages", "Messages"]],
+  sharegpt: [["messages", "Conversation"]],
+  alpaca: [["instruction", "Instruction"], ["input", "Input (optional)"], ["output", "Output"], ["system", "System (optional)"]],
+  completion: [["prompt", "Prompt"], ["completion", "Completion"]],
+  text: [["text", "Text"]],
+};
+const NONE = "";
+const SHOWN_PROBLEMS = 20;
+const FEW = 3;
+
+export class DataLook {
+  // `onChosen(look)` when the data can be used, again after every correction; `onFailed` when it cannot.
+  constructor({ draft, onChosen, onFailed }) {
+    Object.assign(this, { draft, onChosen, onFailed });
+    this.status = element("p", { class: "fine", role: "status" });
+    this.error = new FormError();
+    this.format = choiceOf(Object.entries(FORMATS), { onchange: () => this.correct({ format: this.format.value, columns: undefined }) });
+    this.certainty = element("p", { class: "fine" });
+    this.mapping = element("div", { class: "tune-fields" });
+    this.samples = element("ol", { class: "samples", "aria-label": "The first samples" });
+    this.checked = element("div", { class: "tune-checked" });
+    this.found = element(
+      "div",
+      { class: "tune-part", hidden: true },
+      element("h3", { text: "What was recognised" }),
+      element("div", { class: "tune-fields" }, labelled("Format", this.format)),
+      this.mapping,
+      this.certainty,
+      this.checked,
+      element("h3", { text: "The first samples" }),
+      this.samples,
+    );
+    this.node = element("div", { class: "tune-part" }, this.status, this.error.node, this.found);
+  }
+
+  // Looks at the data of the draft, once.
+  follow() {
+    const source = this.draft.get("data");
+    const key = JSON.stringify(source ?? null);
+    if (key === this.key) return;
+    this.key = key;
+    this.asking?.abort();
+    this.error.clear();
+    if (!source) {
+      this.found.hidden = true;
+      this.status.textContent = "";
+    } else this.ask(source);
+  }
+
+  async ask(source) {
+    this.asking = new AbortController();
+    const { signal } = this.asking;
+    this.status.textContent = `Reading ${sourceText(source)} …`;
+    this.checked.replaceChildren();
+    try {
+      const { look } = await control("datasets/look", { source }, { signal });
+      this.shownOf = subjectOf(source);
+      this.show(look);
+      this.onChosen(look);
+      this.status.textContent = "Checking every row …";
+      const { check } = await control("datasets/check", { source }, { signal });
+      this.showCheck(check);
+      this.status.textContent = "";
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.status.textContent = "";
+      this.error.show(error);
+      this.onFailed();
+      // What is seen of the same data stays, so that it can be corrected.
+      this.found.hidden = this.shownOf !== subjectOf(source);
+    }
+  }
+
+  correct(changes) {
+    this.draft.set({ data: { ...this.draft.get("data"), ...changes } });
+    this.follow();
+  }
+
+  show({ format, is_certain: isCertain, columns, mapping, first, problems }) {
+    this.found.hidden = false;
+    this.format.value = format;
+    this.certainty.textContent = isCertain || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
+    this.certainty.hidden = !this.certainty.textContent;
+    const roles = columns.length ? ROLES[format] : [];
+    this.mapping.hidden = !roles.length;
+    this.mapping.replaceChildren(...roles.map(([role, words]) => labelled(words, this.columnChoice(role, columns, mapping))));
+    this.samples.replaceChildren(...first.map((one) => element("li", {}, sampleView(one))));
+    if (problems.length) this.checked.replaceChildren(problemList(problems, problems.length));
+  }
+
+  columnChoice(role, columns, mapping) {
+    const words = ({ name, sample }) => [name, sample ? `${name}: ${sample.slice(0, 40)}` : name];
+    const onchange = () => this.correct({ columns: { ...mapping, ...this.draft.get("data").columns, [role]: select.value } });
+    const select = choiceOf([[NONE, "none"], ...columns.map(words)], { onchange });
+    select.value = mapping[role] ?? NONE;
+    return select;
+  }
+
+  showCheck({ rows, examples, problem_count: problemCount, problems, duplicate_count: duplicateCount, duplicates }) {
+    const line = [`${numberText(rows)} ${rows === 1 ? "row" : "rows"}`, `${numberText(examples)} ${examples === 1 ? "sample" : "samples"}`];
+    line.push(problemCount ? `${numberText(problemCount)} that cannot be used` : "nothing broken");
+    line.push(duplicateCount ? `${numberText(duplicateCount)} exact duplicates` : "no duplicates");
+    this.checked.replaceChildren(
+      element("p", { class: problemCount ? "form-error" : "tune-good", text: line.join(" · ") }),
+      problemCount ? problemList(problems, problemCount) : "",
+      duplicateCount ? duplicateList(duplicates, duplicateCount) : "",
+    );
+  }
+}
+
+// Which data it is, however it is read.
+function subjectOf({ format, columns, ...subject }) {
+  return JSON.stringify(subject);
+}
+
+function problemList(problems, count) {
+  const where = ({ row, column, file }) => [row ? `Row ${row}` : "", column ? `column ${column}` : "", file].filter(Boolean).join(", ");
+  const items = problems.slice(0, SHOWN_PROBLEMS).map((one) => element("li", {}, element("span", { class: "tune-where", text: where(one) }), element("span", { dir: "auto", text: one.message })));
+  return folded(`${numberText(count)} ${count === 1 ? "row has a problem" : "rows have a problem"}`, items, count);
+}
+
+function duplicateList(duplicates, count) {
+  const items = duplicates.slice(0, SHOWN_PROBLEMS).map(([row, of, file, ofFile]) => element("li", { text: `Row ${row}${file ? ` of ${file}` : ""} is the same as row ${of}${ofFile && ofFile !== file ? ` of ${ofFile}` : ""}.` }));
+  return folded(`${numberText(count)} ${count === 1 ? "row is" : "rows are"} there twice`, items, count);
+}
+
+export function folded(summary, items, count) {
+  const rest = count - items.length;
+  if (rest > 0) items.push(element("li", { class: "fine", text: `and ${numberText(rest)} more` }));
+  return element("details", { class: "tune-details", open: count <= FEW }, element("summary", { text: summary }), element("ul", { class: "tune-reasons" }, ...items));
+}
