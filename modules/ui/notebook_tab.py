@@ -202,7 +202,12 @@ class NotebookTab:
 
     @action(Values)
     def notebook_regenerate(self, values: Values) -> View:
-        return open_view(self._notebook.regenerate(values.id, values.version, values.model, count=values.count))
+        """`target` is a version beside the head; without one, the head itself."""
+        return open_view(
+            self._notebook.regenerate(
+                values.id, values.version, values.model, target=values.target or None, count=values.count
+            )
+        )
 
     @action(Values)
     def notebook_alternative(self, values: Values) -> View:
