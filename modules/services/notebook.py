@@ -243,6 +243,10 @@ class NotebookService:
         """The text's tokens, by a model that is loaded already; None otherwise."""
         return self._inference.count_if_loaded(self._versions.text(document_id, version).text, model)
 
+    def context_length(self, model: str | None) -> int:
+        """In tokens, of a model that is loaded already; 0 while nobody knows."""
+        return self._inference.context_if_loaded(model)
+
     def close(self) -> None:
         self._writer.close()
 

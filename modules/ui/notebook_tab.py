@@ -242,7 +242,7 @@ class NotebookTab:
         counted = self._notebook.count(values.id, values.version, values.model)
         return {
             "tokens": len(counted.tokens) if counted else None,
-            "context": counted.context_length if counted else 0,
+            "context": self._notebook.context_length(values.model),
         }
 
     @action(Values)
