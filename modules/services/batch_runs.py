@@ -103,7 +103,7 @@ class BatchRunService:
         return self._state(folder)
 
     def resume(self, name: str, *, retry_failed: bool = False) -> BatchRun:
-        """Rows that have a result are left alone; `retry_failed` asks those with an error again that may yet succeed."""
+        """Rows that have a result are left alone; `retry_failed` asks failed ones again that may yet succeed."""
         return self._begin(self._store.find(name), retry_failed=retry_failed)
 
     def delete(self, name: str) -> None:

@@ -63,7 +63,7 @@ class DocumentWriter:
     ) -> None:
         """A sibling of the head, so that what the head says stays a branch.
 
-        Where the token is the head's own, what stands behind the head's text stays; otherwise all behind the token goes.
+        Where the token is the head's own, what stands behind the head's text stays; otherwise all behind it goes.
         """
         token = self.token(document.id, owner, index)
         chosen = chosen_alternative(token, choice)
