@@ -137,7 +137,7 @@ def test_a_row_that_failed_says_why_and_is_not_offered_again_in_vain(window: Wat
     dialog.get_by_role("button", name="Start").click()
     runs = page.get_by_role("list", name="Runs")
     expect(runs).to_contain_text("Done", timeout=60_000)
-    expect(runs).to_contain_text("Row 2: The variable text cannot be used: it is empty.")
+    expect(runs).to_contain_text("Row 2: The variable text cannot be used: it is empty, and the template needs it.")
     expect(page.get_by_role("button", name="Retry failed")).to_have_count(0)
 
 
