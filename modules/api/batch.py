@@ -164,6 +164,8 @@ def run_shape(run: BatchRun) -> dict[str, Any]:
         "state": run.state,
         "done": run.done,
         "failed": run.failed,
+        "retriable": run.retriable,
+        "failure": {"row": run.failure.row, "error": run.failure.error} if run.failure else None,
         "tokens_per_second": run.tokens_per_second,
         "seconds_left": run.seconds_left,
     }

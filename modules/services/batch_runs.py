@@ -103,7 +103,7 @@ class BatchRunService:
         return self._state(folder)
 
     def resume(self, name: str, *, retry_failed: bool = False) -> BatchRun:
-        """Rows that have a result are left alone; `retry_failed` asks those with an error again."""
+        """Rows that have a result are left alone; `retry_failed` asks failed ones again that may yet succeed."""
         return self._begin(self._store.find(name), retry_failed=retry_failed)
 
     def delete(self, name: str) -> None:
@@ -138,10 +138,13 @@ class BatchRunService:
         if work is not None and self._is_running(record.name):
             progress = work.progress
             speed, left = progress.tokens_per_second, progress.seconds_left
-            return BatchRun(record, "running", progress.done, progress.failed, speed, left)
+            return BatchRun(
+                record, "running", progress.done, progress.failed,
+                failure=progress.failure, tokens_per_second=speed, seconds_left=left,
+            )  # fmt: skip
         tally = self._tally(record.name, folder)
         state: RunState = "done" if tally.done >= record.rows else "failed" if record.error else "stopped"
-        return BatchRun(record, state, tally.done, tally.failed)
+        return BatchRun(record, state, tally.done, tally.failed, tally.retriable, tally.failure)
 
     def _tally(self, name: str, folder: RunFolder) -> Tally:
         size = folder.result_bytes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 
-from modules.errors import Busy, Cancelled, EngineError, ModelError, NotFound, ParlorError, StorageError
+from modules.errors import BadRequest, Busy, Cancelled, EngineError, ModelError, NotFound, ParlorError, StorageError
 from modules.jobs import Report
 from modules.limits import LIMITS
 from modules.prompts.filling import render
@@ -37,7 +37,8 @@ class Progress:
         self._began = time.monotonic()
         self._new = 0
         self._tokens = 0
-        self.done, self.failed = index.tally.done, index.tally.failed
+        tally = index.tally
+        self.done, self.failed, self.failure = tally.done, tally.failed, tally.failure
 
     def add(self, result: RowResult, *, replaces_failure: bool) -> None:
         with self._lock:
@@ -45,6 +46,7 @@ class Progress:
             self._tokens += result.tokens
             self.done += not replaces_failure
             self.failed += bool(result.error) - replaces_failure
+            self.failure = (result if result.error else self.failure) if self.failed else None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -163,7 +165,10 @@ class BatchWork:
 
     def _asked(self, row: InputRow) -> RowResult:
         values = {**self._record.values, **{name: row.cells[column] for name, column in self._record.columns.items()}}
-        rendered = render(self._template, values)
+        try:
+            rendered = render(self._template, values)
+        except BadRequest as error:
+            return RowResult(row=row.number, key=row.key, error=str(error), is_final=True)
         if rendered.output == "labels":
             return self._classified(row, rendered)
         generation = self._prompts.start(rendered, self._record.model)

@@ -45,12 +45,12 @@ class DocumentWriter:
         removed = length - start if mode == "continue" else 0
         self._begin(document, base, Draft(base, Splice(start, removed, "")), model, count=count)
 
-    def regenerate(self, document: Document, base: int, model: str | None, *, count: int) -> None:
-        version = self._versions.get(document.id, base)
+    def regenerate(self, document: Document, base: int, model: str | None, *, target: int, count: int) -> None:
+        version = self._versions.get(document.id, target)
         if version.kind != "generated" or version.parent is None:
             raise BadRequest("The newest change was not generated, so it cannot be made anew.", field="version")
-        begun = self._versions.begun(document.id, base)
-        inserted = self._versions.inserted(document.id, base)
+        begun = self._versions.begun(document.id, target)
+        inserted = self._versions.inserted(document.id, target)
         draft = Draft(
             version.parent,
             Splice(version.start, version.removed, inserted.text[:begun]),
@@ -61,20 +61,24 @@ class DocumentWriter:
     def alternative(
         self, document: Document, base: int, model: str | None, *, owner: int, index: int, choice: int
     ) -> None:
-        """A sibling of the head where the token is the head's own, otherwise a version below it."""
+        """A sibling of the head, so that what the head says stays a branch.
+
+        Where the token is the head's own, what stands behind the head's text stays; otherwise all behind it goes.
+        """
         token = self.token(document.id, owner, index)
         chosen = chosen_alternative(token, choice)
         text = plain(chosen.chosen.token)
-        if owner == base:
-            version = self._versions.get(document.id, base)
-            inserted = self._versions.inserted(document.id, base)
-            assert version.parent is not None
-            splice = Splice(version.start, version.removed, inserted.text[: token.start] + text)
-            draft = Draft(version.parent, splice, tuple(part(inserted.origins, 0, token.start)))
-        else:
-            traced = self._versions.text(document.id, base)
-            start = place_of(self._versions.runs(traced), owner, index)
-            draft = Draft(base, Splice(start, len(traced.text) - start, text))
+        version = self._versions.get(document.id, base)
+        traced = self._versions.text(document.id, base)
+        place = version.start + token.start if owner == base else place_of(self._versions.runs(traced), owner, index)
+        # The first version has no tokens, so the head is another.
+        assert version.parent is not None
+        # Up to where the head changed it, its text is its parent's.
+        start = min(version.start, place)
+        above = self._versions.get(document.id, version.parent).length
+        removed = version.removed if owner == base else above - start
+        kept = tuple(part(traced.origins, start, place))
+        draft = Draft(version.parent, Splice(start, removed, traced.text[start:place] + text), kept)
         self._begin(document, base, draft, model, lead=(TextDelta(text, (chosen,)),))
 
     def pick(self, document: Document, target: int) -> None:

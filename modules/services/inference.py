@@ -109,6 +109,11 @@ class Inference:
         except ParlorError:
             return None
 
+    def context_if_loaded(self, model: str | None = None) -> int:
+        """How many tokens a model that is loaded already can hold; 0 when it is not, or its engine does not tell."""
+        loaded = self._models.loaded(model)
+        return loaded.capabilities.context_length if loaded is not None and loaded.capabilities.generates else 0
+
     def token_pieces(self, text: str, model: str | None = None) -> Future[tuple[TokenPiece, ...]]:
         """The tokens of a text with their bytes; loads the model if need be. Raises as `chat` does."""
         chosen = self._models.chosen(model)

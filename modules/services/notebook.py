@@ -37,6 +37,7 @@ class DocumentView:
     version: Version
     traced: TracedText
     runs: tuple[TokenRun, ...]
+    can_undo: bool
     can_redo: bool
     writing: tuple[Writing, ...]
 
@@ -119,7 +120,7 @@ class NotebookService:
             self._versions.get(document_id, document.head),
             traced,
             tuple(self._versions.runs(traced)),
-            self._versions.child(document.head) is not None,
+            *self._versions.can_step(document_id),
             tuple(writing_of(live, document.head) for live in running),
         )
 
@@ -154,6 +155,7 @@ class NotebookService:
         return self._versions.append(document_id, base, splice)
 
     def undo(self, document_id: str, base: int) -> DocumentView:
+        """Show what was shown before the last change, whatever it was."""
         self._writer.require_quiet(self._documents.get(document_id))
         self._versions.undo(document_id, base)
         return self.open(document_id)
@@ -187,9 +189,12 @@ class NotebookService:
         self._writer.generate(self._documents.get(document_id), base, model, cursor=cursor, mode=mode, count=count)
         return self.open(document_id)
 
-    def regenerate(self, document_id: str, base: int, model: str | None, *, count: int = 1) -> DocumentView:
-        """Write the generated head anew, beside it."""
-        self._writer.regenerate(self._documents.get(document_id), base, model, count=count)
+    def regenerate(
+        self, document_id: str, base: int, model: str | None, *, target: int | None = None, count: int = 1
+    ) -> DocumentView:
+        """Write a generated version anew, beside it: the head, or one of the continuations that wait to be picked."""
+        document = self._documents.get(document_id)
+        self._writer.regenerate(document, base, model, target=base if target is None else target, count=count)
         return self.open(document_id)
 
     def alternative(
@@ -237,6 +242,10 @@ class NotebookService:
     def count(self, document_id: str, version: int, model: str | None) -> TokenCount | None:
         """The text's tokens, by a model that is loaded already; None otherwise."""
         return self._inference.count_if_loaded(self._versions.text(document_id, version).text, model)
+
+    def context_length(self, model: str | None) -> int:
+        """In tokens, of a model that is loaded already; 0 while nobody knows."""
+        return self._inference.context_if_loaded(model)
 
     def close(self) -> None:
         self._writer.close()

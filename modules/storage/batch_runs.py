@@ -26,10 +26,15 @@ SYNC_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Tally:
-    """Rows that have a result, and those of them that have an error."""
+    """Rows that have a result, those of them that have an error, and those of them that may yet succeed.
+
+    `failure` is the first of those with an error.
+    """
 
     done: int = 0
     failed: int = 0
+    retriable: int = 0
+    failure: RowResult | None = None
 
 
 @dataclass(frozen=True)
@@ -119,22 +124,25 @@ class ResultIndex:
         self._path = path
         self._places: dict[int, int] = {}
         self._keys: dict[int, str] = {}
-        self._failed: set[int] = set()
+        # Whether it may yet succeed.
+        self._failed: dict[int, bool] = {}
         place = 0
         for line in self._lines():
             if (result := result_of(line)) is not None:
                 self._places[result.row] = place
                 self._keys[result.row] = result.key
-                (self._failed.add if result.error else self._failed.discard)(result.row)
+                self._failed.pop(result.row, None)
+                if result.error:
+                    self._failed[result.row] = not result.is_final
             place += len(line)
 
     @property
     def tally(self) -> Tally:
-        return Tally(len(self._places), len(self._failed))
+        return Tally(len(self._places), len(self._failed), sum(self._failed.values()), self._first_failure())
 
     def has(self, row: InputRow, *, also_failed: bool = True) -> bool:
-        """Whether this very row has a result, or one without an error."""
-        return self._keys.get(row.number) == row.key and (also_failed or row.number not in self._failed)
+        """Whether this very row has a result, or one that trying again would not change."""
+        return self._keys.get(row.number) == row.key and (also_failed or not self._failed.get(row.number, False))
 
     def of(self, rows: Iterator[InputRow]) -> Iterator[tuple[InputRow, RowResult | None]]:
         if not self._path.is_file():
@@ -146,6 +154,13 @@ class ResultIndex:
                 if place is not None:
                     file.seek(place)
                 yield row, None if place is None else result_of(file.readline())
+
+    def _first_failure(self) -> RowResult | None:
+        if not self._failed:
+            return None
+        with self._path.open("rb") as file:
+            file.seek(self._places[min(self._failed)])
+            return result_of(file.readline())
 
     def _lines(self) -> Iterator[bytes]:
         if self._path.is_file():

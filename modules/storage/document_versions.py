@@ -8,16 +8,14 @@ from typing import Any
 from modules.errors import BadRequest
 from modules.storage.conversations import INTERRUPTED
 from modules.storage.database import Database, cleaned
+from modules.storage.document_steps import Direction, show, step_from, turn_to
 from modules.storage.document_tokens import add_tokens, token_at, token_runs
 from modules.storage.version_rows import (
     SHOWN,
-    chosen_child,
     insert_version,
     remove_empty,
     require_head,
     require_version,
-    set_head,
-    show,
     version_of,
 )
 from modules.storage.version_texts import inserted_origins, text_at
@@ -79,10 +77,11 @@ class VersionStore:
         with self._database.read() as connection:
             return token_at(connection, document_id, version, place)
 
-    def child(self, version: int) -> int | None:
-        """The one that was shown last, or else the newest."""
+    def can_step(self, document_id: str) -> tuple[bool, bool]:
+        """Whether there is something to undo, and something to redo."""
         with self._database.read() as connection:
-            return chosen_child(connection, version)
+            back, forth = (step_from(connection, document_id, direction) for direction in ("back", "forth"))
+            return back is not None, forth is not None
 
     def append(self, document_id: str, base: int, splice: Splice) -> Version:
         """What a person typed becomes the head; a splice of nothing leaves the head as it is."""
@@ -91,7 +90,7 @@ class VersionStore:
             if not splice.removed and not splice.inserted:
                 return self.get(document_id, base)
             version = insert_version(connection, document_id, base, "typed", splice)
-            show(connection, document_id, base, version)
+            show(connection, document_id, version)
             return self.get(document_id, version)
 
     def begin(self, document_id: str, base: int, draft: Draft, *, count: int, model: str) -> list[Version]:
@@ -111,10 +110,7 @@ class VersionStore:
                 )
                 for _ in range(count)
             ]
-            if count == 1:
-                show(connection, document_id, draft.parent, begun[0])
-            else:
-                set_head(connection, document_id, draft.parent)
+            show(connection, document_id, begun[0] if count == 1 else draft.parent)
             return [self.get(document_id, version) for version in begun]
 
     def write(
@@ -130,7 +126,7 @@ class VersionStore:
     ) -> None:
         """What a version says so far, or finally, and further tokens of it, from number `first` on.
 
-        One that has ended with nothing inserted is removed, and its parent shown.
+        One that has ended with nothing inserted is removed, and what was shown before it is shown again.
         """
         with self._database.transaction() as connection:
             row = connection.execute("SELECT * FROM document_version WHERE id = ?", (version,)).fetchone()
@@ -152,34 +148,19 @@ class VersionStore:
                 remove_empty(connection, row)
 
     def undo(self, document_id: str, base: int) -> None:
-        """Show the parent."""
-        with self._database.transaction() as connection:
-            require_head(connection, document_id, base)
-            parent = require_version(connection, document_id, base)["parent"]
-            if parent is None:
-                raise BadRequest("There is nothing to undo.", field="version")
-            set_head(connection, document_id, parent)
+        """Show what was shown before the last change."""
+        self._step(document_id, base, "back", "There is nothing to undo.")
 
     def redo(self, document_id: str, base: int) -> None:
-        """Show the child that was shown last, or else the newest."""
-        with self._database.transaction() as connection:
-            require_head(connection, document_id, base)
-            child = chosen_child(connection, base)
-            if child is None:
-                raise BadRequest("There is nothing to redo.", field="version")
-            show(connection, document_id, base, child)
+        """Show what was shown before the last undo; a change in between leaves nothing to redo."""
+        self._step(document_id, base, "forth", "There is nothing to redo.")
 
     def select(self, document_id: str, base: int, target: int) -> None:
-        """Show any version; the path to it is remembered for when a person comes back to an earlier one of it."""
+        """Show any version."""
         with self._database.transaction() as connection:
             require_head(connection, document_id, base)
             require_version(connection, document_id, target)
-            connection.execute(
-                PATH + "UPDATE document_version SET chosen_child = path.id FROM path "
-                "WHERE document_version.id = path.parent AND document_version.chosen_child IS NOT path.id",
-                (target, 0),
-            )
-            set_head(connection, document_id, target)
+            show(connection, document_id, target)
 
     def versions(self, document_id: str, head: int, *, before: int | None, limit: int) -> list[Version]:
         """Newest first, those that are older than `before`."""
@@ -222,6 +203,14 @@ class VersionStore:
                 if not row["inserted"]:
                     remove_empty(connection, row)
             return len(rows)
+
+    def _step(self, document_id: str, base: int, direction: Direction, refusal: str) -> None:
+        with self._database.transaction() as connection:
+            require_head(connection, document_id, base)
+            step = step_from(connection, document_id, direction)
+            if step is None:
+                raise BadRequest(refusal, field="version")
+            turn_to(connection, document_id, step)
 
 
 def line_of(version: int, parents: dict[int, int | None]) -> list[int]:

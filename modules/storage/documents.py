@@ -9,6 +9,7 @@ from modules.errors import BadRequest, NotFound
 from modules.limits import LIMITS
 from modules.storage.conversations import storable
 from modules.storage.database import Database
+from modules.storage.document_steps import add_step
 from modules.storage.search import DOCUMENTS, found
 from modules.storage.version_texts import text_at
 from modules.types.document import Document, DocumentHit
@@ -37,7 +38,8 @@ class DocumentStore:
                 "whole_text, origins, created) VALUES (?, 'created', 0, 0, ?, ?, 0, ?, ?, ?)",
                 (document_id, text, len(text), text, f"[[0, 0, {len(text)}]]" if text else "[]", now),
             ).lastrowid
-            connection.execute("UPDATE document SET head = ? WHERE id = ?", (root, document_id))
+            assert root is not None
+            add_step(connection, document_id, root)
             return require_document(connection, document_id)
 
     def get(self, document_id: str) -> Document:

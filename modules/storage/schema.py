@@ -185,6 +185,28 @@ MIGRATIONS: tuple[str, ...] = (
         error TEXT NOT NULL
     );
     """,
+    # The versions a document has shown, in turn; `document.step` is where undo and redo have come to. What documents
+    # did before is not known, so theirs is the way from the first version to the one that is shown.
+    """
+    CREATE TABLE document_step (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document_id TEXT NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+        version INTEGER NOT NULL REFERENCES document_version (id) ON DELETE CASCADE
+    );
+    CREATE INDEX document_step_by_document ON document_step (document_id, id);
+    CREATE INDEX document_step_by_version ON document_step (version);
+    ALTER TABLE document ADD COLUMN step INTEGER NOT NULL DEFAULT 0;
+    INSERT INTO document_step (document_id, version)
+        WITH RECURSIVE path (document_id, version) AS (
+            SELECT id, head FROM document
+            UNION ALL
+            SELECT path.document_id, document_version.parent FROM path
+            JOIN document_version ON document_version.id = path.version WHERE document_version.parent IS NOT NULL
+        )
+        SELECT document_id, version FROM path ORDER BY document_id, version;
+    UPDATE document SET step = (SELECT max(id) FROM document_step WHERE document_id = document.id);
+    ALTER TABLE document_version DROP COLUMN chosen_child;
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

@@ -147,6 +147,8 @@ def jsonl_rows(text: str) -> tuple[list[str], list[dict[str, str]]]:
 def cells_of(number: int, line: str) -> dict[str, str]:
     try:
         content: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise refusal(f"line {number} is no JSON: {error.msg}, at character {error.colno}") from error
     except (ValueError, RecursionError) as error:
         raise refusal(f"line {number} is no JSON: {str(error)[:200]}") from error
     if not isinstance(content, dict):

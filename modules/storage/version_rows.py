@@ -68,35 +68,18 @@ def insert_version(
     return version
 
 
-def show(connection: sqlite3.Connection, document_id: str, parent: int, version: int) -> None:
-    connection.execute("UPDATE document_version SET chosen_child = ? WHERE id = ?", (version, parent))
-    set_head(connection, document_id, version)
-
-
-def set_head(connection: sqlite3.Connection, document_id: str, version: int) -> None:
-    connection.execute(
-        "UPDATE document SET head = ?, revision = revision + 1, updated = ? WHERE id = ?",
-        (version, time.time(), document_id),
-    )
-
-
 def remove_empty(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
-    """A version that inserted nothing; its parent is shown in its place."""
-    version, parent = row["id"], row["parent"]
-    connection.execute("UPDATE document SET head = ? WHERE head = ?", (parent, version))
+    """A version that inserted nothing; what was shown before it is shown again."""
+    version, document_id = row["id"], row["document_id"]
+    connection.execute("DELETE FROM document_step WHERE version = ?", (version,))
     connection.execute(
-        "UPDATE document_version SET chosen_child = NULL WHERE id = ? AND chosen_child = ?", (parent, version)
+        "UPDATE document SET head = before.version, step = before.id FROM "
+        "(SELECT step.id, step.version FROM document_step AS step JOIN document ON document.id = step.document_id "
+        "WHERE step.document_id = ? AND step.id <= document.step ORDER BY step.id DESC LIMIT 1) AS before "
+        "WHERE document.head = ?",
+        (document_id, version),
     )
     connection.execute("DELETE FROM document_version WHERE id = ?", (version,))
-
-
-def chosen_child(connection: sqlite3.Connection, version: int) -> int | None:
-    row = connection.execute(
-        "SELECT id FROM document_version WHERE parent = ? "
-        "ORDER BY id IS (SELECT chosen_child FROM document_version WHERE id = ?) DESC, id DESC LIMIT 1",
-        (version, version),
-    ).fetchone()
-    return row["id"] if row else None
 
 
 def require_head(connection: sqlite3.Connection, document_id: str, base: int) -> None:

@@ -42,7 +42,10 @@ class RunRecord(BaseModel):
 
 
 class RowResult(BaseModel):
-    """What came of a row. `key` tells its input apart from any other; `fields` are label probabilities."""
+    """What came of a row. `key` tells its input apart from any other; `fields` are label probabilities.
+
+    An error `is_final` where the row itself cannot be asked, so that trying again would not help.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -51,13 +54,15 @@ class RowResult(BaseModel):
     output: str = ""
     finish_reason: str = ""
     error: str = ""
+    is_final: bool = False
     tokens: int = 0
     fields: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class BatchRun:
-    """A run as it stands. `done` counts rows that have a result, `failed` those of them with an error.
+    """A run as it stands. `done` counts rows that have a result, `failed` those of them with an error, `retriable`
+    those of them that may yet succeed; `failure` is one with an error.
 
     Speed and time left are of a run at work, None while unknown.
     """
@@ -66,5 +71,7 @@ class BatchRun:
     state: RunState
     done: int
     failed: int
+    retriable: int = 0
+    failure: RowResult | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None

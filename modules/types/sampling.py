@@ -102,7 +102,7 @@ class SamplingParams(BaseModel):
         source="Fan et al. 2018, arXiv:1805.04833", ge=0, le=1_000_000, step=1,
     )  # fmt: skip
     top_p: Number = knob(
-        0.95, "Keep the smallest set of tokens that has this much probability.",
+        0.95, "Nucleus sampling: keep the smallest set of tokens that has this much probability.",
         title="Top-p", group="truncation", neutral=1.0, simple=True,
         source="Holtzman et al. 2020, arXiv:1904.09751", ge=0, le=1, step=0.01,
     )  # fmt: skip

@@ -202,7 +202,12 @@ class NotebookTab:
 
     @action(Values)
     def notebook_regenerate(self, values: Values) -> View:
-        return open_view(self._notebook.regenerate(values.id, values.version, values.model, count=values.count))
+        """`target` is a version beside the head; without one, the head itself."""
+        return open_view(
+            self._notebook.regenerate(
+                values.id, values.version, values.model, target=values.target or None, count=values.count
+            )
+        )
 
     @action(Values)
     def notebook_alternative(self, values: Values) -> View:
@@ -237,7 +242,7 @@ class NotebookTab:
         counted = self._notebook.count(values.id, values.version, values.model)
         return {
             "tokens": len(counted.tokens) if counted else None,
-            "context": counted.context_length if counted else 0,
+            "context": self._notebook.context_length(values.model),
         }
 
     @action(Values)

@@ -22,7 +22,7 @@ def open_view(shown: DocumentView) -> View:
         "version": version.id,
         "text": text,
         "spans": [run_view(run, positions) for run in shown.runs],
-        "can_undo": version.parent is not None,
+        "can_undo": shown.can_undo,
         "can_redo": shown.can_redo,
         "generated": version.kind == "generated",
         "state": version.state,

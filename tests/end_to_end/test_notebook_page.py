@@ -59,6 +59,8 @@ def test_a_story_with_the_real_model(browser: Browser, tmp_path: Path, starter_f
         expect(page.locator(".token-table tbody tr").first).to_be_visible()
         page.get_by_role("button", name="Close", exact=True).click()
         field.press("Control+z")
+        expect(field).to_have_value(written)
+        field.press("Control+z")
         expect(field).to_have_value("\U0001f600 Once upon a time, in a village by the sea, there lived")
         page.reload()
         expect(field).to_have_value("\U0001f600 Once upon a time, in a village by the sea, there lived")

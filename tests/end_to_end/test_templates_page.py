@@ -60,6 +60,8 @@ def test_a_template_is_found_filled_in_and_run(window: Watched) -> None:
     # What was typed stays for the next template that asks for it.
     page.get_by_role("combobox", name="Template").select_option("summarise")
     expect(page.get_by_role("textbox", name="Text", exact=True)).to_have_value("Ada Lovelace spoke in London on 3 May about engines.")  # fmt: skip
+    page.reload()
+    expect(page.get_by_role("textbox", name="Text", exact=True)).to_have_value("Ada Lovelace spoke in London on 3 May about engines.")  # fmt: skip
 
 
 def test_a_text_is_stopped(window: Watched) -> None:
@@ -123,6 +125,20 @@ def test_a_file_that_cannot_be_read_says_where(window: Watched, tmp_path: Path) 
     choose_file(page, rows)
     expect(page.get_by_role("alert")).to_contain_text("row 2, column text: this is not UTF-8")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
+
+
+def test_a_row_that_failed_says_why_and_is_not_offered_again_in_vain(window: Watched, tmp_path: Path) -> None:
+    rows = tmp_path / "few.csv"
+    rows.write_text('id,review\n1,"Good"\n2,""\n')
+    page = begin(window, "classify")
+    choose_file(page, rows)
+    dialog = page.get_by_role("dialog", name="Classify: run over a file")
+    dialog.get_by_label("Name").fill("few")
+    dialog.get_by_role("button", name="Start").click()
+    runs = page.get_by_role("list", name="Runs")
+    expect(runs).to_contain_text("Done", timeout=60_000)
+    expect(runs).to_contain_text("Row 2: The variable text cannot be used: it is empty, and the template needs it.")
+    expect(page.get_by_role("button", name="Retry failed")).to_have_count(0)
 
 
 def test_a_template_of_ones_own(window: Watched) -> None:

@@ -83,7 +83,9 @@ def test_every_row_has_its_result_in_its_place(app: App) -> None:
 def test_a_bad_row_is_an_error_and_the_rest_goes_on(app: App) -> None:
     app.runs.create(PLAN, table("one", "", "word " * 9000, "four"), name="mixed")
     done = wait_for(app, "mixed")
-    assert (done.done, done.failed) == (4, 2)
+    assert (done.done, done.failed, done.retriable) == (4, 2, 1)
+    assert done.failure is not None
+    assert (done.failure.row, "it is empty" in done.failure.error) == (2, True)
     rows = rows_of(app, "mixed")
     assert [row["output"] for row in rows] == ["one", "", "", "four"]
     assert "it is empty" in rows[1]["error"]

@@ -120,7 +120,10 @@ def test_regenerating_makes_a_sibling(notebook: NotebookService) -> None:
     second = finished(notebook, notebook.regenerate(first.document.id, first.version.id, None))
     assert second.version.parent == first.version.parent == view.version.id
     assert {branch.leaf.id for branch in notebook.branches(view.document.id)} == {first.version.id, second.version.id}
-    root = notebook.undo(second.document.id, second.version.id)
+    back = notebook.undo(second.document.id, second.version.id)
+    assert back.version == first.version
+    root = notebook.undo(back.document.id, back.version.id)
+    assert (root.version.id, root.can_undo, root.can_redo) == (view.version.id, False, True)
     with pytest.raises(BadRequest, match="was not generated"):
         notebook.regenerate(root.document.id, root.version.id, None)
 
@@ -140,6 +143,17 @@ def test_several_continuations_wait_to_be_picked(notebook: NotebookService) -> N
     for count in (0, 9):
         with pytest.raises(BadRequest, match="From 1 to 8"):
             go_on(notebook, again, count=count)
+
+
+def test_continuations_that_wait_to_be_picked_are_made_anew_behind_the_same_text(notebook: NotebookService) -> None:
+    first = finished(notebook, go_on(notebook, notebook.create(text="Go ")))
+    waiting = finished(notebook, go_on(notebook, first, count=2))
+    card = notebook.versions(first.document.id)[0]
+    again = notebook.regenerate(first.document.id, waiting.version.id, None, target=card.id, count=2)
+    assert again.traced.text == first.traced.text == "Go and so on"
+    finished(notebook, again)
+    for writing in again.writing:
+        assert notebook.text(first.document.id, writing.version).text == "Go and so onand so on"
 
 
 def test_picking_one_that_is_being_written_stops_the_others(slow: NotebookService) -> None:

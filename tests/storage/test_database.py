@@ -14,6 +14,7 @@ from modules.errors import StartError, StorageError
 from modules.paths import PROJECT
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.storage.document_versions import VersionStore
 from modules.storage.schema import MIGRATIONS
 
 
@@ -114,6 +115,28 @@ def test_a_database_of_the_first_schema_remembers_what_is_shown(tmp_path: Path) 
     store.append_turn("c", None, "edited", "", 0)
     store.select_version("c", "asked", 1)
     assert [message.id for message in store.path("c")] == ["asked", "first"]
+    database.close()
+
+
+def test_documents_from_before_there_were_steps_can_be_undone(tmp_path: Path) -> None:
+    path = tmp_path / "parlor.db"
+    before = next(number for number, step in enumerate(MIGRATIONS) if "CREATE TABLE document_step" in step)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{';'.join(MIGRATIONS[:before])}; PRAGMA user_version = {before};")
+        connection.execute("INSERT INTO document (id, title, folder, created, updated, head) VALUES ('d','','',1,1,3)")
+        for number, parent in ((1, None), (2, 1), (3, 1)):
+            connection.execute(
+                "INSERT INTO document_version (id, document_id, parent, kind, start, removed, inserted, length, "
+                "since_whole, created) VALUES (?, 'd', ?, 'typed', 0, 0, '', 0, 0, 1)",
+                (number, parent),
+            )
+    connection.close()
+    database = Database.open(path)
+    versions = VersionStore(database)
+    versions.undo("d", 3)
+    assert versions.can_step("d") == (False, True)
+    versions.redo("d", 1)
+    assert versions.can_step("d") == (True, False)
     database.close()
 
 

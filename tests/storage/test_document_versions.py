@@ -48,7 +48,7 @@ def generated(versions: VersionStore, document: Document, base: int, splice: Spl
     return version.id
 
 
-def test_undo_and_redo_walk_the_tree_and_come_back_to_the_branch_that_was_shown(
+def test_undo_goes_back_to_what_was_shown_before_and_redo_forth_again(
     documents: DocumentStore, versions: VersionStore
 ) -> None:
     document = documents.create("x", "", "one")
@@ -57,24 +57,43 @@ def test_undo_and_redo_walk_the_tree_and_come_back_to_the_branch_that_was_shown(
     three = versions.append(document.id, two, Splice(0, 3, "1")).id
     assert versions.text(document.id, three).text == "1 two"
     versions.undo(document.id, three)
+    assert versions.can_step(document.id) == (True, True)
     other = versions.append(document.id, two, Splice(7, 0, " other")).id
+    assert versions.can_step(document.id) == (True, False)
     versions.select(document.id, other, three)
-    versions.undo(document.id, three)
-    versions.undo(document.id, two)
-    assert documents.get(document.id).head == root
-    versions.redo(document.id, root)
-    versions.redo(document.id, two)
-    assert documents.get(document.id).head == three
-    with pytest.raises(BadRequest, match="nothing to redo"):
-        versions.redo(document.id, three)
-    versions.select(document.id, three, root)
+    walked: list[int] = [three]
+    while versions.can_step(document.id)[0]:
+        versions.undo(document.id, walked[-1])
+        walked.append(documents.get(document.id).head)
+    assert walked == [three, other, two, root]
     with pytest.raises(BadRequest, match="nothing to undo"):
         versions.undo(document.id, root)
+    for before, after in ((root, two), (two, other), (other, three)):
+        versions.redo(document.id, before)
+        assert documents.get(document.id).head == after
+    with pytest.raises(BadRequest, match="nothing to redo"):
+        versions.redo(document.id, three)
     branches = versions.branches(document.id, three)
     assert [(one.leaf.id, one.fork, one.leaf.on_path) for one in branches] == [
         (other, two, False),
         (three, three, True),
     ]
+
+
+def test_a_text_made_anew_is_undone_to_the_one_before_it(documents: DocumentStore, versions: VersionStore) -> None:
+    document = documents.create("x", "", "Go")
+    first = generated(versions, document, document.head, Splice(2, 0, ""), [" on"])
+    draft = Draft(document.head, Splice(2, 0, ""))
+    (second,) = versions.begin(document.id, first, draft, count=1, model="m")
+    versions.write(second.id, " away", [], 0, state="complete")
+    versions.undo(document.id, second.id)
+    assert documents.get(document.id).head == first
+    # One that came to nothing leaves what was there before, and its undo.
+    (empty,) = versions.begin(document.id, first, draft, count=1, model="m")
+    versions.write(empty.id, "", [], 0, state="stopped")
+    assert documents.get(document.id).head == first
+    versions.undo(document.id, first)
+    assert documents.get(document.id).head == document.head
 
 
 def test_a_stale_base_changes_nothing(documents: DocumentStore, versions: VersionStore) -> None:

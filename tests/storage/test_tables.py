@@ -46,7 +46,7 @@ def test_jsonl_rows_need_not_be_alike() -> None:
         ("a.csv", b",".join(b"c%d" % n for n in range(201)) + b"\n1", "201 columns"),
         ("a.csv", b"x" * (LIMITS.run_input_bytes + 1), "larger than 64 MiB"),
         ("a.jsonl", b'{"a": 1}\n[1]', "line 2 is no JSON object"),
-        ("a.jsonl", b'{"a": 1}\n{"a"', "line 2 is no JSON"),
+        ("a.jsonl", b'{"a": 1}\n{"a"', "line 2 is no JSON: Expecting ':' delimiter, at character 5"),
         ("a.jsonl", b"[" * 100_000, "line 1 is no JSON"),
         ("a.jsonl", b'{"a": "\\ud800"}', "row 1, column a: this is not UTF-8"),
     ],

@@ -185,9 +185,9 @@ class FakeNotebook:
 
     def notebook_regenerate(self, values: View) -> View:
         document = self.documents[values["id"]]
-        head = document.versions[document.head]
-        assert head.parent is not None
-        return self._write(document, head.parent, Splice(head.start, head.removed), values["count"])
+        target = document.versions[values.get("target") or document.head]
+        assert target.parent is not None
+        return self._write(document, target.parent, Splice(target.start, target.removed), values["count"])
 
     def notebook_alternative(self, values: View) -> View:
         document = self.documents[values["id"]]
@@ -334,12 +334,17 @@ class FakeNotebook:
                 version.tokens = [lead[1]]
             if count == 1:
                 self._turn(document, version.number)
+        if count > 1 and document.head != parent:
+            self._turn(document, parent)
         return self._view(document)
 
     def _finish(self, document: Document, generation: str, version: Version, written: list[Token]) -> None:
         if document.running.pop(generation, None) is None:
             return
         document.ended[generation] = version.number
+        if not written:
+            del document.versions[version.number]
+            return
         assert version.parent is not None
         version.inserted = "".join(text for text, _ in written)
         version.tokens = written
@@ -419,6 +424,7 @@ class FakeNotebook:
                 "prefix": "",
             }
             for generation, number in document.running.items()
+            if document.versions[number].state != "stopped" or number == document.head
         ]
 
     def _view(self, document: Document) -> View:
@@ -491,7 +497,7 @@ def token_view(token: Token) -> View:
 def end_of(version: Version) -> View:
     return {
         "kind": "end",
-        "version": version.number,
+        "version": version.number if version.tokens else None,
         "state": version.state,
         "error": version.error,
         "stats": {},

@@ -14,13 +14,16 @@ def preset(name: str, values: View, **others: Any) -> View:
     return {"name": name, "values": values, **told, **others}
 
 
+SHIPPED = preset("Poetry", {"temperature": 1.2}, description="For verse.", is_shipped=True)
+
+
 class FakeParams:
     """Public fields are set by tests."""
 
     def __init__(self) -> None:
         self.refusals: dict[str, str] = {}
         self.presets = {
-            "Poetry": preset("Poetry", {"temperature": 1.2}, description="For verse.", is_shipped=True),
+            "Poetry": SHIPPED,
             "Mine": preset("Mine", {"temperature": 0.3, "top_k": 10}),
         }
         self.deleted: dict[str, View] = {}
@@ -54,7 +57,11 @@ class FakeParams:
 
     def preset_save(self, values: View) -> View:
         changes = {name: value for name, value in values["values"].items() if value != DEFAULTS[name]}
-        self.presets[values["name"]] = preset(values["name"], changes, description=values.get("description") or "")
+        before = self.presets.get(values["name"], preset("", {}))
+        described = values.get("description")
+        description = before["description"] if described is None else described
+        shipped = {"is_shipped": before["is_shipped"], "is_changed": before["is_shipped"]}
+        self.presets[values["name"]] = preset(values["name"], changes, description=description, **shipped)
         return {"preset": self.presets[values["name"]], **self._presets()}
 
     def preset_rename(self, values: View) -> View:
@@ -72,7 +79,7 @@ class FakeParams:
         return self._presets()
 
     def preset_restore(self, values: View) -> View:
-        self.presets[values["name"]] = self.deleted.pop(values["name"])
+        self.presets[values["name"]] = self.deleted.pop(values["name"], SHIPPED)
         return {"preset": self.presets[values["name"]], **self._presets()}
 
     def preset_import(self, values: View) -> View:

@@ -215,6 +215,49 @@ def test_several_continuations_stand_side_by_side_until_one_is_picked(window: Wa
     expect(page.locator(".branch.beside .version-preview")).to_have_text(["three", "one"])
 
 
+def test_continuations_are_made_anew_in_their_place(window: Watched, notebook: FakeNotebook) -> None:
+    page, document = opened(window, notebook, "My colour")
+    press_generate(page)
+    generated(page)
+    kept = "My colour once upon a time"
+    page.get_by_label("Continuations at once").select_option("2")
+    press_generate(page, "Continue")
+    expect(page.get_by_role("button", name="Use 2")).to_be_enabled()
+    generated(page)
+    notebook.scripts = [[[(" again", 0.5)]]]
+    page.get_by_role("button", name="Regenerate").click()
+    expect(page.locator(".continuation-text")).to_have_text([" again", " again"])
+    expect(field(page)).to_have_value(kept)
+    generated(page)
+    page.get_by_role("button", name="Use 1").click()
+    expect(field(page)).to_have_value(f"{kept} again")
+    expect(page.locator(".continuation")).to_have_count(0)
+    assert len(document.versions) == 6
+    # Behind another text they make no sense.
+    press_generate(page, "Continue")
+    expect(page.locator(".continuation-text")).to_have_text([" again", " again"])
+    generated(page)
+    field(page).press_sequentially("!")
+    expect(page.locator(".continuation")).to_have_count(0)
+    expect(page.locator(".toast")).to_contain_text("among the branches")
+
+
+def test_continuations_that_were_stopped_before_the_first_word_vanish(window: Watched, notebook: FakeNotebook) -> None:
+    page, _ = opened(window, notebook, "My colour")
+    notebook.scripts = [[PAUSE, [(" is", 0.5)]]]
+    page.get_by_label("Continuations at once").select_option("2")
+    press_generate(page)
+    expect(page.locator(".continuation")).to_have_count(2)
+    field(page).press_sequentially("lost?")
+    expect(page.locator(".toast")).to_contain_text("Press Escape to stop it")
+    page.keyboard.press("Escape")
+    expect(page.locator(".continuation")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Pick a continuation")).to_be_hidden()
+    expect(field(page)).to_have_value("My colour")
+    page.keyboard.press("Control+z")
+    expect(page.locator(".toast:not(.error)", has_text="There is nothing to undo.")).to_be_visible()
+
+
 def test_what_could_not_be_saved_outlives_the_page(window: Watched, notebook: FakeNotebook, chat: FakeChat) -> None:
     page, document = opened(window, notebook, "It was")
     field(page).press_sequentially(" a dark")
@@ -387,6 +430,9 @@ def test_lengths_are_told_while_typing(window: Watched, notebook: FakeNotebook, 
     expect(counts).to_have_text("6 of 2,048 tokens · 7 words · 33 characters")
     # The count comes with the saving: no question per key.
     assert counted(chat) == before
+    field(page).fill("word " * 4000)
+    expect(counts).to_contain_text("The model reads only the end of this text")
+    expect(counts).to_contain_text("of 2,048 tokens")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The Parameters panel by clicks, in a real browser against parameters in memory."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,19 @@ def test_a_wrong_value_has_its_sentence_and_keeps_no_other_from_being_saved(open
     expect(number(panel, "Temperature")).to_have_attribute("aria-invalid", "true")
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
     assert chat.params.scopes["everywhere"]["changes"] == {"min_p": 0.2}
+    # It is not in use, and stays where it was written until it is right or taken back.
+    expect(panel.get_by_role("alert").filter(has_text="Until then 0.7 stays in use.")).to_be_visible()
+    expect(number(panel, "Temperature")).to_have_value("7")
+    panel.get_by_role("button", name="Reset Temperature").click()
+    expect(number(panel, "Temperature")).to_have_value("0.7")
+    expect(panel.get_by_role("alert").filter(has_text="5 at most")).to_be_hidden()
+
+
+def wait_for_constraint(chat: FakeChat, wanted: dict[str, str] | None) -> None:
+    deadline = time.monotonic() + 8
+    while (sent := changes(chat)) and sent[-1].get("constraint", 0) != wanted:
+        assert time.monotonic() < deadline, sent
+        time.sleep(0.02)
 
 
 def test_a_message_is_sent_after_what_was_changed_is_saved(opened: Opened, window: Watched, chat: FakeChat) -> None:
@@ -109,6 +123,9 @@ def test_lists_biases_and_the_order_by_keyboard(opened: Opened, chat: FakeChat) 
     page.keyboard.type("END\\n")
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
     assert changes(chat)[-1] == {"stop": ["END\n"]}
+    panel.get_by_label("Find a parameter").fill("nucleus")
+    expect(panel.get_by_text("Top-p stands above.")).to_be_visible()
+    panel.get_by_label("Find a parameter").fill("")
     biases = panel.get_by_role("group", name="Logit bias")
     biases.get_by_role("button", name="Add a token").click()
     page.keyboard.type("12")
@@ -116,6 +133,13 @@ def test_lists_biases_and_the_order_by_keyboard(opened: Opened, chat: FakeChat) 
     page.keyboard.type("-5")
     expect(panel.get_by_text("2 parameters changed")).to_be_visible()
     assert changes(chat)[-1] == {"logit_bias": {"12": -5}}
+    chat.params.wrong = {"message": "A bias is 100 at most.", "code": "x", "field": "logit_bias"}
+    bias = biases.get_by_label("Logit bias: bias from -100 to 100")
+    bias.fill("500")
+    expect(bias).to_have_attribute("aria-invalid", "true")
+    chat.params.wrong = None
+    bias.fill("-5")
+    expect(biases.locator("[aria-invalid]")).to_have_count(0)
     down = panel.get_by_role("button", name="Move Penalties down")
     down.focus()
     page.keyboard.press("Enter")
@@ -144,6 +168,22 @@ def test_presets_are_chosen_saved_renamed_deleted_and_taken_back(opened: Opened,
     page.get_by_role("button", name="Undo").last.click()
     expect(presets(panel)).to_have_value("Ours")
     assert "Ours" in chat.params.presets
+    expect(page.get_by_text("Your changes were replaced.")).to_have_count(0)
+
+
+def test_a_preset_that_was_saved_over_comes_back_with_all_that_was_in_use(opened: Opened, chat: FakeChat) -> None:
+    page, panel = opened()
+    number(panel, "Temperature").fill("0.9")
+    more(page, "Save as…")
+    page.get_by_role("textbox", name="Name", exact=True).fill("Poetry")
+    page.get_by_role("button", name="Replace").click()
+    expect(presets(panel)).to_have_value("Poetry")
+    expect(panel.get_by_text("For verse.")).to_be_visible()
+    assert chat.params.presets["Poetry"]["values"] == {"temperature": 0.9}
+    page.get_by_role("button", name="Undo").click()
+    expect(presets(panel)).to_have_value("")
+    expect(number(panel, "Temperature")).to_have_value("0.9")
+    assert chat.params.presets["Poetry"]["values"] == {"temperature": 1.2}
 
 
 def test_choosing_another_preset_can_be_undone(opened: Opened) -> None:
@@ -202,6 +242,20 @@ def test_a_structure_is_in_use_once_it_is_right(opened: Opened, chat: FakeChat) 
     expect(panel.get_by_text("In use.", exact=True)).to_be_visible()
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
     assert changes(chat)[-1] == {"constraint": {"kind": "regex", "source": "ab"}}
+    chat.params.fault = {"message": "Unclosed group.", "line": 1, "column": 3}
+    panel.get_by_role("textbox", name="Regular expression").fill("ab(")
+    expect(panel.get_by_text("what you had before (Regular expression) stays in use.")).to_be_visible()
+    # Each kind has a text of its own.
+    kind = panel.get_by_role("combobox", name="A reply must match")
+    chat.params.fault = None
+    kind.select_option("choice")
+    expect(panel.get_by_role("textbox", name="Texts, one a line")).to_have_value("")
+    kind.blur()
+    wait_for_constraint(chat, None)
+    expect(kind).to_have_value("choice")
+    kind.select_option("regex")
+    expect(panel.get_by_role("textbox", name="Regular expression")).to_have_value("ab(")
+    wait_for_constraint(chat, {"kind": "regex", "source": "ab("})
 
 
 def test_the_next_token_is_shown_and_nothing_is_loaded_for_it(opened: Opened, chat: FakeChat) -> None:

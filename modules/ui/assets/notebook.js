@@ -67,6 +67,7 @@ export class NotebookView {
       onUndo: () => this.writing.undo(),
       onRedo: () => this.writing.redo(),
       onSelect: () => this.onSelect(),
+      onRefused: () => this.onRefused(),
       onToken: (piece, anchor) => this.choices.open(piece, anchor),
     });
     this.controls = new NotebookControls({
@@ -83,7 +84,7 @@ export class NotebookView {
       versions: new VersionList({ call, toasts, onSelect: select }),
       memory: new MemoryForm({ call, toasts, onChanged: (document_) => this.onDocument(document_), onNeeded: () => this.document.created() }),
     });
-    this.continuations = new Continuations({ onPick: (target) => this.writing.pick(target), onLeave: () => this.writing.leaveContinuations() });
+    this.continuations = new Continuations({ onPick: (target) => this.writing.pick(target), onLeave: () => this.writing.leaveContinuations(), onNothing: (text) => toasts.show(text) });
     this.choices = new TokenChoices({
       ask: ({ owner, index }) => call("notebook_token", { id: this.document.id, owner, index }),
       toasts,
@@ -235,6 +236,11 @@ export class NotebookView {
     this.counts.show(text);
   }
 
+  // A key that would be lost without a word.
+  onRefused() {
+    if (this.document.isWriting) this.toasts.show("The model is writing. Press Escape to stop it; then you can type.");
+  }
+
   onSelect() {
     const { start, end } = this.text.editor.selection;
     this.controls.showSelection(end - start);
@@ -267,7 +273,6 @@ export class NotebookView {
     const { view, text, visit } = this.document;
     this.visits.arrived();
     this.documents.mark(view.document.id);
-    this.following.stop();
     this.text.show(text, view, { toChange: this.writing.movesCursor, isOther: visit !== this.shownVisit });
     this.shownVisit = visit;
     this.panel.show(view);
@@ -282,7 +287,9 @@ export class NotebookView {
     const { document: open } = this;
     const { view } = open;
     this.head.show(view.document);
-    this.controls.show({ ...view, isWriting: open.isWriting, isBusy: this.writing.isBusy, hasUnsaved: !open.isSaved });
+    if (this.continuations.clearUnlessBehind(view.version)) this.toasts.show("The continuations that were not picked are among the branches.");
+    const canRegenerate = view.generated || this.continuations.versions.length > 0;
+    this.controls.show({ ...view, canRegenerate, isWriting: open.isWriting, isBusy: this.writing.isBusy, hasUnsaved: !open.isSaved });
     this.text.editor.readOnly = open.isWriting;
     this.text.view = view;
     this.node.classList.toggle("writing", open.isWriting);

@@ -53,7 +53,7 @@ export class NotebookControls {
     else if (!this.isBusy) this.onGenerate();
   }
 
-  show({ can_undo: canUndo, can_redo: canRedo, generated, isWriting, isBusy, hasUnsaved }) {
+  show({ can_undo: canUndo, can_redo: canRedo, generated, canRegenerate, isWriting, isBusy, hasUnsaved }) {
     this.isWriting = isWriting;
     this.isBusy = isBusy;
     const [shape, words, key] = isWriting ? ["stop", "Stop", "Esc"] : ["send", generated ? "Continue" : "Generate", "Ctrl+Enter"];
@@ -62,7 +62,7 @@ export class NotebookControls {
     this.main.classList.toggle("stop", isWriting);
     // It keeps the focus while the program is asked.
     this.main.setAttribute("aria-disabled", String(isBusy && !isWriting));
-    this.regenerate.disabled = isWriting || isBusy || !generated;
+    this.regenerate.disabled = isWriting || isBusy || !canRegenerate;
     this.undo.disabled = isWriting || !(canUndo || hasUnsaved);
     this.redo.disabled = isWriting || !canRedo;
     this.count.disabled = this.ways.opener.disabled = isWriting;

@@ -5,6 +5,7 @@ import { numberText } from "./words.js";
 
 const PAUSE_MS = 250;
 const FIRST_GUESS_CHARS = 4;
+const OVER = "The model reads only the end of this text";
 const WORD = /[\p{L}\p{N}]+(?:['’][\p{L}\p{N}]+)*/gu;
 
 export class Counts {
@@ -39,9 +40,11 @@ export class Counts {
     const words = text.match(WORD)?.length ?? 0;
     const { tokens, isExact } = this.tokensOf(text.length);
     const of = this.context ? ` of ${numberText(this.context)}` : "";
+    const isOver = this.context > 0 && tokens > this.context;
     const parts = [`${isExact ? "" : "about "}${numberText(tokens)}${of} tokens`, `${numberText(words)} word${words === 1 ? "" : "s"}`, `${numberText(text.length)} characters`];
+    if (isOver) parts.unshift(OVER);
     this.node.textContent = parts.join(" · ");
-    this.node.classList.toggle("over", this.context > 0 && tokens > this.context);
+    this.node.classList.toggle("over", isOver);
   }
 
   tokensOf(length) {

@@ -1,6 +1,8 @@
 // Two texts word by word: what both have, what only the first has, what only the second.
 
 const WORDS = /\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu;
+// So many words that are the same between two passages that were replaced do not part them: it would read like confetti.
+const BRIDGE_WORDS = 1;
 // Texts further apart are not looked through: what differs is shown as one passage.
 const MOST_STEPS = 500;
 
@@ -60,11 +62,11 @@ function walked(history, a, b) {
 }
 
 // Neighbours of one kind become one; of a passage that was replaced, what is gone comes first. Words that were replaced
-// one by one are one passage, with the spaces between them.
+// one by one are one passage, with the little between them.
 function joined(pieces) {
   const out = [];
   let waiting = { first: "", second: "" };
-  let space = "";
+  let bridge = "";
   const add = (kind, text) => {
     if (!text) return;
     if (out.at(-1)?.[0] === kind) out.at(-1)[1] += text;
@@ -72,17 +74,17 @@ function joined(pieces) {
   };
   const flush = () => {
     for (const kind of ["first", "second"]) add(kind, waiting[kind]);
-    add("same", space);
+    add("same", bridge);
     waiting = { first: "", second: "" };
-    space = "";
+    bridge = "";
   };
   for (const [kind, text] of pieces) {
     if (kind !== "same") {
-      for (const one of ["first", "second"]) waiting[one] += space;
+      for (const one of ["first", "second"]) waiting[one] += bridge;
       waiting[kind] += text;
-      space = "";
-    } else if (waiting.first && waiting.second && !text.trim()) {
-      space += text;
+      bridge = "";
+    } else if (waiting.first && waiting.second && wordsIn(bridge + text) <= BRIDGE_WORDS) {
+      bridge += text;
     } else {
       flush();
       add("same", text);
@@ -90,4 +92,8 @@ function joined(pieces) {
   }
   flush();
   return out;
+}
+
+function wordsIn(text) {
+  return text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
 }

@@ -10,7 +10,9 @@ const UNDO = { historyUndo: "undo", historyRedo: "redo" };
 
 export class TextEditor {
   // Undo and redo are the document's: the browser's own would not know what a model wrote.
-  constructor({ onInput, onUndo, onRedo, onSelect }) {
+  // `onRefused`, once each time the field is closed, when somebody types all the same.
+  constructor({ onInput, onRefused, onUndo, onRedo, onSelect }) {
+    this.onRefused = onRefused;
     this.pending = "";
     this.place = 0;
     this.field = element("textarea", {
@@ -27,6 +29,8 @@ export class TextEditor {
       event.preventDefault();
       history[UNDO[event.inputType]]();
     });
+    this.field.addEventListener("keydown", (event) => changesText(event) && this.refuse());
+    this.field.addEventListener("paste", () => this.refuse());
     document.addEventListener("selectionchange", () => document.activeElement === this.field && onSelect());
     this.node = element("div", { class: "notebook-pane" }, this.field);
   }
@@ -65,6 +69,13 @@ export class TextEditor {
   // What is shown while a model writes cannot be typed into.
   set readOnly(is) {
     this.field.readOnly = is;
+    if (!is) this.hasRefused = false;
+  }
+
+  refuse() {
+    if (!this.field.readOnly || this.hasRefused) return;
+    this.hasRefused = true;
+    this.onRefused();
   }
 
   // --- growing ---
@@ -107,4 +118,8 @@ export class TextEditor {
     const { scrollHeight, scrollTop, clientHeight } = this.field;
     return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
   }
+}
+
+function changesText({ key, ctrlKey, metaKey, altKey }) {
+  return !ctrlKey && !metaKey && !altKey && (key.length === 1 || ["Enter", "Backspace", "Delete"].includes(key));
 }

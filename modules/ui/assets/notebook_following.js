@@ -14,12 +14,20 @@ export class Following {
     this.passedOver = new Set();
   }
 
-  follow({ generations, version }) {
+  // Cards are followed to their end, also where the program names them no more: it has yet to tell what was written
+  // before they were stopped. New continuations take the place of those that stood there.
+  follow({ generations, version: head }) {
     if (!generations.length) this.progress.textContent = "";
-    for (const one of generations) {
-      const place = { ...this.placeOf(one, version), onLost: () => this.onLost() };
-      this.streams.set(one.id, new WritingStream(one, place));
-    }
+    const isCard = ({ version }) => version !== head && !this.passedOver.has(version);
+    const isShown = ({ version }) => this.continuations.has(version);
+    if (generations.some((one) => isCard(one) && !isShown(one))) this.continuations.startAfter(head);
+    for (const [id, stream] of this.streams) if (!isCard(stream.generation) || !isShown(stream.generation)) this.leave(id);
+    for (const one of generations) if (!this.streams.has(one.id)) this.streams.set(one.id, new WritingStream(one, this.placeOf(one, head)));
+  }
+
+  leave(id) {
+    this.streams.get(id).close();
+    this.streams.delete(id);
   }
 
   // What is being written goes on all the same.
@@ -48,6 +56,7 @@ export class Following {
         this.counts.show(this.text.shown, { tokens: stream.tokens || Math.round(chars / CHARS_PER_TOKEN), chars });
       },
       onEnd: () => this.ended(generation),
+      onLost: () => this.lost(generation),
     };
   }
 
@@ -60,13 +69,22 @@ export class Following {
         this.continuations.end(generation, event);
         this.ended(generation);
       },
+      onLost: () => {
+        this.continuations.say(generation, "");
+        this.lost(generation);
+      },
     };
   }
 
   // One that was not picked is only waited for.
   nowhere(generation) {
     const nothing = () => {};
-    return { onBegin: nothing, onProgress: nothing, onText: nothing, onEnd: () => this.ended(generation) };
+    return { onBegin: nothing, onProgress: nothing, onText: nothing, onEnd: () => this.ended(generation), onLost: () => this.lost(generation) };
+  }
+
+  lost({ id }) {
+    this.streams.delete(id);
+    this.onLost();
   }
 
   ended({ id }) {

@@ -14,12 +14,12 @@ const FORM_KEPT_UNDER = "notebook-form";
 const BESIDE_KEPT_UNDER = "notebook-beside";
 
 export class NotebookText {
-  constructor({ call, toasts, onInput, onUndo, onRedo, onSelect, onToken }) {
+  constructor({ call, toasts, onInput, onRefused, onUndo, onRedo, onSelect, onToken }) {
     this.text = "";
     this.view = { spans: [] };
     // While a model writes: where, how much of the text it takes the place of, and what has come.
     this.live = null;
-    this.editor = new TextEditor({ onInput, onUndo, onRedo, onSelect });
+    this.editor = new TextEditor({ onInput, onRefused, onUndo, onRedo, onSelect });
     this.tokens = new TokenView({ onChoose: onToken });
     this.preview = new Preview({ call, toasts });
     this.side = element("div", { class: "notebook-pane notebook-side" }, this.tokens.node, this.preview.node);

@@ -2,6 +2,8 @@
 
 const NAMED_CHARS = 40;
 const TITLE_CHARS = 60;
+const HEADING = /^#{1,6}\s+/u;
+const LEADING_ON = /[\s,;:–—-]+$/u;
 
 export class Titling {
   // `onNamed` is told the document, `onRefused` when the title stays as it was.
@@ -28,10 +30,12 @@ export class Titling {
   }
 }
 
-// The first line, when it is finished or long enough; null before.
+// The first line, when it is finished or long enough; null before. The marks of a heading, and those that lead on to
+// what follows, are no part of it.
 function titleOf(text, isFinished) {
-  const [line, ...rest] = text.trimStart().split("\n");
+  const [first, ...rest] = text.trimStart().split("\n");
+  const line = first.replace(HEADING, "").trim();
   if (!line || (!rest.length && line.length < NAMED_CHARS && !isFinished)) return null;
-  if (line.length <= TITLE_CHARS) return line.trim();
-  return `${line.slice(0, TITLE_CHARS).replace(/\s+\S*$/u, "")}…`;
+  if (line.length <= TITLE_CHARS) return line.replace(LEADING_ON, "") || line;
+  return `${line.slice(0, TITLE_CHARS).replace(/\s+\S*$/u, "").replace(LEADING_ON, "")}…`;
 }

@@ -14,8 +14,11 @@ export class Writing {
     return this.change("notebook_generate", { mode, cursor, count: this.controls.continuations });
   }
 
+  // While continuations wait to be picked, those are made anew.
   regenerate() {
-    return this.change("notebook_regenerate", { count: this.controls.continuations });
+    const { example, versions } = this.continuations;
+    if (versions.length && example === null) return this.generate();
+    return this.change("notebook_regenerate", { target: example ?? 0, count: this.controls.continuations });
   }
 
   // What is being written ends first.
@@ -53,11 +56,19 @@ export class Writing {
   }
 
   undo() {
-    return this.change("notebook_undo", {}, { toChange: true });
+    const { view, isSaved } = this.document;
+    return this.step("notebook_undo", view.can_undo || !isSaved, "There is nothing to undo.");
   }
 
   redo() {
-    return this.change("notebook_redo", {}, { toChange: true });
+    const { view, isSaved } = this.document;
+    return this.step("notebook_redo", view.can_redo && isSaved, "There is nothing to redo.");
+  }
+
+  // Keys ask also where the buttons cannot be pressed.
+  async step(name, canStep, words) {
+    if (canStep) await this.change(name, {}, { toChange: true });
+    else this.toasts.show(words);
   }
 
   // True when the program did it. `toChange` puts the cursor where the text changed.

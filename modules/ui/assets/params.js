@@ -34,6 +34,8 @@ export class ParamsPanel {
       onChoose: (preset, options) => this.act("params_choose", { preset }, options),
       onNeutralise: () => this.act("params_neutralise"),
       onPresets: (answer) => this.takePresets(answer),
+      inUse: () => this.inUse(),
+      onPutBack: (inUse) => this.putBack(inUse),
       settled: () => this.settled(),
     });
     this.scope = new ScopeChoice({ onChoose: (kind) => this.bindTo(kind) });
@@ -92,13 +94,14 @@ export class ParamsPanel {
     if (!this.isShown) return;
     const at = this.at();
     const key = keyOf(at);
+    const isOther = key !== this.key;
     this.key = key;
     await this.settled();
     try {
       const state = await this.call("params_state", at);
       if (key !== this.key) return;
       this.state = state;
-      this.show();
+      this.show({ isOther });
     } catch (error) {
       this.key = "";
       this.toasts.error(error);
@@ -170,18 +173,23 @@ export class ParamsPanel {
         this.toasts.error(error);
         return;
       }
-      this.knobs.explain(error.field, error.message);
+      if (keyOf(at) === keyOf(this.at())) this.knobs.explain(error.field, `${error.message} ${staysText(this.state.current.values[error.field])}`);
       await this.send(at, others);
     }
+  }
+
+  // To be put back later, wherever the person looks then.
+  inUse() {
+    return { ...this.state.current, at: this.at() };
   }
 
   // `isSaved` where what was changed is in the preset now.
   async act(name, values = {}, { isSaved = false } = {}) {
     await this.settled();
-    const before = this.state.current;
-    const { kind } = before;
+    const before = this.inUse();
+    const { kind, at } = before;
     try {
-      this.takeInUse(await this.call(name, { ...this.at(), kind, ...values }), { isOther: true });
+      this.takeInUse(await this.call(name, { ...at, kind, ...values }), { isOther: true });
     } catch (error) {
       this.toasts.error(error);
       this.show();
@@ -191,10 +199,11 @@ export class ParamsPanel {
     if (hadChanges && !isSaved) this.toasts.show("Your changes were replaced.", { action: "Undo", onAction: () => this.putBack(before) });
   }
 
-  async putBack({ kind, preset, changes }) {
+  async putBack({ at, kind, preset, changes }) {
     try {
-      await this.call("params_choose", { ...this.at(), kind, preset });
-      this.takeInUse(await this.call("params_change", { ...this.at(), kind, changes }), { isOther: true });
+      await this.call("params_choose", { ...at, kind, preset });
+      const answer = await this.call("params_change", { ...at, kind, changes });
+      if (keyOf(at) === keyOf(this.at())) this.takeInUse(answer, { isOther: true });
     } catch (error) {
       this.toasts.error(error);
     }
@@ -217,7 +226,7 @@ export class ParamsPanel {
     }
     if (!left.length) return;
     const undo = async () => {
-      for (const one of [...left].reverse()) await this.putBack(one);
+      for (const one of [...left].reverse()) await this.putBack({ ...one, at });
     };
     this.toasts.show("The parameters that held here alone are gone.", { action: "Undo", onAction: undo });
   }
@@ -225,6 +234,10 @@ export class ParamsPanel {
 
 function defaultsOf(fields) {
   return Object.fromEntries(fields.map((field) => [field.name, field.default]));
+}
+
+function staysText(value) {
+  return typeof value === "number" ? `Until then ${value} stays in use.` : "Until then what was set before stays in use.";
 }
 
 function keyOf({ model, conversation, document: document_ }) {

@@ -36,12 +36,12 @@ export class Knob {
     } else this.control.input.setAttribute("aria-describedby", `${id}-problem ${id}-refusal`);
   }
 
-  // What is being typed stays as it is, unless something else was chosen meanwhile.
+  // What is being typed, and what is wrong, stays as it is, unless something else was chosen meanwhile.
   show(value, usual, refusal, isOther) {
     this.usual = usual;
     this.value = value;
     this.mark();
-    const isHeld = this.node.contains(document.activeElement) || this.control.isHeld;
+    const isHeld = this.node.contains(document.activeElement) || this.control.isHeld || this.isWrong;
     if (isOther || !isHeld) this.control.show(value);
     if (isOther) this.explain("");
     this.refuse(refusal);
@@ -72,7 +72,7 @@ export class Knob {
   mark() {
     this.isChanged = !isSame(this.value, this.usual);
     this.node.classList.toggle("changed", this.isChanged);
-    this.reset.hidden = !this.isChanged;
+    this.reset.hidden = !this.isChanged && !this.isWrong;
   }
 
   toggleHelp() {
@@ -80,12 +80,17 @@ export class Knob {
     this.helpButton.setAttribute("aria-expanded", String(!this.help.hidden));
   }
 
+  get isWrong() {
+    return !this.problem.hidden;
+  }
+
   explain(message) {
     this.problem.textContent = message;
     this.problem.hidden = !message;
-    if (!this.control.input) return;
-    if (message) this.control.input.setAttribute("aria-invalid", "true");
-    else this.control.input.removeAttribute("aria-invalid");
+    this.reset.hidden = !this.isChanged && !message;
+    this.wrong?.removeAttribute("aria-invalid");
+    this.wrong = message ? this.control.input : null;
+    this.wrong?.setAttribute("aria-invalid", "true");
   }
 }
 

@@ -17,8 +17,9 @@ class Rows {
     return [...this.list.children].some((row) => this.isUnfinished(row));
   }
 
+  // The wrong one, where the browser knows which it is.
   get input() {
-    return this.list.querySelector("input");
+    return this.list.querySelector("input:invalid") ?? this.list.querySelector("input");
   }
 
   fill(rows) {

@@ -28,9 +28,8 @@ export class NameDialog {
 
   // `act(name, description)` does it; `taken` are names that it would save over.
   open({ title, deed, name, description, taken = [], act }) {
-    Object.assign(this, { taken, act });
+    Object.assign(this, { deed, taken, act });
     this.dialog.title = title;
-    this.submitButton.textContent = deed;
     this.name.value = name;
     this.descriptionLine.hidden = description === undefined;
     this.description.value = description ?? "";
@@ -43,8 +42,10 @@ export class NameDialog {
   onName() {
     this.error.clear();
     const name = this.name.value.trim();
-    this.note.textContent = this.taken.includes(name) ? `There is a preset called ${name}; it will be replaced.` : "";
-    this.note.hidden = !this.note.textContent;
+    const isTaken = this.taken.includes(name);
+    this.note.textContent = isTaken ? `There is a preset called ${name}; its values will be replaced.` : "";
+    this.note.hidden = !isTaken;
+    this.submitButton.textContent = isTaken ? "Replace" : this.deed;
   }
 
   async submit(event) {

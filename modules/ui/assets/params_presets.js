@@ -12,9 +12,10 @@ const LARGEST_FILE = 256 * 1024;
 const MOST_DELETED = 5;
 
 export class PresetBar {
-  // `onPresets(answer)` takes what the program answers to a change of presets; `settled()` is when all changes are saved.
-  constructor({ call, toasts, onChoose, onNeutralise, onPresets, settled }) {
-    Object.assign(this, { call, toasts, onChoose, onNeutralise, onPresets, settled });
+  // `onPresets(answer)` takes what the program answers to a change of presets; `settled()` is when all changes are saved;
+  // `onPutBack` takes what `inUse()` gave before.
+  constructor({ call, toasts, onChoose, onNeutralise, onPresets, inUse, onPutBack, settled }) {
+    Object.assign(this, { call, toasts, onChoose, onNeutralise, onPresets, inUse, onPutBack, settled });
     this.select = choiceOf([], { onchange: () => onChoose(this.select.value) });
     this.more = new Menu(iconButton("more", "More about presets", () => {}), () => this.items(), { label: "Presets" });
     this.about = element("p", { class: "fine", dir: "auto" });
@@ -77,15 +78,28 @@ export class PresetBar {
 
   async save() {
     await this.settled();
-    const { name } = this.preset;
-    const before = this.preset;
-    await this.attempt(async () => {
-      const answer = await this.call("preset_save", { name, values: this.state.current.values });
-      await this.onPresets(answer);
-      await this.onChoose(name, { isSaved: true });
-      const undo = () => this.attempt(async () => this.onPresets(await this.call("preset_save", { name, values: before.values })));
-      this.toasts.show(`Saved to ${name}.`, { action: "Undo", onAction: undo });
-    });
+    await this.attempt(() => this.saveUnder(this.preset.name, ""));
+  }
+
+  // Without a description, one that there is already stays.
+  async saveUnder(name, description) {
+    const before = this.state.presets.find((one) => one.name === name);
+    const inUse = this.inUse();
+    await this.onPresets(await this.call("preset_save", { name, values: inUse.values, ...(description ? { description } : {}) }));
+    await this.onChoose(name, { isSaved: true });
+    const undo = () =>
+      this.attempt(async () => {
+        await this.onPresets(await this.asBefore(before));
+        await this.onPutBack(inUse);
+      });
+    // A new one can be deleted; a damaged one is of no use to anybody.
+    if (!before || before.problem) this.toasts.show(`Saved as ${name}.`);
+    else this.toasts.show(`Saved to ${name}.`, { action: "Undo", onAction: undo });
+  }
+
+  asBefore({ name, values, description, is_shipped: isShipped, is_changed: isChanged }) {
+    if (isShipped && !isChanged) return this.call("preset_restore", { name });
+    return this.call("preset_save", { name, values, description });
   }
 
   async askName(deed) {
@@ -106,20 +120,21 @@ export class PresetBar {
       name: "",
       taken: this.state.presets.map((one) => one.name),
       description: "",
-      act: async (name, description) => {
-        const answer = await this.call("preset_save", { name, values: this.state.current.values, description });
-        await this.onPresets(answer);
-        await this.onChoose(name, { isSaved: true });
-        this.toasts.show(`Saved as ${name}.`);
-      },
+      act: (name, description) => this.saveUnder(name, description),
     });
   }
 
   delete() {
     const { name } = this.preset;
+    const inUse = this.inUse();
+    const undo = () =>
+      this.attempt(async () => {
+        await this.onPresets(await this.call("preset_restore", { name }));
+        await this.onPutBack(inUse);
+      });
     return this.attempt(async () => {
       await this.onPresets(await this.call("preset_delete", { name }));
-      this.toasts.show(`${name} was deleted. Its values stay in use as changes.`, { action: "Undo", onAction: () => this.bringBack(name) });
+      this.toasts.show(`${name} was deleted. Its values stay in use as changes.`, { action: "Undo", onAction: undo });
     });
   }
 
@@ -131,8 +146,9 @@ export class PresetBar {
   }
 
   restore() {
-    const { name, values, description } = this.preset;
-    const undo = () => this.attempt(async () => this.onPresets(await this.call("preset_save", { name, values, description })));
+    const before = this.preset;
+    const { name } = before;
+    const undo = () => this.attempt(async () => this.onPresets(await this.asBefore(before)));
     return this.attempt(async () => {
       await this.onPresets(await this.call("preset_restore", { name }));
       this.toasts.show(`${name} is as it was shipped.`, { action: "Undo", onAction: undo });

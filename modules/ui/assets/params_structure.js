@@ -19,6 +19,9 @@ export class StructureField {
     Object.assign(this, { call, onChange });
     this.isGroup = true;
     this.checks = 0;
+    // What was written for each kind; it is there again when somebody comes back to it.
+    this.drafts = new Map();
+    this.used = null;
     this.kind = choiceOf(Object.entries(KINDS).map(([value, { words }]) => [value, words]), { id, "aria-label": "A reply must match", onchange: () => this.turnTo() });
     this.source = element("textarea", { class: "form-field code-field", rows: 7, spellcheck: false, dir: "auto", maxLength: field.limit, oninput: () => this.typed() });
     this.sourceLabel = labelled("Text", this.source);
@@ -27,9 +30,13 @@ export class StructureField {
     this.node = element("div", { class: "structure-field" }, this.kind, this.sourceLabel, this.status, this.place);
   }
 
-  // What is not right yet is not in use, and must not be lost.
+  // What is not right yet, or still to be written, is not in use, and must not be lost.
   get isHeld() {
-    return this.isWrong;
+    return this.isWrong || (this.kind.value !== "" && this.isBlank);
+  }
+
+  get isBlank() {
+    return !this.source.value.trim();
   }
 
   get input() {
@@ -38,20 +45,25 @@ export class StructureField {
 
   show(value) {
     this.isWrong = false;
+    this.used = value;
     this.kind.value = value?.kind ?? "";
     this.source.value = value ? shown(value) : "";
+    if (value) this.drafts.set(value.kind, this.source.value);
     this.showKind();
     this.tell(value ? "In use." : "");
   }
 
   turnTo() {
-    this.checks += 1;
-    this.isWrong = false;
+    clearTimeout(this.timer);
+    this.source.value = this.drafts.get(this.kind.value) ?? "";
     this.tell("");
-    if (!this.kind.value) this.source.value = "";
     this.showKind();
-    if (!this.kind.value || !this.source.value.trim()) this.onChange(null);
-    else this.check();
+    this.check();
+  }
+
+  use(value) {
+    this.used = value;
+    this.onChange(value);
   }
 
   showKind() {
@@ -62,6 +74,7 @@ export class StructureField {
   }
 
   typed() {
+    this.drafts.set(this.kind.value, this.source.value);
     this.isWrong = true;
     this.tell("");
     clearTimeout(this.timer);
@@ -71,12 +84,13 @@ export class StructureField {
   // An answer about what has been changed since is not shown.
   async check() {
     const number = ++this.checks;
-    const wanted = { kind: this.kind.value, source: this.kind.value === "choice" ? JSON.stringify(linesOf(this.source.value)) : this.source.value };
-    if (!this.source.value.trim()) {
-      this.isWrong = false;
-      this.onChange(null);
+    this.isWrong = !this.isBlank;
+    if (this.isBlank) {
+      this.tell(this.kind.value ? "Nothing is required of a reply until you write it here." : "");
+      if (this.used) this.use(null);
       return;
     }
+    const wanted = { kind: this.kind.value, source: this.kind.value === "choice" ? JSON.stringify(linesOf(this.source.value)) : this.source.value };
     try {
       const { fault } = await this.call("structure_check", wanted);
       if (number !== this.checks) return;
@@ -84,7 +98,7 @@ export class StructureField {
       if (fault) this.showFault(fault);
       else {
         this.tell("In use.");
-        this.onChange(wanted);
+        this.use(wanted);
       }
     } catch (error) {
       if (number === this.checks) this.tell(error.message, true);
@@ -93,7 +107,8 @@ export class StructureField {
 
   showFault({ message, line, column }) {
     const at = line ? `Line ${line}${column ? `, character ${column}` : ""}: ` : "";
-    this.tell(`${at}${message} It is in use once it is right.`, true);
+    const meanwhile = this.used ? `Until it is right, what you had before (${KINDS[this.used.kind].words}) stays in use.` : "It is in use once it is right.";
+    this.tell(`${at}${message} ${meanwhile}`, true);
     const text = this.source.value.split("\n")[line - 1];
     this.place.hidden = !line || text === undefined;
     // Around the place, for a line may be long.

@@ -57,7 +57,7 @@ export class RunList {
 
   // A row is made anew when the run comes into another state, so that its buttons keep the focus meanwhile.
   rowOf(run) {
-    const shown = JSON.stringify([run.state, run.created, run.failed > 0, run.error]);
+    const shown = JSON.stringify([run.state, run.created, run.retriable, run.error]);
     let row = this.rows.get(run.name);
     if (row?.dataset.shown !== shown) {
       row = this.build(run);
@@ -65,6 +65,7 @@ export class RunList {
     }
     row.querySelector("progress").value = run.rows ? run.done / run.rows : 0;
     row.querySelector(".download-progress").textContent = progressText(run);
+    row.querySelector(".run-failure").textContent = failureText(run);
     return row;
   }
 
@@ -81,6 +82,7 @@ export class RunList {
         element("progress", { max: 1, "aria-label": `${name}, progress` }),
         element("span", { class: "download-state", text: `${WORDS[state]} · begun ${agoText(created)}` }),
         element("span", { class: "download-progress" }),
+        element("p", { class: "run-failure fine", dir: "auto" }),
         error ? element("p", { class: "download-error", text: error }) : null,
       ),
       element("div", { class: "download-deeds" }, ...this.deeds(run)),
@@ -88,11 +90,11 @@ export class RunList {
   }
 
   deeds(run) {
-    const { name, state, failed, format } = run;
+    const { name, state, retriable, format } = run;
     const deed = (word, path, body = {}) => button(word, () => this.act(path, { name, ...body }), "quiet-button", { "aria-label": `${word}: ${name}` });
     if (state === "running") return [deed("Stop", "runs/stop"), resultLink(name, format)];
     const found = [resultLink(name, format), this.deleting(name)];
-    if (failed) found.unshift(deed("Retry failed", "runs/resume", { retry_failed: true }));
+    if (retriable) found.unshift(deed("Retry failed", "runs/resume", { retry_failed: true }));
     if (state !== "done") found.unshift(deed("Resume", "runs/resume"));
     return found;
   }
@@ -123,6 +125,11 @@ export class RunList {
 function resultLink(name, format) {
   const href = `/control/runs/${encodeURIComponent(name)}/result`;
   return element("a", { class: "quiet-button", href, download: `${name}.${format}`, text: "Result", "aria-label": `Result of ${name}` });
+}
+
+function failureText({ failed, failure }) {
+  if (!failure) return "";
+  return `Row ${numberText(failure.row)}: ${failure.error}${failed > 1 ? " The result has the reason of each." : ""}`;
 }
 
 function progressText({ done, rows, failed, state, tokens_per_second: speed, seconds_left: left }) {

@@ -3,12 +3,15 @@
 import { element } from "./dom.js";
 import { choiceOf, FormError, labelled } from "./forms.js";
 
+const KEPT_UNDER = "template-values";
 const LINES = { long_text: 7, list: 3, schema: 9 };
 
 export class TemplateForm {
   constructor({ onSubmit }) {
-    // What was typed, by the variable's name: another template that asks for the same has it already.
-    this.typed = new Map();
+    // What was typed, by the variable's name: another template that asks for the same has it already, and so has the
+    // page when it is loaded again.
+    this.typed = new Map(JSON.parse(sessionStorage.getItem(KEPT_UNDER) ?? "[]"));
+    window.addEventListener("pagehide", () => this.keep());
     this.fields = {};
     this.body = element("div", { class: "template-fields" });
     this.error = new FormError();
@@ -29,6 +32,15 @@ export class TemplateForm {
 
   get values() {
     return Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name.slice("variables.".length), field.value]));
+  }
+
+  // Where there is no room for it, it was not to be.
+  keep() {
+    try {
+      sessionStorage.setItem(KEPT_UNDER, JSON.stringify([...this.typed]));
+    } catch {
+      sessionStorage.removeItem(KEPT_UNDER);
+    }
   }
 
   focus() {

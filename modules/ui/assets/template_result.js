@@ -35,7 +35,7 @@ export class TemplateResult {
     this.node.scrollIntoView({ block: "nearest" });
     this.text.classList.toggle("code-field", template.output === "json");
     try {
-      if (template.output === "labels") this.showLabels(await control("prompts/run", body));
+      if (template.output === "labels") this.showLabels(await control("prompts/run", body, { signal: this.stopper.signal }));
       else await this.follow(body);
     } catch (error) {
       if (error.name !== "AbortError") {

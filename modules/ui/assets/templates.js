@@ -18,7 +18,7 @@ export class TemplatesView {
     this.description = element("p", { class: "fine" });
     this.form = new TemplateForm({ onSubmit: () => (this.result.isRunning ? this.result.stop() : this.run()) });
     this.result = new TemplateResult({ toasts, onEnd: () => this.markRunning(false) });
-    this.editor = new TemplateEditor({ toasts, onSaved: (name) => this.look(name) });
+    this.editor = new TemplateEditor({ toasts, onSaved: (name) => this.showSaved(name) });
     this.runs = new RunList({ toasts });
     this.runner = new RunDialog({ toasts, onBegun: () => this.showRuns() });
     this.runButton = element("button", { type: "submit", class: "strong-button", text: "Run" });
@@ -72,6 +72,10 @@ export class TemplatesView {
     this.form.focus();
   }
 
+  stop() {
+    this.result.stop();
+  }
+
   async openAddress(parameters) {
     await this.look(parameters.get("template") ?? this.chosen);
   }
@@ -109,6 +113,13 @@ export class TemplatesView {
     this.showChosen();
   }
 
+  // A result is another template's where that was saved under a name of its own.
+  async showSaved(name) {
+    if (name !== this.chosen) this.result.clear();
+    await this.look(name);
+    history.replaceState(null, "", this.address);
+  }
+
   showChosen() {
     const { listed } = this;
     const isUsable = Boolean(listed?.template);
@@ -140,11 +151,8 @@ export class TemplatesView {
     }
   }
 
-  // Probabilities are computed in a moment, so only texts can be stopped.
   markRunning(isRunning) {
-    const canStop = this.listed?.template?.output !== "labels";
-    this.runButton.textContent = isRunning && canStop ? "Stop" : "Run";
-    this.runButton.disabled = isRunning && !canStop;
+    this.runButton.textContent = isRunning ? "Stop" : "Run";
   }
 }
 

@@ -29,7 +29,7 @@ export class TokenView {
       this.done.node,
       this.rest.node,
     );
-    this.said = element("span", { class: "token-said", "aria-live": "polite", text: "Point at a token" });
+    this.said = element("span", { class: "token-said", "aria-live": "polite", text: matchMedia("(hover: none)").matches ? "Tap a token" : "Point at a token" });
     const legend = STEPS.map(([, name, words]) => element("span", { class: "token-legend" }, element("span", { class: `token ${name}`, text: "ab" }), words));
     this.node = element(
       "div",
