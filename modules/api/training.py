@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
+from modules.api.datasets import require_may_read
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.limits import LIMITS
@@ -32,9 +33,13 @@ class StopRequest(NameRequest):
 class RecipeRequest(WireModel):
     recipe: Fields = Field(description="GET /control/training/fields lists them; null is the same as left out.")
 
-    def whole(self) -> Recipe:
-        """Raises BadRequest naming the field that is wrong."""
-        return whole_recipe(given(self.recipe))
+    def whole(self, request: Request) -> Recipe:
+        """Raises BadRequest naming the field that is wrong, or for files of this machine that are asked for from afar."""
+        recipe = whole_recipe(given(self.recipe))
+        for source in (recipe.data, recipe.evaluation_data):
+            if source is not None:
+                require_may_read(source, request)
+        return recipe
 
 
 class LensRequest(RecipeRequest):
@@ -92,20 +97,20 @@ def training_router(app: App) -> APIRouter:
         return {"job": asdict(app.conversion.start(app.jobs, body.model, body.name))}
 
     @router.post("/plan")
-    def plan(body: RecipeRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def plan(body: RecipeRequest, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Every open field chosen, with the reason; what it will take; and why it cannot be started, if so."""
-        return {"plan": plan_shape(training.plan(body.whole()))}
+        return {"plan": plan_shape(training.plan(body.whole(request)))}
 
     @router.post("/lens")
-    def lens(body: LensRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def lens(body: LensRequest, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Samples as the model reads them; a token's last letter says trained, masked, truncated (x) or padded."""
-        samples, total = training.lens(body.whole(), body.first, body.count)
+        samples, total = training.lens(body.whole(request), body.first, body.count)
         return {"samples": [lens_shape(sample) for sample in samples], "total": total}
 
     @router.post("/start")
-    def start(body: RecipeRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def start(body: RecipeRequest, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Begins at once, or waits until the run at work has ended."""
-        return {"run": run_shape(training.start(body.whole()))}
+        return {"run": run_shape(training.start(body.whole(request)))}
 
     @router.post("/stop")
     def stop(body: StopRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

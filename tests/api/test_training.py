@@ -183,3 +183,14 @@ def test_what_is_refused(
     status, field, sentence = refused(program, path, **body)
     assert (status, field.rpartition(".")[2]) == expected[:2]
     assert expected[2] in sentence
+
+
+@pytest.mark.parametrize("action", ["plan", "lens", "start"])
+@pytest.mark.parametrize("field", ["data", "evaluation_data"])
+def test_files_of_this_machine_are_not_read_for_others(program: RunningProgram, action: str, field: str) -> None:
+    recipe = {"model": "tiny", "name": "other", "data": {"dataset": "x.jsonl"}, field: {"path": "/etc/hostname"}}
+    relayed = {"x-forwarded-for": "1.2.3.4"}
+    with program.control() as client:
+        response = client.post(f"{BASE}/{action}", json={"recipe": recipe}, headers=relayed, timeout=60)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "path"
