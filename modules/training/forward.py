@@ -135,8 +135,8 @@ def vocabulary(learner: Learner) -> int:
 
 def differs(ours: Tensor, theirs: Tensor) -> float:
     """The difference as a share of the whole."""
-    norm = torch.linalg.vector_norm
-    return float(norm(ours - theirs)) / max(float(norm(theirs)), 1e-30)
+    size = float(torch.dist(theirs, torch.zeros_like(theirs)))
+    return float(torch.dist(ours, theirs)) / max(size, 1e-30)
 
 
 def choose_head(learner: Learner) -> Head | None:

@@ -66,7 +66,7 @@ class Training:
         self._ordering = make_ordering(task)
         self._optimization = Optimization(task.recipe, self._learner)
         self._checkpoints = Checkpoints(task.folder / "checkpoints", task.recipe.keep_checkpoints)
-        self._progress = Progress()
+        self._progress: Progress = Progress()
         self._epoch: list[Step] = []
         steps_per_epoch = self._ordering.steps_per_epoch
         self.total_steps = task.recipe.steps or max(1, math.ceil((task.recipe.epochs or 1.0) * steps_per_epoch))
