@@ -8,6 +8,7 @@ from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
+from modules.engines.registry import engine_named
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -197,7 +198,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     )
     trainable, samples = TrainableModels(library), datasets.sound_examples
     planner = TrainingPlanner(
-        paths, trainable.find, samples, launcher, machine=oracle.machine, runs=model_runs, threads=settings.threads
+        paths,
+        trainable.find,
+        samples,
+        launcher,
+        machine=oracle.machine,
+        runs=model_runs,
+        threads=settings.threads,
+        chat_template=lambda model: options.template_name(model, engine_named("transformers")),
     )
     training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
     return App(

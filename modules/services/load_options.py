@@ -42,6 +42,10 @@ class LoadOptions:
         name = options.get("chat_template")
         return self._templates.text(name) if name else ""
 
+    def template_name(self, model_id: str, kind: EngineKind) -> str:
+        """Of the template a model is loaded with unless more is asked for; empty: its own."""
+        return str(self.choose(model_id, kind, None).get("chat_template") or "")
+
     def chat_templates(self) -> list[str]:
         return self._templates.names()
 

@@ -30,7 +30,10 @@ Examined = Callable[[Snapshot, Recipe], Examination]
 
 @dataclass(frozen=True)
 class Subject:
-    """What a plan is made for: the model in `folder`, the samples as they are now, and this machine."""
+    """What a plan is made for: the model in `folder`, the samples as they are now, and this machine.
+
+    `chat_template` names the one that the model is loaded with instead of its own, if it is.
+    """
 
     anatomy: Anatomy
     folder: Path
@@ -39,6 +42,7 @@ class Subject:
     rates: ComputeRates
     machine: Machine
     training_folder: Path
+    chat_template: str = ""
 
     @property
     def free_bytes(self) -> int:
@@ -172,6 +176,11 @@ class PlanDraft:
             yield (
                 f"{facts.truncated_count:,} samples are longer than {self.recipe.max_length:,} tokens and lose their "
                 "end, the mark that ends an answer too."
+            )
+        if self.subject.chat_template and self.subject.data.counts.chats:
+            yield (
+                f"Chats with this model use the chat template {self.subject.chat_template}, but it is taught with its "
+                "own: what it learns may not show. Take the other template out of its load options."
             )
         if len(learned.lengths) < FEW_SAMPLES:
             yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."

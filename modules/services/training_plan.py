@@ -36,11 +36,14 @@ class TrainingPlanner:
         machine: Callable[[], Machine],
         runs: ModelRunStore,
         threads: int = 0,
+        chat_template: Callable[[str], str] = lambda _model: "",
     ) -> None:
         """`find` gives a model that can be trained, with its folder; `examples` reads a source's sound samples.
 
-        `threads` are what a training computes on; 0: all cores.
+        `threads` are what a training computes on; 0: all cores. `chat_template` names the one that a model is loaded
+        with instead of its own, empty where it is not.
         """
+        self._chat_template = chat_template
         self._threads = threads
         self._training_folder = paths.training
         self._find = find
@@ -85,6 +88,7 @@ class TrainingPlanner:
             self._rates_for(anatomy),
             self._machine(),
             self._training_folder,
+            self._chat_template(recipe.model),
         )
 
         def examined(snapshot: Snapshot, recipe: Recipe) -> Examination:

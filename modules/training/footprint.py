@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modules.training.layers import Anatomy, targeted
 from modules.training.work import Pass, Work
-from modules.types.training import BaseWeights, OptimizerName, Recipe
+from modules.types.training import BaseWeights, Method, OptimizerName, Recipe
 
 MIB = 2**20
 # Python with torch, transformers and peft loaded.
@@ -20,8 +20,9 @@ STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "ad
 # Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
 HIDDEN_KEPT = 18
 INNER_KEPT = 4.5
-# DoRA also keeps what it computes of the weights' lengths, and takes its time for them.
-DORA_KEPT = 2.4
+# As a share of that: DoRA also keeps what it computes of the weights' lengths; without an adapter on them frozen layers
+# need not keep what they read.
+KEPT: Mapping[Method, float] = {"lora": 1, "rslora": 1, "dora": 2.4, "full": 1, "prompt_tuning": 0.65}
 DORA_SLOWER = 1.6
 # A layer that is computed again lies there with its gradients.
 AGAIN = 3
@@ -90,8 +91,7 @@ class Footprint:
         width = FLOAT if self.recipe.method == "full" else self._width
         inner = self._width * (shape.feed_forward_length or 4 * shape.embedding_length)
         layer = largest.tokens * (HIDDEN_KEPT * width * shape.embedding_length + INNER_KEPT * inner)
-        if self.recipe.method == "dora":
-            layer *= DORA_KEPT
+        layer *= KEPT[self.recipe.method or "lora"]
         attention = largest.kept_squares * shape.heads * FLOAT
         if self.recipe.gradient_checkpointing:
             return (

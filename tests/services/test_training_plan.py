@@ -41,6 +41,7 @@ class Desk:
         self.machine = Machine(cores=2, memory_bytes=24 * GIB, available_bytes=16 * GIB)
         self.runs = ModelRunStore(Database.open(folder / "parlor.db"), "test")
         self.models = models
+        self.template = ""
         self.planner = TrainingPlanner(
             Paths(data=folder / "data", models=models, extensions=folder, presets=folder),
             self.find,
@@ -48,6 +49,7 @@ class Desk:
             launcher,
             machine=lambda: self.machine,
             runs=self.runs,
+            chat_template=lambda _model: self.template,
         )
 
     def find(self, name: str) -> tuple[LocalModel, Path]:
@@ -125,6 +127,13 @@ def test_longer_samples_are_told(desk: Desk) -> None:
     plan = desk.plan(max_length=64)
     assert plan.facts.truncated_count > 0
     assert any("lose their end" in warning for warning in plan.warnings)
+
+
+def test_another_chat_template_in_use_is_told(desk: Desk) -> None:
+    desk.template = "alpaca"
+    told = [warning for warning in desk.plan().warnings if "chat template alpaca" in warning]
+    desk.template = ""
+    assert len(told) == 1
 
 
 def test_a_recurrent_model_is_not_packed(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from modules.engines.hf.adapter_files import read_adapter
+from modules.adapter_files import read_adapter
 from modules.training.distributed import Group
 from modules.training.loop import step_seed
 from modules.training.orders import Order
