@@ -21,6 +21,7 @@ from modules.errors import BadRequest
 from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_ADAPTER
 
 PREFIX = "base_model.model."
+VECTORS = "prompt_embeddings"
 TENSOR = re.compile(r"(?P<layer>.+)\.(?P<part>lora_A|lora_B|lora_magnitude_vector)(\.weight)?")
 
 # What of a config is applied here, and what counts in training only or describes the adapter.
@@ -58,24 +59,31 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class AdapterWeights:
-    """`base_model` is what the adapter says it was trained on; layers go by their names in the model."""
+    """`base_model` is what the adapter says it was trained on; layers go by their names in the model.
+
+    An adapter of prompt tuning has no layers but `vectors` [count, width], which stand in front of a prompt.
+    """
 
     base_model: str
     layers: Mapping[str, LayerWeights]
+    vectors: Tensor | None = None
 
 
 def read_adapter(folder: Path) -> AdapterWeights:
     """Nothing is computed, so any thread may call. Raises BadRequest for what cannot be read or applied."""
     config = read_config(folder)
+    base_model = str(config.base_model_name_or_path or "another model")[:200]
+    if config.peft_type == PeftType.PROMPT_TUNING:
+        return AdapterWeights(base_model, {}, read_vectors(folder))
     parts = read_parts(folder)
     if not parts:
         raise refusal(f"{ADAPTER_WEIGHTS} holds no weights")
     layers = {layer: layer_weights(layer, parts[layer], config) for layer in sorted(parts)}
-    return AdapterWeights(str(config.base_model_name_or_path or "another model")[:200], layers)
+    return AdapterWeights(base_model, layers)
 
 
 def read_config(folder: Path) -> Any:
-    """A LoraConfig, which is typed only in parts."""
+    """A LoraConfig or PromptTuningConfig, which are typed only in parts."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise refusal(f"{ADAPTER_CONFIG} is missing")
     reader: Any = PeftConfig
@@ -83,6 +91,8 @@ def read_config(folder: Path) -> Any:
         config: Any = reader.from_pretrained(str(folder))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, ImportError) as error:
         raise refusal(f"peft cannot read its {ADAPTER_CONFIG} ({type(error).__name__}: {str(error)[:200]})") from error
+    if config.peft_type == PeftType.PROMPT_TUNING:
+        return config
     if config.peft_type != PeftType.LORA:
         kind = str(config.peft_type).removeprefix("PeftType.")
         raise refusal(f"it is of the kind {kind}")
@@ -110,20 +120,18 @@ def check_patterns(patterns: Any) -> None:
             raise refusal(f"its pattern {pattern[:80]!r} is not valid: {error}") from error
 
 
+def read_vectors(folder: Path) -> Tensor:
+    tensors = read_tensors(folder)
+    vectors = tensors.get(VECTORS)
+    if vectors is None or tensors.keys() != {VECTORS} or vectors.ndim != 2 or not vectors.is_floating_point():
+        raise refusal(f"it holds {', '.join(sorted(tensors))[:200] or 'nothing'} instead of {VECTORS}, a row a vector")
+    return vectors
+
+
 def read_parts(folder: Path) -> dict[str, dict[str, Tensor]]:
     """Of each layer, its tensors by their names in peft."""
-    path = folder / ADAPTER_WEIGHTS
-    if not path.is_file():
-        if (folder / PICKLED_ADAPTER).is_file():
-            raise refusal("its weights are pickled, a format that may run any program; save it as safetensors")
-        raise refusal(f"{ADAPTER_WEIGHTS} is missing")
-    try:
-        # Not mapped: a file that is replaced later must not change what is loaded.
-        tensors = load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError, LookupError) as error:
-        raise refusal(f"{ADAPTER_WEIGHTS} is damaged ({str(error)[:200]}); copy or download it again") from error
     parts: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
+    for key, tensor in read_tensors(folder).items():
         match = TENSOR.fullmatch(key.removeprefix(PREFIX))
         if match is None:
             raise refusal(f"it changes {key.removeprefix(PREFIX)[:200]}, which is no linear layer's LoRA")
@@ -131,6 +139,19 @@ def read_parts(folder: Path) -> dict[str, dict[str, Tensor]]:
             raise refusal(f"its weights for {match['layer'][:200]} are {tensor.dtype}, not floating point")
         parts.setdefault(match["layer"], {})[match["part"]] = tensor
     return parts
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    path = folder / ADAPTER_WEIGHTS
+    if not path.is_file():
+        if (folder / PICKLED_ADAPTER).is_file():
+            raise refusal("its weights are pickled, a format that may run any program; save it as safetensors")
+        raise refusal(f"{ADAPTER_WEIGHTS} is missing")
+    try:
+        # Not mapped: a file that is replaced later must not change what is loaded.
+        return load(path.read_bytes())
+    except (SafetensorError, OSError, ValueError, LookupError) as error:
+        raise refusal(f"{ADAPTER_WEIGHTS} is damaged ({str(error)[:200]}); copy or download it again") from error
 
 
 def layer_weights(layer: str, parts: dict[str, Tensor], config: Any) -> LayerWeights:
@@ -154,5 +175,5 @@ def by_pattern(layer: str, patterns: Any, default: Any) -> Any:
 
 
 def refusal(reason: str) -> BadRequest:
-    can_be = "LoRA, rsLoRA and DoRA on linear layers, as peft saves them"
+    can_be = "LoRA, rsLoRA and DoRA on linear layers and prompt tuning, as peft saves them"
     return BadRequest(f"The adapter cannot be used: {reason}. Parlor applies {can_be}.", field="name")

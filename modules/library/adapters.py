@@ -90,7 +90,9 @@ def weights_of(path: Path) -> Path:
 
 def fault_of(values: Values) -> str:
     kind = text_of(values.get("peft_type"))
-    return "" if kind == "LORA" else f"It is of the kind {kind or 'unknown'}; only LoRA and its kin can be applied."
+    if kind in {"LORA", "PROMPT_TUNING"}:
+        return ""
+    return f"It is of the kind {kind or 'unknown'}; only LoRA and its kin, and prompt tuning, can be applied."
 
 
 def kind_of(values: Values) -> str:

@@ -85,14 +85,10 @@ class ExportSources:
         """By its name here, by where it lies, or by the last part of either: adapters say any of them."""
         models = [one for one in self._library.models() if one.format == "safetensors" and not one.problem]
         last = PureWindowsPath(told).name.casefold()
-        for fits in (
-            lambda model: model.id == told,
-            lambda model: str(model.path) == told,
-            lambda model: bool(last) and model.id.rpartition("/")[2].casefold() == last,
-        ):
-            if found := next(filter(fits, models), None):
-                return found
-        return None
+        by_name = [one for one in models if one.id == told]
+        by_place = [one for one in models if str(one.path) == told]
+        by_last_part = [one for one in models if last and one.id.rpartition("/")[2].casefold() == last]
+        return next(iter([*by_name, *by_place, *by_last_part]), None)
 
 
 def without_base(adapter: LocalAdapter, told: str) -> str:

@@ -30,6 +30,11 @@ class GgufAdapters:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Path:
         """For models of this shape. Raises BadRequest for an adapter that llama.cpp cannot apply, StorageError."""
+        if adapter.kind == "prompt_tuning":
+            raise BadRequest(
+                "llama.cpp applies no adapters of prompt tuning. Load the model with the transformers engine.",
+                field="name",
+            )
         target = adapter.path / GGUF_ADAPTER
         with self._lock:
             if not is_current(target, shape):

@@ -350,7 +350,7 @@ def refused(subject: Subject, folder: Path, said: str) -> None:
     ("values", "said"),
     [
         ({"peft_type": "IA3"}, "kind IA3"),
-        ({"peft_type": "PROMPT_TUNING"}, "kind PROMPT_TUNING"),
+        ({"peft_type": "PREFIX_TUNING"}, "kind PREFIX_TUNING"),
         ({"peft_type": "MAGIC"}, "MAGIC"),
         ({"bias": "all"}, "sets bias to all"),
         ({"modules_to_save": ["lm_head"]}, "sets modules_to_save"),

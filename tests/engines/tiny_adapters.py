@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, PromptTuningConfig, TaskType, get_peft_model
 from transformers import AutoModelForCausalLM
 
 TARGETS = {
@@ -38,3 +38,15 @@ def with_adapters(base: Path, dtype: torch.dtype = torch.float32, **folders: Pat
     for name, path in others:
         model.load_adapter(str(path), adapter_name=name)
     return model.eval()
+
+
+def make_prompt(base: Path, folder: Path, vectors: int = 7, seed: int = 0) -> Path:
+    """Saves an adapter of prompt tuning, of random vectors that are large enough to change what the model says."""
+    torch.manual_seed(seed)
+    config = PromptTuningConfig(task_type=TaskType.CAUSAL_LM, num_virtual_tokens=vectors)
+    model: Any = get_peft_model(base_model(base), config)
+    for name, tensor in model.named_parameters():
+        if "prompt_encoder" in name:
+            tensor.data.normal_(0, 0.6)
+    model.save_pretrained(folder)
+    return folder

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
 from modules.children import Launcher
 from modules.errors import BadRequest, ModelError, NotFound
@@ -31,6 +32,20 @@ def test_the_folder_is_a_model(starter_folder: Path) -> None:
     assert "quantization_config" not in json.loads((starter_folder / "config.json").read_text())
     assert {path.name for path in starter_folder.parent.iterdir()} >= {"starter-hf"}
     assert list((starter_folder.parent / ".downloads").iterdir()) == []
+
+
+def test_numbers_are_read_as_the_file_says(starter_folder: Path) -> None:
+    """Digit by digit; transformers by itself would join them, and the model has hardly seen them so."""
+    tokenizer = Tokenizer.from_file(str(starter_folder / "tokenizer.json"))
+    assert tokenizer.encode("In 1234 it", add_special_tokens=False).tokens == [
+        "In",
+        "\u0120",
+        "1",
+        "2",
+        "3",
+        "4",
+        "\u0120it",
+    ]
 
 
 def test_what_cannot_be_converted(service: ConversionService, models_folder: Path) -> None:

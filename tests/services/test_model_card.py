@@ -47,9 +47,7 @@ def source_of(tmp_path: Path, losses: tuple[float, ...] = (3.0, 2.5, 2.7), **rec
             tokens_per_second=100, memory_bytes=10**9, seconds=90,
         )  # fmt: skip
         (folder / METRICS).write_text("".join(one.model_dump_json() + "\n" for one in [*lines, step]))
-        return RunRecord(
-            name="pirate", state="done", created=0, data_fingerprint="abc123", versions={"peft": "0.21.2"}
-        )
+        return RunRecord(name="pirate", state="done", created=0, data_fingerprint="abc123", versions={"peft": "0.21.2"})
 
     store.create(whole, fill)
     return ExportSources(AdapterLibrary(models / "adapters"), Library(models), store).find("pirate")

@@ -45,6 +45,7 @@ class Adapters:
         self._numbers = itertools.count(1)
         self._loaded: dict[str, int] = {}
         self._deltas: dict[int, Mapping[str, Delta]] = {}
+        self._vectors: dict[int, Tensor] = {}
         self._hooks: dict[str, RemovableHandle] = {}
         self._rows = self._width = 0
         self._pass: list[Share] = []
@@ -56,27 +57,45 @@ class Adapters:
         """
         self._require_unused(name, running)
         deltas = {layer: self._delta(layer, weights) for layer in weights.layers}
+        vectors = self._fitting_vectors(weights)
         if name in self._loaded:
-            del self._deltas[self._loaded[name]]
-        self._loaded[name] = next(self._numbers)
-        self._deltas[self._loaded[name]] = deltas
+            self._forget(self._loaded[name])
+        number = self._loaded[name] = next(self._numbers)
+        self._deltas[number] = deltas
+        if vectors is not None:
+            self._vectors[number] = vectors
         self._place_hooks()
-        return sum(delta.size_bytes for delta in deltas.values())
+        return sum(delta.size_bytes for delta in deltas.values()) + (vectors.nbytes if vectors is not None else 0)
 
     def remove(self, name: str, running: Collection[Mix]) -> None:
         """Raises BadRequest for an unknown name, Busy when a running request uses it."""
         if name not in self._loaded:
             raise unknown_adapter(name, self._loaded, field="name")
         self._require_unused(name, running)
-        del self._deltas[self._loaded.pop(name)]
+        self._forget(self._loaded.pop(name))
         self._place_hooks()
 
     def mix(self, uses: Sequence[AdapterUse]) -> Mix:
-        """The same for the same effect, in whatever order. Raises BadRequest for an unknown name."""
+        """The same for the same effect, in whatever order.
+
+        Raises BadRequest for an unknown name, and where vectors in front of the prompt are weighed or are of two.
+        """
         for use in uses:
             if use.name not in self._loaded:
                 raise unknown_adapter(use.name, self._loaded, field="adapters")
+        prompts = [use for use in uses if use.weight and self._loaded[use.name] in self._vectors]
+        for use in prompts:
+            if use.weight != 1 or len(prompts) > 1:
+                raise BadRequest(
+                    f"The adapter {use.name} is made of vectors in front of the prompt: it has the weight 1 or 0, and "
+                    "no other of its kind can stand beside it.",
+                    field="adapters",
+                )
         return tuple(sorted((self._loaded[use.name], use.weight) for use in uses if use.weight))
+
+    def vectors(self, mix: Mix) -> Tensor | None:
+        """What stands in front of the prompt, [count, width]; None for most mixes."""
+        return next((self._vectors[number] for number, _ in mix if number in self._vectors), None)
 
     @contextmanager
     def using(self, mixes: Sequence[Mix], width: int) -> Generator[None]:
@@ -138,6 +157,23 @@ class Adapters:
         trained = weights.layers[layer]
         check_fit(weights, layer, module)
         return make_delta(module, trained, self._dtype, self._device)
+
+    def _fitting_vectors(self, weights: AdapterWeights) -> Tensor | None:
+        """Raises BadRequest when they are not as wide as the model's own."""
+        vectors = weights.vectors
+        if vectors is None:
+            return None
+        embeddings: Any = self._model
+        width: int = embeddings.get_input_embeddings().weight.shape[1]
+        if vectors.shape[1] != width:
+            raise misfit(weights, f"its vectors have {width} values, the adapter's {vectors.shape[1]}")
+        if not vectors.isfinite().all():
+            raise BadRequest("The adapter is damaged: its vectors are not all finite numbers.", field="name")
+        return vectors.to(self._device, self._dtype)
+
+    def _forget(self, number: int) -> None:
+        del self._deltas[number]
+        self._vectors.pop(number, None)
 
     def _place_hooks(self) -> None:
         """On the layers that any loaded adapter targets, and on no others."""

@@ -43,6 +43,10 @@ class Batch(Protocol):
         """Compute prompt tokens from place `start` on; returns the logits after the last `keep`, [keep, vocabulary]."""
         ...
 
+    def read_vectors(self, row: int, vectors: Tensor, mix: Mix) -> None:
+        """Compute what stands in front of a prompt, [count, width], from place 0 on."""
+        ...
+
     def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
         """Compute what the first rows write from their places on; returns [rows, most tokens of a row, vocabulary].
 
@@ -124,6 +128,11 @@ class RowBatch:
         mask = self._masks.of(places, start + len(tokens))
         return self._forward(ids, places, self._cache, mask, keep=keep, mixes=[mix])[0]
 
+    def read_vectors(self, row: int, vectors: Tensor, mix: Mix) -> None:
+        self._cache.open(Window(row, [0], len(vectors)))
+        places = torch.arange(len(vectors), device=self._device)[None]
+        self._forward(vectors[None], places, self._cache, self._masks.of(places, len(vectors)), keep=1, mixes=[mix])
+
     def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
         width = max(len(row) for row in tokens)
         # What was captured knows no adapters.
@@ -187,6 +196,11 @@ class SeparateBatch:
         ids = torch.tensor([tokens], device=self._device)
         return self._forward(ids, places, self._caches[row], None, keep=keep, mixes=[mix])[0]
 
+    def read_vectors(self, row: int, vectors: Tensor, mix: Mix) -> None:
+        self._caches[row] = DynamicCache(config=self._model.config)
+        places = torch.arange(len(vectors), device=self._device)[None]
+        self._forward(vectors[None], places, self._caches[row], None, keep=1, mixes=[mix])
+
     def write(self, tokens: list[list[int]], places: list[int], mixes: list[Mix]) -> Tensor:
         rows = [self.read(row, written, places[row], mixes[row]) for row, written in enumerate(tokens)]
         return torch.stack(rows)
@@ -206,6 +220,8 @@ class SeparateBatch:
 
 class Forward:
     """One pass through the model: ids and places [batch, new] to the logits of the last `keep`, in float32.
+
+    In the place of ids there may be their embeddings, [batch, new, width].
 
     Each row is computed with its mix of adapters; no mixes are none for anyone.
     """
@@ -228,7 +244,8 @@ class Forward:
         if self._takes_places:
             extra["position_ids"] = places
         with self._adapters.using(mixes, ids.shape[1]) if self._adapters else nullcontext():
-            output = self._model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
+            name = "inputs_embeds" if ids.is_floating_point() else "input_ids"
+            output = self._model(**{name: ids}, attention_mask=mask, use_cache=True, **extra)
         return output.logits[:, -keep:].float()
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from modules.children import ParentPipe
 
+# llama.cpp's words for tokenizers that read a number digit by digit, and everything else as GPT-2 does.
+DIGITS_APART = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"})
+
 
 def main() -> None:
     pipe = ParentPipe()
@@ -47,6 +50,7 @@ def convert(source: Path, target: Path, report: Callable[[float, str], None]) ->
     quantization: Any = GgufConfig
     place = {"gguf_file": source.name, "local_files_only": True}
     tokenizer = tokenizers.from_pretrained(source.parent, **place)
+    keep_digits_apart(tokenizer, source)
     report(0.2, "unpacking the weights")
     model = models.from_pretrained(
         source.parent,
@@ -58,6 +62,19 @@ def convert(source: Path, target: Path, report: Callable[[float, str], None]) ->
     model.config._name_or_path = ""
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+
+
+def keep_digits_apart(tokenizer: Any, source: Path) -> None:
+    """transformers passes over how a GGUF file says that words are cut; of these ways it knows nothing."""
+    from gguf import GGUFReader
+    from tokenizers import pre_tokenizers
+
+    field = GGUFReader(source).fields.get("tokenizer.ggml.pre")
+    if field is not None and field.contents() in DIGITS_APART:
+        backend: Any = tokenizer.backend_tokenizer
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), backend.pre_tokenizer]
+        )
 
 
 def explained(error: Exception) -> str:

@@ -26,7 +26,7 @@ from modules.engines.hf.scheduler import Scheduler
 from modules.engines.hf.sequence import Sequence
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
-from modules.errors import ModelError
+from modules.errors import BadRequest, ModelError
 from modules.types.generation import ConstraintKind, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.sampling import SamplingParams
@@ -114,6 +114,10 @@ class HfEngine(AdaptableEngine):
         from modules.adapter_files import read_adapter
 
         weights = read_adapter(Path(path))
+        if weights.vectors is not None and not self._scheduler.reads_in_pieces:
+            raise BadRequest(
+                "This model reads a prompt in one piece only, so no vectors can stand in front of it.", field="name"
+            )
         return self._scheduler.run_between(
             lambda: self._adapters.put(name, weights, self._scheduler.running_mixes)
         ).result()

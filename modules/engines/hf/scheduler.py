@@ -87,6 +87,10 @@ class Scheduler:
         return future
 
     @property
+    def reads_in_pieces(self) -> bool:
+        return self._batch.reads_in_pieces
+
+    @property
     def running_mixes(self) -> list[Mix]:
         """Of the requests that are read or written; for functions that run between turns."""
         return [track.mix for sequence in self._running for track in sequence.tracks]
@@ -146,6 +150,10 @@ class Scheduler:
             return
         try:
             mix = self._adapters.mix(sequence.adapters)
+            vectors = self._adapters.vectors(mix)
+            for track in sequence.tracks:
+                track.offset = len(vectors) if vectors is not None else 0
+            sequence.check_length(self._context_length)
         except BadRequest as error:
             sequence.fail(error)
             return
@@ -154,6 +162,8 @@ class Scheduler:
             track.mix = mix
             if self._batch.reuses_prefixes and not sequence.wants_prompt_logprobs:
                 self._reuse_prefix(track, row)
+            if vectors is not None and not track.cached:
+                self._batch.read_vectors(row, vectors, mix)
 
     def _next_waiting(self) -> Sequence | None:
         """The oldest, once there are rows for it."""
@@ -167,7 +177,7 @@ class Scheduler:
         found = self._prefixes.best(track.tokens[:-1], track.mix)
         if found is not None:
             prefix, shared = found
-            self._batch.put_in(row, prefix.states, shared)
+            self._batch.put_in(row, prefix.states, track.offset + shared)
             track.computed = track.cached = shared
 
     def _read_piece(self, sequence: Sequence) -> None:
@@ -176,7 +186,7 @@ class Scheduler:
         started = time.perf_counter()
         start = track.computed
         piece = track.tokens[start : start + self._piece_length(track, tells=tells)]
-        logits = self._batch.read(row, piece, start, track.mix, len(piece) if tells else 1)
+        logits = self._batch.read(row, piece, track.held, track.mix, len(piece) if tells else 1)
         track.computed += len(piece)
         track.ahead = logits[-1:]
         self._pace.learn(len(piece), time.perf_counter() - started)
@@ -201,7 +211,7 @@ class Scheduler:
         following = {track: guessed for one, guessed in zip(writing, guesses, strict=True) for track in one.tracks}
         logits = self._batch.write(
             [[track.tokens[-1], *following[track]] for track in rows],
-            [track.computed for track in rows],
+            [track.held for track in rows],
             [track.mix for track in rows],
         )
         width = logits.shape[1]
@@ -245,7 +255,7 @@ class Scheduler:
 
     def _keep_prefix(self, track: Track, row: int) -> None:
         if self._batch.reuses_prefixes and track.computed:
-            states = self._batch.take_out(row, track.computed)
+            states = self._batch.take_out(row, track.held)
             self._prefixes.keep(track.tokens[: track.computed], track.mix, states)
 
     def _leave_rows(self, sequence: Sequence) -> None:
@@ -258,12 +268,12 @@ class Scheduler:
         row, last = self._rows.index(track), len(self._rows) - 1
         if row != last:
             self._rows[row] = self._rows[last]
-            self._batch.move(last, row, self._rows[row].computed)
+            self._batch.move(last, row, self._rows[row].held)
         self._rows.pop()
         self._batch.clear(last)
         if self._reading is not None:
             for target, read in enumerate(self._reading.tracks, last):
-                self._batch.move(target + 1, target, read.computed)
+                self._batch.move(target + 1, target, read.held)
 
     def _fail_all(self, error: Exception) -> None:
         """Nobody knows what a failed pass left in the rows, so all who were in it end."""

@@ -17,7 +17,7 @@ from modules.engines.hf.guidance import is_guided, negative_tokens
 from modules.engines.hf.sampling import sampler_of
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.engines.protocol import Emit
-from modules.errors import EngineError
+from modules.errors import ContextOverflow, EngineError
 from modules.types.generation import (
     Distribution,
     Finished,
@@ -42,8 +42,8 @@ Ending = FinishReason | EngineError | None
 class Track:
     """What one row of the batch holds: tokens, of which the first `computed` have their keys and values there.
 
-    `mix` is what the row is computed with, `cached` how much a past request had computed. `ahead` are the logits
-    [1, vocabulary] behind what was read last.
+    `mix` is what the row is computed with, `cached` how much a past request had computed. `offset` places of the row
+    come before the tokens: an adapter's vectors. `ahead` are the logits [1, vocabulary] behind what was read last.
     """
 
     tokens: list[int]
@@ -51,6 +51,7 @@ class Track:
     mix: Mix = NO_ADAPTERS
     computed: int = 0
     cached: int = 0
+    offset: int = 0
     ahead: Tensor | None = None
 
     @classmethod
@@ -61,6 +62,11 @@ class Track:
     def unread(self) -> int:
         """Prompt tokens still to be computed."""
         return self.prompt_tokens - self.computed
+
+    @property
+    def held(self) -> int:
+        """Places of the row that are filled; the next token's is behind them."""
+        return self.offset + self.computed
 
 
 class Sequence:
@@ -189,10 +195,15 @@ class Sequence:
         self._error = error
         self._ended.set()
 
+    def check_length(self, context_length: int) -> None:
+        """Raises ContextOverflow when an adapter's vectors leave no room for a reply."""
+        if self.main.offset and self._length >= context_length:
+            raise ContextOverflow(self._length, context_length)
+
     @property
     def _length(self) -> int:
         """Of the longest track."""
-        return max(len(track.tokens) for track in self.tracks)
+        return max(track.offset + len(track.tokens) for track in self.tracks)
 
     def _take_one(self, logits: list[Tensor], head: Head, context_length: int) -> tuple[int, Ending]:
         """`logits` [vocabulary] of each track."""

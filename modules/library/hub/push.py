@@ -65,7 +65,8 @@ class HubPusher:
                 api.create_repo(name, private=is_private, exist_ok=True)
                 watched = {path: WatchedFile(content, progress) for path, content in files.items()}
                 try:
-                    operations = [CommitOperationAdd(path, file) for path, file in watched.items()]
+                    addition: Any = CommitOperationAdd
+                    operations = [addition(path, file) for path, file in watched.items()]
                     api.create_commit(name, operations, commit_message=title)
                 finally:
                     for file in watched.values():

@@ -76,7 +76,8 @@ def write_safetensors(path: Path, names: tuple[str, ...], read: Callable[[str], 
                 "shape": list(tensor.shape),
                 "data_offsets": [end, end + tensor.nbytes],
             }
-            file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+            file.write(memoryview(content))
             end += tensor.nbytes
         file.seek(0)
         file.write(struct.pack("<Q", space) + json.dumps(header).encode().ljust(space))

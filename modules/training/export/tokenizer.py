@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gguf
 from transformers import AutoTokenizer
@@ -94,7 +94,7 @@ def read_tokenizer(folder: Path, vocabulary: int) -> ExportedTokenizer:
     live: Any = tokenizers.from_pretrained(folder, local_files_only=True)
     template: Any = live.chat_template
     if isinstance(template, dict):
-        named: dict[str, str] = template
+        named = cast(dict[str, str], template)
         template = named.get("default") or next(iter(named.values()), "")
     common: dict[str, Any] = {
         "tokens": tokens,
@@ -149,12 +149,16 @@ def special_tokens(live: Any, folder: Path) -> dict[str, int]:
         ends: Any = json.loads((folder / "generation_config.json").read_bytes()).get("eos_token_id")
     except (OSError, ValueError, AttributeError):
         ends = None
-    further: list[int] = [end for end in (ends if isinstance(ends, list) else [ends]) if end != live.eos_token_id]  # pyright: ignore[reportUnknownVariableType]
+    further: list[Any] = [end for end in as_list(ends) if end not in {None, live.eos_token_id}]
     if found["eos"] is None and further:
         found["eos"] = further.pop(0)
-    if further and further[0] is not None:
+    if further:
         found["eot"] = further[0]
     return {name: int(number) for name, number in found.items() if number is not None}
+
+
+def as_list(value: Any) -> list[Any]:
+    return cast(list[Any], value) if isinstance(value, list) else [value]
 
 
 def parts_of(stage: dict[str, Any] | None, many: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +20,8 @@ TURNED = frozenset({"gpt2", "openai-gpt"})
 class Weights(Protocol):
     """Names lie in the files that `files` says; a tensor is read when it is asked for, and nothing is kept."""
 
-    files: Mapping[str, tuple[str, ...]]
+    @property
+    def files(self) -> Mapping[str, tuple[str, ...]]: ...
 
     def shape(self, name: str) -> tuple[int, ...]: ...
 
@@ -38,7 +39,9 @@ class StoredWeights:
             self._open = {name: opened(folder / name) for name in weight_files(folder)}
         except (OSError, SafetensorError, ValueError) as error:
             raise ModelError(f"The weights in {folder.name} cannot be read: {str(error)[:200]}.") from error
-        self.files = {name: tuple(sorted(file.keys())) for name, file in self._open.items()}
+        self.files: Mapping[str, tuple[str, ...]] = {
+            name: tuple(sorted(file.keys())) for name, file in self._open.items()
+        }
         self._place = {name: file for file, names in self.files.items() for name in names}
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -94,7 +97,7 @@ def merged(own: Tensor, weights: LayerWeights) -> Tensor:
     result = own + weights.scaling * (weights.up.float() @ weights.down.float())
     if weights.magnitude is None:
         return result
-    return result * (weights.magnitude.float() / result.norm(dim=1))[:, None]
+    return result * (weights.magnitude.float() / result.square().sum(1).sqrt())[:, None]
 
 
 def stored_name(layer: str, names: set[str]) -> str:
@@ -126,18 +129,18 @@ def opened(path: Path) -> Any:
 def read_config(folder: Path) -> dict[str, Any]:
     """A model's config. Raises ModelError, also for weights that are stored quantized."""
     try:
-        config: Any = json.loads((folder / "config.json").read_bytes())
+        values: Any = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"The config.json of {folder.name} cannot be read.") from error
-    if not isinstance(config, dict):
+    if not isinstance(values, dict):
         raise ModelError(f"The config.json of {folder.name} holds no object.")
-    values: dict[str, Any] = config
-    if values.get("quantization_config"):
+    config = cast(dict[str, Any], values)
+    if config.get("quantization_config"):
         raise ModelError(
             f"The weights of {folder.name} are stored quantized, so nothing can be merged into them or made of them. "
             "Take the model with its original weights."
         )
-    return values
+    return config
 
 
 def as_bfloat16(tensor: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { button, choiceOf } from "./forms.js";
 import { bytesText } from "./words.js";
 
-const KINDS = { lora: "LoRA", rslora: "rsLoRA", dora: "DoRA" };
+const KINDS = { lora: "LoRA", rslora: "rsLoRA", dora: "DoRA", prompt_tuning: "Prompt tuning" };
 
 export class AdapterList {
   constructor({ call, toasts }) {
