@@ -12,9 +12,9 @@ import pytest
 
 from modules.errors import BadRequest
 from modules.limits import LIMITS
-from modules.training.datasets.files import read_rows
+from modules.training.datasets.files import READERS, read_rows
 from modules.training.datasets.rows import Row
-from modules.types.datasets import RowProblem
+from modules.types.datasets import DATASET_ENDINGS, RowProblem
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 LONG = b'{"text": "' + b"x" * LIMITS.dataset_row_bytes + b'"}'
@@ -155,6 +155,10 @@ def test_parquet(tmp_path: Path) -> None:
     for content in (b"", b"PAR1", whole[:-20], whole[:10] + bytes(40) + whole[50:], b"x" * 1000):
         [(_, message)] = problems(read(tmp_path, "b.parquet", content))
         assert "Parquet" in message
+
+
+def test_what_may_be_stored_can_be_read() -> None:
+    assert set(READERS) == set(DATASET_ENDINGS)
 
 
 def test_folders(tmp_path: Path) -> None:
