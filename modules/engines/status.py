@@ -15,7 +15,7 @@ class ModelStatus:
     """`fraction` is 0..1 of loading, `note` what is being done or how it was loaded; one that waits says "waiting".
 
     `error`, `cause` and `details`, the engine's own last words, are of failed ones. `memory_bytes` is what the worker
-    takes of main memory now; `last_used` is Unix time.
+    takes of main memory now; `last_used` is Unix time; `adapters` are those that are switched on.
 
     Of a loaded model on a server: `reachable` is whether the server answered last, None before anyone tried and for all
     other models; `last_heard` is Unix time of its last answer, and `error` says why it does not answer.
@@ -42,6 +42,7 @@ class ModelStatus:
     reachable: bool | None = None
     last_heard: float | None = None
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    adapters: tuple[str, ...] = ()
 
 
 def loading_status(loading: Loading) -> ModelStatus:
@@ -77,4 +78,5 @@ def ready_status(loaded: LoadedModel) -> ModelStatus:
         memory_bytes=loaded.measured.now(),
         last_used=loaded.uses.last,
         options=loaded.wish.options,
+        adapters=tuple(use.name for use in loaded.adapters.switched_on),
     )

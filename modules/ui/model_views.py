@@ -64,13 +64,14 @@ def contact_view(server: RemoteServer | None) -> View:
 def state_view(status: ModelStatus | None) -> View:
     """`state` is none, loading, ready or failed; `fraction` 0..1 of loading."""
     if status is None:
-        return {"state": "none", "fraction": 0.0, "note": "", "error": "", "details": ""}
+        return {"state": "none", "fraction": 0.0, "note": "", "error": "", "details": "", "adapters": []}
     return {
         "state": status.state,
         "fraction": status.fraction,
         "note": status.note,
         "error": status.error,
         "details": status.details,
+        "adapters": list(status.adapters),
     }
 
 

@@ -117,7 +117,7 @@ def test_from_a_file_to_the_adapter_in_chat(window: Watched, tmp_path: Path) -> 
 
     page.get_by_role("button", name="Use in chat").click()
     expect(page.get_by_label("Message", exact=True)).to_be_focused(timeout=60_000)
-    expect(page.get_by_role("button", name="Model: tiny, loaded")).to_be_visible()
+    expect(page.get_by_role("button", name="Model: tiny, loaded, with arr")).to_be_visible()
     expect(page.get_by_text("arr is switched on.")).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
 

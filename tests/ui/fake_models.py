@@ -21,6 +21,7 @@ def model(identity: str = "small", title: str = "Small Model", **values: Any) ->
         "note": "",
         "error": "",
         "details": "",
+        "adapters": [],
         "reachable": None,
         "last_heard": None,
         **values,

@@ -181,7 +181,9 @@ def test_the_lens_tells_tokens_apart_by_more_than_colour(page: Page) -> None:
     """
     run(page, "finetune_lens.js", body, samples)
     stage = page.locator(".stage")
-    expect(stage.locator(".lens-sample").first.locator(".lens-token")).to_have_text(["<s>", HOSTILE, "⏎\n", "tail", "<pad>"])
+    expect(stage.locator(".lens-sample").first.locator(".lens-token")).to_have_text(
+        ["<s>", HOSTILE, "⏎\n", "tail", "<pad>"]
+    )
     expect(stage.locator(".pack-border")).to_have_count(1)
     expect(stage.locator(".lens-sample.same-pack")).to_have_count(1)
     looks = [

@@ -159,6 +159,13 @@ def test_the_welcome_says_where_words_go(window: Watched, library: FakeModels) -
     expect(promise).to_have_text("What you write goes to the server gpu.")
 
 
+def test_the_picker_names_adapters_that_are_on(window: Watched, library: FakeModels) -> None:
+    library.models[0]["adapters"] = ["pirate"]
+    page = window.open()
+    expect(page.locator(".model-button")).to_have_accessible_name("Model: Small Model, loaded, with pirate")
+    expect(page.locator(".model-note")).to_have_text("with pirate")
+
+
 # --- the list ---
 
 

@@ -38,17 +38,17 @@ export class Conversion {
     }
   }
 
-  // Its own job among those that run; the program names it so.
+  // Its own job among those that run, by its name, which ends with that of the folder.
   followIn(jobs) {
-    const job = jobs.find((one) => one.state === "running" && one.name === `convert ${this.model.id}`);
-    if (job && !this.button.disabled) this.follow(job, "");
+    const beginning = `convert ${this.model.id} to `;
+    const job = jobs.find((one) => one.state === "running" && one.name.startsWith(beginning));
+    if (job && !this.button.disabled) this.follow(job, job.name.slice(beginning.length));
   }
 
   async follow(job, name) {
     this.button.disabled = true;
     try {
-      await this.progress.follow(job);
-      await this.onDone(name);
+      if (await this.progress.follow(job)) await this.onDone(name);
     } catch (error) {
       this.error.show(error);
     } finally {

@@ -34,6 +34,7 @@ export class DataChoice {
   turnTo(kind) {
     for (const one of this.kinds.children) one.setAttribute("aria-pressed", String(one.dataset.kind === kind));
     for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== kind;
+    if (kind === "conversations") this.conversations.find();
   }
 
   async refresh() {
@@ -92,7 +93,8 @@ export class DataChoice {
 
   use(source) {
     this.draft.set({ data: source });
-    this.look.follow();
+    this.look.follow({ isAsked: true });
+    if (!source.dataset) this.show();
   }
 
   hubForm() {

@@ -19,9 +19,12 @@ export class Exports {
   constructor({ call, toasts }) {
     Object.assign(this, { call, toasts });
     this.list = element("ul", { class: "tune-list exports" });
+    this.underway = element("ul", { class: "tune-list exports", "aria-label": "What is being exported" });
+    // Ids of the jobs that are shown there.
+    this.followed = new Set();
     this.results = element("ul", { class: "tune-list exports", "aria-label": "What was exported" });
     this.account = new AccountDialog({ call, onToken: () => {} });
-    this.node = element("details", { class: "tune-details", ontoggle: () => this.node.open && this.look() }, element("summary", { text: "Export it" }), this.list, this.results, this.account.node);
+    this.node = element("details", { class: "tune-details", ontoggle: () => this.node.open && this.look() }, element("summary", { text: "Export it" }), this.list, this.underway, this.results, this.account.node);
   }
 
   show(name) {
@@ -37,8 +40,27 @@ export class Exports {
       const push = choices.find((one) => one.kind === "push");
       this.list.replaceChildren(...possible.map((one) => this.row(one)), ...(push ? [this.pushRow(push)] : []));
       await this.lookAtResults();
+      const { jobs } = await control("jobs");
+      for (const job of jobs) if (job.state === "running" && /^(export|push) /.test(job.name)) this.follow(job);
     } catch (error) {
       this.toasts.error(error);
+    }
+  }
+
+  // One that was begun earlier, or in another tab, is followed as well; it goes on when the page is closed.
+  async follow(job) {
+    if (this.followed.has(job.id)) return;
+    this.followed.add(job.id);
+    const progress = new JobProgress(job.name);
+    const error = new FormError();
+    const item = exportRow(job.name[0].toUpperCase() + job.name.slice(1), "", [progress.node, error.node]);
+    this.underway.append(item);
+    try {
+      if (await progress.follow(job)) this.toasts.show(`Done: ${job.name}.`);
+      item.remove();
+      await this.lookAtResults();
+    } catch (problem) {
+      error.show(problem);
     }
   }
 
@@ -51,21 +73,19 @@ export class Exports {
     const name = element("input", { type: "text", class: "form-field", maxLength: NAME_CHARS, spellcheck: false, value: usual(), hidden: kind === "gguf_lora", "aria-label": `${title}, name` });
     type.addEventListener("change", () => (name.value = usual()));
     const error = new FormError({ name });
-    const progress = new JobProgress(title);
-    const start = button("Export", () => this.start("start", { adapter: this.name, kind, type: type.value || undefined, name: name.hidden ? "" : name.value.trim() }, { start, error, progress }), "quiet-button", { "aria-label": `Export: ${title}` });
+    const start = button("Export", () => this.start("start", { adapter: this.name, kind, type: type.value || undefined, name: name.hidden ? "" : name.value.trim() }, { start, error }), "quiet-button", { "aria-label": `Export: ${title}` });
     const controls = element("div", { class: "export-line" }, name, type, start);
-    return exportRow(title, [words, size].filter(Boolean).join(" "), isPossible ? [controls, error.node, progress.node] : [refused(reason)]);
+    return exportRow(title, [words, size].filter(Boolean).join(" "), isPossible ? [controls, error.node] : [refused(reason)]);
   }
 
   pushRow({ is_possible: isPossible, reason }) {
     const repository = element("input", { type: "text", class: "form-field", maxLength: REPOSITORY_CHARS, spellcheck: false, autocapitalize: "off", placeholder: "user/name" });
     const isPrivate = element("input", { type: "checkbox", checked: true });
     const error = new FormError({ repository });
-    const progress = new JobProgress("Sending to the hub");
-    const push = () => this.start("push", { adapter: this.name, repository: repository.value.trim(), is_private: isPrivate.checked }, { start, error, progress });
+    const push = () => this.start("push", { adapter: this.name, repository: repository.value.trim(), is_private: isPrivate.checked }, { start, error });
     const start = button("Push", push, "quiet-button", { "aria-label": "Push to the hub" });
     const controls = element("div", { class: "export-line" }, labelled("Repository", repository), element("label", { class: "tool" }, isPrivate, "Private"), button("Hub account", () => this.openAccount()), start);
-    return exportRow("The model hub", "With a card that states data, method, figures and limits. It needs a token that may write.", isPossible ? [controls, error.node, progress.node] : [refused(reason), button("Hub account", () => this.openAccount())]);
+    return exportRow("The model hub", "With a card that states data, method, figures and limits. It needs a token that may write.", isPossible ? [controls, error.node] : [refused(reason), button("Hub account", () => this.openAccount())]);
   }
 
   async openAccount() {
@@ -78,14 +98,12 @@ export class Exports {
     }
   }
 
-  async start(path, body, { start, error, progress }) {
+  async start(path, body, { start, error }) {
     error.clear();
     start.disabled = true;
     try {
       const { job } = await control(`export/${path}`, body);
-      await progress.follow(job);
-      if (path === "push") this.toasts.show(`${body.adapter} is on the hub as ${body.repository}.`);
-      await this.lookAtResults();
+      this.follow(job);
     } catch (problem) {
       error.show(problem);
     } finally {

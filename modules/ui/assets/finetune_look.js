@@ -44,11 +44,11 @@ export class DataLook {
     this.node = element("div", { class: "tune-part" }, this.status, this.error.node, this.found);
   }
 
-  // Looks at the data of the draft, once.
-  follow() {
+  // Looks at the data of the draft, once; again when that is asked for.
+  follow({ isAsked = false } = {}) {
     const source = this.draft.get("data");
     const key = JSON.stringify(source ?? null);
-    if (key === this.key) return;
+    if (key === this.key && !isAsked) return;
     this.key = key;
     this.asking?.abort();
     this.error.clear();

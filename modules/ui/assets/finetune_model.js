@@ -68,10 +68,9 @@ export class ModelChoice {
     return this.conversions.get(model.id).node;
   }
 
-  // `name` is empty where another tab chose it.
   async onConverted(name) {
     await this.look();
-    const made = name && this.models.find((one) => one.is_trainable && one.id.split("/").at(-1) === name);
+    const made = this.models.find((one) => one.is_trainable && one.id.split("/").at(-1) === name);
     if (!made) return;
     this.draft.set({ model: made.id });
     this.show();

@@ -23,7 +23,7 @@ export class Recipes {
       element(
         "form",
         { class: "tune-part", onsubmit: (event) => (event.preventDefault(), this.save()) },
-        labelled("Name", this.name, "It keeps how is learned, not from what: you can use it for other models and data."),
+        labelled("Name", this.name, "It keeps how a model is taught, not from what: use it for other models and data."),
         this.error.node,
         element("div", { class: "dialog-buttons" }, button("Cancel", () => this.dialog.close()), element("button", { type: "submit", class: "strong-button", text: "Save" })),
       ),

@@ -63,8 +63,9 @@ export class ModelPicker {
     const words = stateWords(model);
     this.dot.className = `dot ${stateLook(model)}`;
     this.name.textContent = model?.title ?? this.current ?? "Choose a model";
-    this.note.textContent = model && stateLook(model) !== "ready" ? words : "";
-    this.button.setAttribute("aria-label", ["Model: " + this.name.textContent, words].filter(Boolean).join(", "));
+    const adapters = model?.adapters.length ? `with ${model.adapters.join(", ")}` : "";
+    this.note.textContent = model && stateLook(model) !== "ready" ? words : adapters;
+    this.button.setAttribute("aria-label", ["Model: " + this.name.textContent, words, adapters].filter(Boolean).join(", "));
     if (!this.panel.hidden) this.fill();
   }
 
