@@ -75,7 +75,7 @@ class TrainingFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.metrics = MetricsLog(path / METRICS)
+        self.metrics = MetricsLog(self.metrics_path)
 
     @property
     def name(self) -> str:
@@ -109,6 +109,10 @@ class TrainingFolder:
         with suppress(StorageError):
             return self.record.name == self.name and bool(self.recipe)
         return False
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / METRICS
 
     @property
     def result(self) -> Path:

@@ -125,7 +125,9 @@ def fields_of(asked: Asked, recipes: RecipeStore) -> dict[str, Any]:
 
 def near(value: Any, folder: Path) -> Any:
     """A source of data whose path is not absolute lies beside its recipe."""
-    if not isinstance(value, dict) or "path" not in value:
+    if not isinstance(value, dict):
         return value
     source = cast(dict[str, Any], value)
-    return {**source, "path": str((folder / Path(source["path"]).expanduser()).absolute())}
+    return (
+        {**source, "path": str((folder / Path(source["path"]).expanduser()).absolute())} if "path" in source else source
+    )
