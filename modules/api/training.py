@@ -34,7 +34,7 @@ class RecipeRequest(WireModel):
     recipe: Fields = Field(description="GET /control/training/fields lists them; null is the same as left out.")
 
     def whole(self, request: Request) -> Recipe:
-        """Raises BadRequest naming the field that is wrong, or for files of this machine that are asked for from afar."""
+        """Raises BadRequest naming the field that is wrong, and for a path that is named from another machine."""
         recipe = whole_recipe(given(self.recipe))
         for source in (recipe.data, recipe.evaluation_data):
             if source is not None:
