@@ -283,7 +283,7 @@ def test_what_cannot_begin_leaves_nothing_behind(service: TrainingService, tmp_p
         ({"model": "echo"}, BadRequest, "echo cannot be trained"),
         ({"model": "starter"}, BadRequest, "webui.py convert starter NEW-NAME"),
         ({"data": {"dataset": "broken"}}, BadRequest, "row 3, column text"),
-        ({"data": {"dataset": "texts", "first_rows": 1}}, BadRequest, "leaves none to learn"),
+        ({"data": {"dataset": "texts", "first_rows": 1}, "evaluation_share": 0.05}, BadRequest, "leaves none to learn"),
     ]
     for fields, error, said in wrong:
         with pytest.raises(error, match=said):
