@@ -31,7 +31,7 @@ LOGITS_BYTES = 2 * 32 * MIB
 # Of the speed at which a layer alone multiplies matrices, what is left within a step, by the width of a number.
 EFFICIENCY = {2: 0.55, FLOAT: 0.7}
 # Beside the products, of a layer in one pass: operations called from Python.
-LAYER_SECONDS = 0.001
+LAYER_SECONDS = 0.002
 # Loading libraries and model.
 START_SECONDS = 12.0
 DECODED_PER_SECOND = 15.0
