@@ -176,9 +176,8 @@ class Training:
         tokens, trained_tokens, stops = (float(count) for count in counts)
         total = torch.zeros(1, dtype=torch.float64)
         for batch in batches:
-            loss = self._task.forward.summed_loss(batch) / trained_tokens
-            backward: Any = loss.backward
-            backward()
+            loss: Any = self._task.forward.summed_loss(batch) / trained_tokens
+            loss.backward()
             total += loss.detach().double().cpu()
         group.add([total])
         return Pass(float(total), int(tokens), int(trained_tokens), stops > 0)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from modules.paths import PROJECT
 
+# What our own training process sets before PyTorch is imported.
+OURS = {"OMP_WAIT_POLICY": "passive"}
 WAYS = ("ours", "trl_packing", "trainer_bfloat16", "trainer_float32")
 
 
@@ -32,7 +34,7 @@ def measure(folder: str, way: str, steps: int) -> dict[str, float]:
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **(OURS if way == "ours" else {})},
         check=True,
         text=True,
     )
