@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from modules.services.export_sources import ExportSource
 from modules.storage.plain_yaml import written
-from modules.storage.training_metrics import MetricsLog
 from modules.storage.training_runs import EVALUATION, SAMPLES, TrainingFolder
 from modules.types.datasets import DataSource
 from modules.types.training import MetricsSummary, Recipe
@@ -38,7 +37,7 @@ def model_card(source: ExportSource) -> str:
     if run is None:
         body += ["## Training", "How it was trained is not known to the program that published it."]
     else:
-        recipe, summary = run.recipe, MetricsLog(run.metrics_path).summary
+        recipe, summary = run.recipe, run.metrics.summary
         body += ["## Data", described_data(recipe.data, run), "## Method", table(("setting", "value"), method(recipe))]
         body += ["## Figures", table(("figure", "value"), figures(run, summary)), verdict(summary)]
     body += ["## Limits", "\n".join(f"- {limit}" for limit in LIMITS), "## Use", use(source)]

@@ -466,9 +466,10 @@ def test_of_several_models_one_is_chosen_for_adapters(window: Watched, library: 
     library.adapters, library.adaptable = [adapter(loaded=True, weight=1.0)], ["small", "large"]
     page = open_models(window)
     expect(page.get_by_role("switch", name="Switch on pirate")).to_be_checked()
-    page.get_by_label("Model", exact=True).select_option("Large Model")
+    chosen = page.get_by_role("region", name="Adapters").get_by_label("Model", exact=True)
+    chosen.select_option("Large Model")
     expect(page.get_by_role("button", name="Load pirate")).to_be_visible()
-    expect(page.get_by_label("Model", exact=True)).to_have_value("large")
+    expect(chosen).to_have_value("large")
 
 
 # --- the load dialog ---

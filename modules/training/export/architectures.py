@@ -128,9 +128,10 @@ def rope_factors(config: Config) -> Any:
     head_length = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     original, factor = rope["original_max_position_embeddings"], rope["factor"]
-    pairs: Any = numpy.arange(0, head_length, 2)
-    lengths = 2 * math.pi * rope["rope_theta"] ** (pairs / head_length)
-    smooth: Any = ((original / lengths - low) / (high - low)).clip(0.0, 1.0)
+    # numpy's words for kinds of arrays are known in parts only.
+    count: Any = numpy.arange
+    lengths = 2 * math.pi * rope["rope_theta"] ** (count(0, head_length, 2) / head_length)
+    smooth = ((original / lengths - low) / (high - low)).clip(0.0, 1.0)
     return (1 / ((1 - smooth) / factor + smooth)).astype(numpy.float32)
 
 
