@@ -61,10 +61,11 @@ def test_merged_and_written_as_gguf(app: App) -> None:
     weights = sum(path.stat().st_size for path in merged.glob("*.safetensors"))
     assert weights == pytest.approx(sizes["merged"][""], rel=0.1)
 
-    file = exported(app, "gguf", "file", "Q8_0")
-    assert file.stat().st_size == pytest.approx(sizes["gguf"]["Q8_0"], rel=0.2)
+    # Random weights have no choices that are sure enough to outlast fewer bits.
+    file = exported(app, "gguf", "file", "F16")
+    assert file.stat().st_size == pytest.approx(sizes["gguf"]["F16"], rel=0.2)
     written, whole = app.export.results()
-    assert (written.name, written.kind, written.type, written.error) == ("file", "gguf", "Q8_0", "")
+    assert (written.name, written.kind, written.type, written.error) == ("file", "gguf", "F16", "")
     assert written.agreement is not None
     assert written.agreement.is_good
     assert written.agreement.tokens > 50
