@@ -71,6 +71,19 @@ from modules.types.generation import Failed, Finished
 
 
 @dataclass(frozen=True)
+class Finetuning:
+    """The services by which models learn, from samples to what is shown to others."""
+
+    datasets: DatasetService
+    recipes: RecipeStore
+    training: TrainingService
+    comparison: TrainingComparison
+    conversion: ConversionService
+    export: ExportService
+    pushing: PushService
+
+
+@dataclass(frozen=True)
 class App:
     """Built once per program; `close` ends every worker, job and file it holds.
 
@@ -95,13 +108,7 @@ class App:
     runs: BatchRunService
     hub: HubService
     downloads: DownloadService
-    datasets: DatasetService
-    recipes: RecipeStore
-    training: TrainingService
-    comparison: TrainingComparison
-    conversion: ConversionService
-    export: ExportService
-    pushing: PushService
+    finetuning: Finetuning
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -121,7 +128,7 @@ class App:
     def close(self) -> None:
         self.stop_replies()
         self.downloads.close()
-        self.training.close()
+        self.finetuning.training.close()
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
@@ -174,9 +181,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             oracle.record_run(loaded, end)
             kept.used(loaded.model.id)
 
-    adapter_library, gguf_adapters = AdapterLibrary(paths.adapters), GgufAdapters(launcher)
+    gguf_adapters = GgufAdapters(launcher)
+    adapter_library = AdapterLibrary(paths.adapters)
     adapters = AdapterService(adapter_library, host, gguf_adapters)
-    sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
     inference = Inference(models, renderer, grammars, record_run)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
@@ -196,18 +203,36 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         hub,
         paths.hub_datasets,
     )
-    trainable, samples = TrainableModels(library), datasets.sound_examples
+    trainable = TrainableModels(library)
     planner = TrainingPlanner(
         paths,
         trainable.find,
-        samples,
+        datasets.sound_examples,
         launcher,
         machine=oracle.machine,
         runs=model_runs,
         threads=settings.threads,
         chat_template=lambda model: options.template_name(model, engine_named("transformers")),
     )
-    training = TrainingService(paths, trainable, planner, samples, launcher, threads=settings.threads)
+    training = TrainingService(paths, trainable, planner, datasets.sound_examples, launcher, threads=settings.threads)
+    sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
+    finetuning = Finetuning(
+        datasets=datasets,
+        recipes=RecipeStore(paths.shipped_recipes, paths.own_recipes),
+        training=training,
+        comparison=TrainingComparison(training, adapter_library, models, adapters, inference),
+        conversion=ConversionService(paths, library, launcher),
+        export=ExportService(
+            paths,
+            sources,
+            jobs,
+            launcher,
+            results=ExportResults(database),
+            agreement=AgreementCheck(launcher, renderer),
+            gguf_adapters=gguf_adapters,
+        ),
+        pushing=PushService(sources, hub, jobs),
+    )
     return App(
         settings=settings,
         paths=paths,
@@ -227,21 +252,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         runs=BatchRunService(RunStore(paths.runs), prompts, models, jobs),
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
-        datasets=datasets,
-        recipes=RecipeStore(paths.shipped_recipes, paths.own_recipes),
-        training=training,
-        comparison=TrainingComparison(training, adapter_library, models, adapters, inference),
-        conversion=ConversionService(paths, library, launcher),
-        export=ExportService(
-            paths,
-            sources,
-            jobs,
-            launcher,
-            results=ExportResults(database),
-            agreement=AgreementCheck(launcher, renderer),
-            gguf_adapters=gguf_adapters,
-        ),
-        pushing=PushService(sources, hub, jobs),
+        finetuning=finetuning,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

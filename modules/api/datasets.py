@@ -44,7 +44,7 @@ def datasets_router(app: App) -> APIRouter:
     @router.get("")
     def datasets() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What lies in data/datasets, by name."""
-        return {"datasets": [asdict(one) for one in app.datasets.datasets()]}
+        return {"datasets": [asdict(one) for one in app.finetuning.datasets.datasets()]}
 
     @router.put("/files/{name}")
     async def upload(name: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -53,32 +53,32 @@ def datasets_router(app: App) -> APIRouter:
 
     @router.post("/delete")
     def delete(body: DatasetName) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        app.datasets.delete(body.name)
+        app.finetuning.datasets.delete(body.name)
         return {"status": "ok"}
 
     @router.post("/look")
     def look(body: SourceFields, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What the first rows are taken for."""
         require_may_read(body.source, request)
-        return {"look": look_shape(app.datasets.look(body.source))}
+        return {"look": look_shape(app.finetuning.datasets.look(body.source))}
 
     @router.post("/check")
     def check(body: SourceFields, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Every row; answers when all are read."""
         require_may_read(body.source, request)
-        return {"check": check_shape(app.datasets.check(body.source))}
+        return {"check": check_shape(app.finetuning.datasets.check(body.source))}
 
     @router.post("/conversations")
     def conversations(body: ChoiceFields) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Which of the person's own conversations a choice means."""
-        return conversations_shape(app.datasets.conversations(body.choice))
+        return conversations_shape(app.finetuning.datasets.conversations(body.choice))
 
     return router
 
 
 async def received(app: App, name: str, request: Request) -> StoredDataset:
     """Written as it comes, in pieces and on threads, so that others are served meanwhile."""
-    staged = await run_in_threadpool(app.datasets.upload, name)
+    staged = await run_in_threadpool(app.finetuning.datasets.upload, name)
     waiting = bytearray()
     try:
         async for piece in request.stream():

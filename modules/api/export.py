@@ -35,18 +35,18 @@ def export_router(app: App) -> APIRouter:
 
     @router.get("/choices")
     def choices(name: Name) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        return {"choices": [asdict(choice) for choice in app.export.choices(name)]}
+        return {"choices": [asdict(choice) for choice in app.finetuning.export.choices(name)]}
 
     @router.post("/start")
     def start(body: StartRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Followed and cancelled at /control/jobs."""
-        job = app.export.start(body.adapter, body.kind, body.name, body.type, body.base)
+        job = app.finetuning.export.start(body.adapter, body.kind, body.name, body.type, body.base)
         return {"job": asdict(job)}
 
     @router.get("/results")
     def results() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Newest first."""
-        found = app.export.results()
+        found = app.finetuning.export.results()
         return {
             "results": [
                 {**asdict(one), "agreement": agreement_shape(one.agreement) if one.agreement else None} for one in found
@@ -56,7 +56,7 @@ def export_router(app: App) -> APIRouter:
     @router.post("/push")
     def push(body: PushRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """To the configured hub, with the token given for it."""
-        job = app.pushing.start(body.adapter, body.repository, is_private=body.is_private)
+        job = app.finetuning.pushing.start(body.adapter, body.repository, is_private=body.is_private)
         return {"job": asdict(job)}
 
     return router

@@ -69,7 +69,7 @@ class UseRequest(NameRequest):
 
 def training_router(app: App) -> APIRouter:
     router = APIRouter(prefix="/control/training", route_class=StrictRoute)
-    training = app.training
+    training = app.finetuning.training
 
     @router.get("/fields")
     def fields() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -94,7 +94,7 @@ def training_router(app: App) -> APIRouter:
     @router.post("/convert")
     def convert(body: ConvertRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """A GGUF model becomes a folder called `name` that can be trained; the job is followed at /control/jobs."""
-        return {"job": asdict(app.conversion.start(app.jobs, body.model, body.name))}
+        return {"job": asdict(app.finetuning.conversion.start(app.jobs, body.model, body.name))}
 
     @router.post("/plan")
     def plan(body: RecipeRequest, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -161,30 +161,30 @@ def training_router(app: App) -> APIRouter:
                 "recipe": one.fields,
                 "problem": one.problem,
             }
-            for one in app.recipes.recipes()
+            for one in app.finetuning.recipes.recipes()
         ]
         return {"recipes": shapes}
 
     @router.post("/recipes/save")
     def save(body: SaveRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Under the name of a shipped one it takes that one's place, until it is deleted."""
-        app.recipes.save(body.name, given(body.recipe), body.description)
+        app.finetuning.recipes.save(body.name, given(body.recipe), body.description)
         return {"status": "ok"}
 
     @router.post("/recipes/delete")
     def delete_recipe(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        app.recipes.delete(body.name)
+        app.finetuning.recipes.delete(body.name)
         return {"status": "ok"}
 
     @router.post("/compare")
     def compare(body: CompareRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """The same prompt before and after the training, each token the likeliest."""
-        return asdict(app.comparison.compare(body.adapter, body.prompt, body.model, body.max_tokens))
+        return asdict(app.finetuning.comparison.compare(body.adapter, body.prompt, body.model, body.max_tokens))
 
     @router.post("/use")
     def use(body: UseRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Loads the base model if it must, and switches the adapter on, alone; a whole model is loaded as its own."""
-        model, adapter = app.comparison.use(body.name, body.model)
+        model, adapter = app.finetuning.comparison.use(body.name, body.model)
         return {"model": model, "adapter": adapter}
 
     return router

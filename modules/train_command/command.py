@@ -30,7 +30,7 @@ def train(arguments: Sequence[str]) -> int:
 
         app = build_app(settings)
         try:
-            return carried_out(asked, app.training, app.recipes)
+            return carried_out(asked, app.finetuning.training, app.finetuning.recipes)
         finally:
             app.close()
             lock.release()

@@ -14,9 +14,10 @@ import sys
 from dataclasses import dataclass, field
 
 from modules.paths import PROJECT
+from modules.training.worker import SPIN_COUNT
 
 # What our own training process sets before PyTorch is imported.
-OURS = {"OMP_WAIT_POLICY": "passive"}
+OURS = {"GOMP_SPINCOUNT": SPIN_COUNT}
 WAYS = ("ours", "trl_packing", "trainer_bfloat16", "trainer_float32")
 
 

@@ -50,7 +50,7 @@ def main() -> None:
         try:
             told = [measure(app, folder, steps, number, fields) for number, fields in enumerate(WAYS)]
             for (recipe, before, run), fields in zip(told, WAYS, strict=True):
-                print(line(fields, before, app.training.plan(recipe).prediction, run))
+                print(line(fields, before, app.finetuning.training.plan(recipe).prediction, run))
         finally:
             app.close()
 
@@ -69,11 +69,11 @@ def measure(
 ) -> tuple[Recipe, Prediction, TrainingRun]:
     data = DataSource(path=str(folder / "chats.jsonl"))
     recipe = Recipe.model_validate({"model": "taught", "name": f"run {number}", "data": data, "steps": steps, **fields})
-    plan = app.training.plan(recipe)
-    run = app.training.start(plan.recipe)
+    plan = app.finetuning.training.plan(recipe)
+    run = app.finetuning.training.start(plan.recipe)
     while run.record.state in {"queued", "running"}:
         time.sleep(0.5)
-        run = app.training.get(run.record.name)
+        run = app.finetuning.training.get(run.record.name)
     assert run.record.state == "done", run.record.error
     return plan.recipe, plan.prediction, run
 

@@ -38,7 +38,7 @@ def done(app: App, job: Job) -> Job:
 
 
 def exported(app: App, kind: ExportKind, name: str, type_name: GgufType | None = None) -> Path:
-    job = done(app, app.export.start("one", kind, name, type_name))
+    job = done(app, app.finetuning.export.start("one", kind, name, type_name))
     assert (job.state, job.error) == ("done", "")
     path = Library(app.paths.models).find(name).path
     assert path is not None
@@ -53,7 +53,7 @@ def left(app: App) -> set[str]:
 
 def test_merged_and_written_as_gguf(app: App) -> None:
     tuned = with_adapters(app.paths.models / "tiny", one=app.paths.adapters / "one")
-    sizes = {choice.kind: choice.size_bytes for choice in app.export.choices("one")}
+    sizes = {choice.kind: choice.size_bytes for choice in app.finetuning.export.choices("one")}
 
     merged = exported(app, "merged", "whole")
     # Weights of bfloat16 are what differs.
@@ -64,7 +64,7 @@ def test_merged_and_written_as_gguf(app: App) -> None:
     # Random weights have no choices that are sure enough to outlast fewer bits.
     file = exported(app, "gguf", "file", "F16")
     assert file.stat().st_size == pytest.approx(sizes["gguf"]["F16"], rel=0.2)
-    written, whole = app.export.results()
+    written, whole = app.finetuning.export.results()
     assert (written.name, written.kind, written.type, written.error) == ("file", "gguf", "F16", "")
     assert written.agreement is not None
     assert written.agreement.is_good
@@ -75,10 +75,10 @@ def test_merged_and_written_as_gguf(app: App) -> None:
 
 def test_what_the_engines_do_not_agree_on_is_not_published(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "LEAST_SHARES", dict.fromkeys(GGUF_TYPES, 1.01))
-    job = done(app, app.export.start("one", "gguf", "file", "F16"))
+    job = done(app, app.finetuning.export.start("one", "gguf", "file", "F16"))
     assert job.state == "failed"
     assert "file was not published: llama.cpp chose only" in job.error
-    (result,) = app.export.results()
+    (result,) = app.finetuning.export.results()
     assert result.error == job.error
     assert result.agreement is not None
     assert not result.agreement.is_good
@@ -86,21 +86,21 @@ def test_what_the_engines_do_not_agree_on_is_not_published(app: App, monkeypatch
 
 
 def test_an_adapter_for_llamacpp(app: App) -> None:
-    job = done(app, app.export.start("one", "gguf_lora", ""))
+    job = done(app, app.finetuning.export.start("one", "gguf_lora", ""))
     assert (job.state, job.error) == ("done", "")
     assert (app.paths.adapters / "one" / "adapter.gguf").stat().st_size > 1000
 
 
 def test_cancelled_it_leaves_nothing(app: App) -> None:
-    job = app.export.start("one", "gguf", "file", "F16")
+    job = app.finetuning.export.start("one", "gguf", "file", "F16")
     app.jobs.cancel(job.id)
     assert done(app, job).state == "cancelled"
-    assert app.export.results() == []
+    assert app.finetuning.export.results() == []
     assert left(app) == {"tiny", "adapters"}
 
 
 def test_a_model_that_was_trained_whole(app: App) -> None:
-    choices = {choice.kind: choice for choice in app.export.choices("tiny")}
+    choices = {choice.kind: choice for choice in app.finetuning.export.choices("tiny")}
     assert [kind for kind, choice in choices.items() if choice.is_possible] == ["gguf", "push"]
 
 
@@ -126,14 +126,14 @@ def test_what_cannot_be_exported_is_refused_at_once(app: App) -> None:
     ]
     for arguments, error, said in cases:
         with pytest.raises(error, match=said):
-            app.export.start(*arguments)
-    assert app.export.results() == []
+            app.finetuning.export.start(*arguments)
+    assert app.finetuning.export.results() == []
 
 
 def test_another_models_name_as_the_base(app: App) -> None:
     """An adapter that does not fit the named base fails with a sentence, and leaves nothing."""
     make_model(app.paths.models / "narrow", "llama", hidden_size=32)
-    job = done(app, app.export.start("one", "merged", "x", base="narrow"))
+    job = done(app, app.finetuning.export.start("one", "merged", "x", base="narrow"))
     assert job.state == "failed"
     assert "does not fit this model" in job.error
     assert left(app) == {"tiny", "narrow", "adapters"}
@@ -143,7 +143,7 @@ def test_no_room(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: full)
     with pytest.raises(StorageError, match="MB are free"):
-        app.export.start("one", "merged", "x")
+        app.finetuning.export.start("one", "merged", "x")
 
 
 def test_the_starter_with_an_adapter_of_its_folder(tmp_path: Path, models_folder: Path, starter_folder: Path) -> None:
