@@ -12,8 +12,8 @@ from modules.training.orders import Order, obey
 # Whoever chats meanwhile comes first.
 NICENESS = 10
 
-# How often PyTorch's threads look whether the others are done before they sleep (GNU OpenMP). Of 1,000, 0 and the
-# library's own 300,000: 336, 250 and 330 tokens a second on two idle cores; 170, 207 and under 20 beside a busy program.
+# How often PyTorch's threads look whether the others are done before they sleep (GNU OpenMP). With 1,000, 0 and the
+# library's own 300,000: 336, 250 and 330 tokens a second on two idle cores; 170, 207 and below 20 beside a busy one.
 SPIN_COUNT = "1000"
 
 
