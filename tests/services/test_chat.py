@@ -131,7 +131,7 @@ def test_while_it_is_answered_a_conversation_takes_nothing_else_and_can_be_stopp
     chat.stop(generation_id)
     stopped = finished(chat, view)
     assert stopped.messages[-1].state == "stopped"
-    assert stopped.messages[-1].content.startswith("one more ")
+    assert stopped.messages[-1].content.startswith("one ")
     chat.stop(generation_id)
     chat.stop("nothing of that name")
 
