@@ -102,3 +102,9 @@ def test_a_plan_is_written_as_the_recipe_it_is() -> None:
         assert said in lines
     for said in ("2 samples are left out: row 7: it is empty", "1 samples are cut", "Beware: It is old."):
         assert said in lines
+
+
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"There is no file or folder at .*/chats\.jsonl"):
+        fields("--model", "m", "--name", "n", "--data", str(tmp_path / "chats.jsonl"))
+    assert fields("--model", "m", "--name", "n", "--data", "chats.jsonl")["data"] == {"dataset": "chats.jsonl"}

@@ -95,11 +95,15 @@ def read_as(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def source_of(text: str) -> dict[str, Any]:
-    """A path that exists goes before the name of a stored dataset."""
+    """A path that exists goes before the name of a stored dataset. Raises BadRequest for a path that leads nowhere."""
     if text.startswith(HUB):
         return {"hub": text.removeprefix(HUB)}
     path = Path(text).expanduser()
-    return {"path": str(path.absolute())} if path.exists() else {"dataset": text}
+    if path.exists():
+        return {"path": str(path.absolute())}
+    if path.name != text:
+        raise BadRequest(f"There is no file or folder at {path.absolute()}.", field="data")
+    return {"dataset": text}
 
 
 def fields_of(asked: Asked, recipes: RecipeStore) -> dict[str, Any]:

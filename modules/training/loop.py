@@ -79,9 +79,11 @@ class Training:
             wants_to_stop = self._step()
             is_last = self._progress.step == self.total_steps
             is_better = self._is_due(self._recipe.evaluate_every, is_last) and self._evaluate()
-            keeps = is_better and self._recipe.keep_best
-            if keeps or wants_to_stop or self._is_due(self._recipe.checkpoint_every, is_last or self._is_hopeless):
+            is_due = self._is_due(self._recipe.checkpoint_every, is_last or self._is_hopeless)
+            # A better evaluation is saved at once, but answers take long: they are given at regular checkpoints.
+            if is_due:
                 self._answer_probes()
+            if is_due or wants_to_stop or (is_better and self._recipe.keep_best):
                 self._save()
             if wants_to_stop and not is_last:
                 self._task.listener.say(f"Stopped after step {self._progress.step:,}.")

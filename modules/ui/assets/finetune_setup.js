@@ -32,11 +32,12 @@ export class RunSetup {
     this.choiceStep = new Step(3, "What happens", this.recipes.node, this.choices.node, this.options.node);
     this.status = element("p", { class: "fine", role: "status" });
     this.error = new FormError();
+    this.refused = new FormError();
     this.plan = new PlanView({ draft });
     this.lens = new Lens({ draft });
     this.lens.node.hidden = true;
     this.startButton = element("button", { type: "button", class: "strong-button", text: "Start", disabled: true, onclick: () => this.start() });
-    this.before = element("section", { class: "step before-start", "aria-label": "Before it starts" }, element("h2", { text: "Before it starts" }), this.status, this.error.node, this.plan.node, this.lens.node, element("div", { class: "tune-deeds" }, this.startButton));
+    this.before = element("section", { class: "step before-start", "aria-label": "Before it starts" }, element("h2", { text: "Before it starts" }), this.status, this.error.node, this.plan.node, this.lens.node, this.refused.node, element("div", { class: "tune-deeds" }, this.startButton));
     this.node = element("div", { class: "setup" }, this.modelStep.node, this.dataStep.node, this.choiceStep.node, this.before);
   }
 
@@ -165,21 +166,22 @@ export class RunSetup {
       this.onStarted(run);
       this.draft.set({ name: this.suggested });
     } catch (error) {
-      await this.showError(error);
+      await this.showError(error, this.refused);
       this.startButton.disabled = false;
     }
   }
 
-  // Near the field it is about, where that is known.
-  async showError(error) {
+  // At its field, which may be far away, and where it was asked for.
+  async showError(error, place = this.error) {
     const field = error.field?.replace(/^(body\.)?recipe\./, "").split(".")[0];
     const about = { message: error.message, field };
     if (this.choices.showError(about) || (await this.options.showError(about))) this.choiceStep.fold(false);
-    else this.error.show(error);
+    place.show({ message: error.message });
   }
 
   clearErrors() {
     this.error.clear();
+    this.refused.clear();
     this.choices.clearError();
     this.options.clearError();
   }
