@@ -11,7 +11,8 @@ from modules.services.recipe_fields import recipe_fields
 from modules.storage.recipe_files import read_whole_recipe, whole_recipe
 from modules.storage.recipes import RecipeStore
 from modules.train_command.flags import asked_of, fields_of, flag_of, make_parser
-from modules.train_command.report import plan_text, prediction_lines
+from modules.train_command.report import plan_text, prediction_lines, problem_lines
+from modules.types.datasets import DatasetCheck, RowProblem
 from modules.types.training import Prediction, Recipe, TokenFacts, TrainingPlan
 
 RECIPES = RecipeStore(PROJECT / "presets" / "recipes", Path("none"))
@@ -108,3 +109,14 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"There is no file or folder at .*/chats\.jsonl"):
         fields("--model", "m", "--name", "n", "--data", str(tmp_path / "chats.jsonl"))
     assert fields("--model", "m", "--name", "n", "--data", "chats.jsonl")["data"] == {"dataset": "chats.jsonl"}
+
+
+def test_rows_that_are_left_out_are_named() -> None:
+    problems = tuple(RowProblem(row, "messages[2].role", "It is unknown.", "a.jsonl") for row in range(3, 10))
+    lines = problem_lines(DatasetCheck(60, 53, 7, problems, 0, ()))
+    assert lines[:2] == [
+        "7 of 60 rows cannot be used and are left out:",
+        "  a.jsonl, row 3, messages[2].role: It is unknown.",
+    ]
+    assert lines[-1] == "  and 2 more"
+    assert problem_lines(DatasetCheck(60, 60, 0, (), 0, ())) == []

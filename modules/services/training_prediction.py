@@ -47,10 +47,11 @@ class TrainingPredictions:
     def learn(self, run: TrainingRun) -> None:
         """From a run that has ended; one that made few steps says nothing."""
         record, newest = run.record, run.summary.metrics
-        if newest is None or newest.step < LEAST_STEPS or run.recipe.processes > 1:
+        spent = run.summary.step_seconds
+        if newest is None or newest.step < LEAST_STEPS or not spent or run.recipe.processes > 1:
             return
         self._keep(run.recipe, "memory", record.calculated_memory_bytes, run.summary.peak_memory_bytes)
-        self._keep(run.recipe, "speed", record.calculated_tokens_per_second, newest.tokens / newest.seconds)
+        self._keep(run.recipe, "speed", record.calculated_tokens_per_second, newest.tokens / spent)
 
     def _keep(self, recipe: Recipe, figure: Figure, predicted: float | None, actual: float) -> None:
         if not predicted or actual <= 0:

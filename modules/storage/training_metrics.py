@@ -81,7 +81,9 @@ def with_line(summary: MetricsSummary, line: bytes) -> MetricsSummary:
     match told:
         case StepMetrics():
             peak = max(summary.peak_memory_bytes, told.memory_bytes)
-            return replace(summary, step=told.step, metrics=told, peak_memory_bytes=peak)
+            tokens = told.tokens - (summary.metrics.tokens if summary.metrics else 0)
+            seconds = summary.step_seconds + (tokens / told.tokens_per_second if told.tokens_per_second else 0.0)
+            return replace(summary, step=told.step, metrics=told, peak_memory_bytes=peak, step_seconds=seconds)
         case EvaluationMetrics():
             best = summary.best_evaluation
             return replace(

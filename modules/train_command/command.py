@@ -3,16 +3,19 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from modules.errors import BadRequest, Conflict, ParlorError, StartError
 from modules.services.training import TrainingService
 from modules.settings import Settings, load_settings
 from modules.storage.files import FolderLock
 from modules.storage.recipe_files import whole_recipe
-from modules.storage.recipes import RecipeStore
 from modules.train_command.flags import PLACES, Asked, asked_of, fields_of, make_parser
-from modules.train_command.report import ProgressReport, plan_text, prediction_lines
+from modules.train_command.report import ProgressReport, plan_text, prediction_lines, problem_lines
 from modules.types.training import TrainingRun
+
+if TYPE_CHECKING:
+    from modules.app import Finetuning
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COMMAND = "python3 webui.py train"
@@ -30,7 +33,7 @@ def train(arguments: Sequence[str]) -> int:
 
         app = build_app(settings)
         try:
-            return carried_out(asked, app.finetuning.training, app.finetuning.recipes)
+            return carried_out(asked, app.finetuning)
         finally:
             app.close()
             lock.release()
@@ -49,13 +52,15 @@ def held(settings: Settings) -> FolderLock:
         raise StartError(f"The data folder cannot be written: {error.strerror}.") from error
 
 
-def carried_out(asked: Asked, training: TrainingService, recipes: RecipeStore) -> int:
+def carried_out(asked: Asked, services: "Finetuning") -> int:
+    training = services.training
     if asked.resume:
         return followed(training, training.resume(asked.resume), asked)
-    recipe = whole_recipe(fields_of(asked, recipes))
+    recipe = whole_recipe(fields_of(asked, services.recipes))
     print(f"Looking at the data and at {recipe.model} ...", file=sys.stderr, flush=True)
+    problems = problem_lines(services.datasets.check(recipe.data))
     plan = training.plan(recipe)
-    print(*prediction_lines(plan), sep="\n", file=sys.stderr, flush=True)
+    print(*problems, *prediction_lines(plan), sep="\n", file=sys.stderr, flush=True)
     if asked.dry_run:
         print(plan_text(plan), end="")
         return FAILED if plan.refusal else DONE

@@ -5,9 +5,11 @@ import sys
 from modules.services.training import TrainingService
 from modules.storage.plain_yaml import written
 from modules.storage.recipe_files import plain_fields, written_recipe
+from modules.types.datasets import DatasetCheck, RowProblem
 from modules.types.training import TrainingPlan, TrainingRun
 
 ANSWER_CHARS = 160
+SHOWN_PROBLEMS = 5
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -66,6 +68,21 @@ def progress_line(run: TrainingRun) -> str:
     if run.seconds_left is not None:
         parts.append(f"{duration(run.seconds_left)} left")
     return "  ".join(part for part in (*parts, record.note) if part)
+
+
+def problem_lines(check: DatasetCheck) -> list[str]:
+    """The rows that will be left out, the first few by name."""
+    if not check.problem_count:
+        return []
+    shown = [f"  {place_of(one)}: {one.message}" for one in check.problems[:SHOWN_PROBLEMS]]
+    rest = check.problem_count - len(shown)
+    more = [f"  and {rest:,} more"] if rest else []
+    return [f"{check.problem_count:,} of {check.rows:,} rows cannot be used and are left out:", *shown, *more]
+
+
+def place_of(problem: RowProblem) -> str:
+    row = f"row {problem.row:,}" if problem.row else ""
+    return ", ".join(part for part in (problem.file, row, problem.column) if part)
 
 
 def prediction_lines(plan: TrainingPlan) -> list[str]:

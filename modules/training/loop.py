@@ -67,6 +67,7 @@ class Training:
         self._optimization = Optimization(task.recipe, self._learner)
         self._checkpoints = Checkpoints(task.folder / "checkpoints", task.recipe.keep_checkpoints)
         self._progress: Progress = Progress()
+        self._counted = time.perf_counter()
         self._epoch: list[Step] = []
         steps_per_epoch = self._ordering.steps_per_epoch
         self.total_steps = task.recipe.steps or max(1, math.ceil((task.recipe.epochs or 1.0) * steps_per_epoch))
@@ -144,7 +145,7 @@ class Training:
             step=number,
             tokens=before.tokens + done.tokens,
             trained_tokens=before.trained_tokens + done.trained_tokens,
-            seconds=before.seconds + seconds,
+            seconds=before.seconds + self._seconds_since(),
         )
         self._task.listener.metrics(
             StepMetrics(
@@ -161,6 +162,12 @@ class Training:
             )
         )
         return done.wants_to_stop
+
+    def _seconds_since(self) -> float:
+        """Since this was asked last: what came between two steps is time of the run too."""
+        now = time.perf_counter()
+        seconds, self._counted = now - self._counted, now
+        return seconds
 
     def _samples_of(self, step: int) -> Step:
         epoch, place = divmod(step - 1, self._ordering.steps_per_epoch)

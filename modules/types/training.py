@@ -262,7 +262,10 @@ class RunRecord(BaseModel):
 
 @dataclass(frozen=True)
 class MetricsSummary:
-    """What a run has told so far: the newest of each kind; None before the first."""
+    """What a run has told so far: the newest of each kind; None before the first.
+
+    `step_seconds` went into steps alone, without evaluations, answers and checkpoints.
+    """
 
     step: int = 0
     metrics: StepMetrics | None = None
@@ -270,6 +273,7 @@ class MetricsSummary:
     last_evaluation: EvaluationMetrics | None = None
     best_evaluation: EvaluationMetrics | None = None
     peak_memory_bytes: int = 0
+    step_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

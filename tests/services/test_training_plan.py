@@ -244,9 +244,14 @@ def test_later_predictions_learn_from_runs(desk: Desk) -> None:
         trained_tokens=500,
         tokens_per_second=1.0,
         memory_bytes=0,
-        seconds=2 * tokens / (told.calculated_tokens_per_second or 1),
+        seconds=1.0,
     )
-    summary = MetricsSummary(step=10, metrics=metrics, peak_memory_bytes=3 * told.calculated_memory_bytes)
+    summary = MetricsSummary(
+        step=10,
+        metrics=metrics,
+        peak_memory_bytes=3 * told.calculated_memory_bytes,
+        step_seconds=2 * tokens / (told.calculated_tokens_per_second or 1),
+    )
     for _ in range(3):
         desk.planner.learn(TrainingRun(record, plan.recipe, summary))
     after = desk.plan(seed=7).prediction
