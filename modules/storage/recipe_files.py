@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from modules.errors import BadRequest
 from modules.storage.plain_yaml import read_mapping, written
 from modules.storage.preset_files import DESCRIPTION, MARK, VERSION, check_description
+from modules.types.faults import fault_of
 from modules.types.training import Recipe, StoredRecipe
 
 # What a recipe says of one run alone; a file that is used again and again leaves it out.
@@ -76,4 +77,4 @@ def recipe_fault(error: ValidationError) -> BadRequest:
     if first["type"] == "extra_forbidden":
         there = ", ".join(Recipe.model_fields)
         return BadRequest(f"A recipe has no field called {place[:80]!r}. There are: {there}.", field=place[:80])
-    return BadRequest(f"{place}: {first['msg']}.", field=place)
+    return BadRequest(f"The recipe's {place} {fault_of(first)}.", field=place)

@@ -17,6 +17,8 @@ def fault_of(error: ErrorDetails) -> str:
             return f"must be at least {plain(limits['ge'])}"
         case "less_than":
             return f"must be below {plain(limits['lt'])}"
+        case "greater_than":
+            return f"must be above {plain(limits['gt'])}"
         case "int_type" | "int_parsing" | "int_from_float":
             return "must be a whole number"
         case "float_type" | "finite_number":

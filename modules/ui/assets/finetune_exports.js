@@ -104,6 +104,7 @@ export class Exports {
     try {
       const { job } = await control(`export/${path}`, body);
       this.follow(job);
+      this.underway.scrollIntoView({ block: "nearest" });
     } catch (problem) {
       error.show(problem);
     } finally {
