@@ -8,7 +8,7 @@ import { Exports } from "./finetune_exports.js";
 import { lossText } from "./finetune_words.js";
 
 const PROMPT_CHARS = 4000;
-const ANSWER_TOKENS = 200;
+const ANSWER_TOKENS = 120;
 const RESULTS = { adapter: "The adapter", model: "The model" };
 
 export class AfterRun {
@@ -23,7 +23,7 @@ export class AfterRun {
     this.askError = new FormError({ prompt: this.prompt });
     this.status = element("p", { class: "fine", role: "status" });
     this.answer = element("div", { class: "answer-list" });
-    this.exports = new Exports({ call, toasts });
+    this.exports = new Exports({ call, toasts, onUsed });
     const onsubmit = (event) => {
       event.preventDefault();
       this.compare();

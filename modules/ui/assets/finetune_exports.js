@@ -16,8 +16,9 @@ const NAME_CHARS = 120;
 const REPOSITORY_CHARS = 200;
 
 export class Exports {
-  constructor({ call, toasts }) {
-    Object.assign(this, { call, toasts });
+  // `onUsed(model)` when an exported model is to answer in chat.
+  constructor({ call, toasts, onUsed }) {
+    Object.assign(this, { call, toasts, onUsed });
     this.list = element("ul", { class: "tune-list exports" });
     this.underway = element("ul", { class: "tune-list exports", "aria-label": "What is being exported" });
     // Ids of the jobs that are shown there.
@@ -114,7 +115,7 @@ export class Exports {
 
   async lookAtResults() {
     const { results } = await control("export/results");
-    this.results.replaceChildren(...results.map(resultRow));
+    this.results.replaceChildren(...results.map((one) => resultRow(one, this.onUsed)));
   }
 }
 
@@ -126,7 +127,7 @@ function refused(reason) {
   return element("p", { class: "fine", text: reason });
 }
 
-function resultRow({ name, kind, type, created, agreement, error }) {
+function resultRow({ name, kind, type, created, agreement, error }, onUsed) {
   const words = [KINDS[kind]?.[0] ?? kind, type, agoText(created)].filter(Boolean).join(" · ");
   const isGood = !error && (agreement?.is_good ?? true);
   return element(
@@ -135,6 +136,7 @@ function resultRow({ name, kind, type, created, agreement, error }) {
     element("span", { class: "tune-name", dir: "auto", text: name }),
     element("span", { class: "fine", text: words }),
     error || agreement ? element("p", { class: isGood ? "tune-good" : "form-error", text: error || agreementText(agreement) }) : null,
+    !error && kind !== "gguf_lora" ? button("Use in chat", () => onUsed(name), "quiet-button", { "aria-label": `Use ${name} in chat` }) : null,
   );
 }
 
