@@ -12,7 +12,10 @@ export class FinetuneView {
   // `onTalk(model)` turns to the chat with that model, `onModels` to where models come from.
   constructor({ call, toasts, onChange, onTalk, onModels }) {
     Object.assign(this, { toasts, onChange, onTalk });
-    const onBack = () => this.go({ name: "home" });
+    const onBack = () => {
+      this.go({ name: "home" });
+      this.runs.node.scrollIntoView();
+    };
     this.runs = new TrainingRuns({ toasts, onOpen: (name) => this.go({ name: "run", run: name }), onCompare: (runs) => this.go({ name: "compare", runs }) });
     this.setup = new RunSetup({ toasts, taken: () => this.runs.names, onModels, onStarted: (run) => this.go({ name: "run", run: run.name }) });
     this.run = new RunPage({
