@@ -1,14 +1,16 @@
 """/control/training: finetuning runs, their recipes, and what came of them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from modules.api.datasets import require_may_read
+from modules.api.side_by_side import side_by_side
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.limits import LIMITS
@@ -61,6 +63,7 @@ class CompareRequest(WireModel):
     prompt: Annotated[Text, Field(min_length=1, max_length=LIMITS.message_chars)]
     model: ModelName | None = None
     max_tokens: int = Field(default=128, ge=1, le=4096)
+    stream: bool = False
 
 
 class UseRequest(NameRequest):
@@ -177,9 +180,11 @@ def training_router(app: App) -> APIRouter:
         return {"status": "ok"}
 
     @router.post("/compare")
-    def compare(body: CompareRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """The same prompt before and after the training, each token the likeliest."""
-        return asdict(app.finetuning.comparison.compare(body.adapter, body.prompt, body.model, body.max_tokens))
+    async def compare(body: CompareRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """The same prompt before (`base`) and after the training (`tuned`), each token the likeliest."""
+        begin = app.finetuning.comparison.compare
+        base, tuned = await asyncio.to_thread(begin, body.adapter, body.prompt, body.model, body.max_tokens)
+        return await side_by_side(request, {"base": base, "tuned": tuned}, stream=body.stream)
 
     @router.post("/use")
     def use(body: UseRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

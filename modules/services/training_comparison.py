@@ -1,13 +1,10 @@
 """What a run has taught: its result in use, and side by side with the model it began from."""
 
-from dataclasses import dataclass
-
 from modules.engines.generation import Generation
 from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
 from modules.services.adapters import AdapterService
 from modules.services.inference import Inference
-from modules.services.label_scoring import wait_for_end
 from modules.services.models import ModelService
 from modules.services.training import TrainingService
 from modules.types.generation import AdapterUse
@@ -19,12 +16,6 @@ from modules.types.sampling import SamplingParams
 # The likeliest token each time: what differs comes from what was learned.
 GREEDY = SamplingParams(temperature=0)
 LOAD_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    base: str
-    tuned: str
 
 
 class TrainingComparison:
@@ -61,19 +52,21 @@ class TrainingComparison:
         self._adapters.switch_on([AdapterUse(name)], base.id)
         return base.id, name
 
-    def compare(self, name: str, prompt: str, model: str | None = None, max_tokens: int = 128) -> SideBySide:
-        """Both answers to `prompt`, each token the likeliest; what is switched on does not change. Raises as `use`."""
+    def compare(
+        self, name: str, prompt: str, model: str | None = None, max_tokens: int = 128
+    ) -> tuple[Generation, Generation]:
+        """The answers before and after to `prompt`, as they are written, each token the likeliest.
+
+        What is switched on does not change. Raises as `use`.
+        """
         if self._is_whole_model(name):
             base = self._base_of(name, model)
             asked = [(base, None), (self._models.find(name), None)]
         else:
             base = self._put_on(name, model)
             asked = [(base, ()), (base, (AdapterUse(name),))]
-        replies = [self._ask(one, prompt, ReplyParams(GREEDY, max_tokens, adapters=uses)) for one, uses in asked]
-        for reply in replies:
-            wait_for_end(reply, lambda: False)
-        before, after = (reply.text for reply in replies)
-        return SideBySide(before, after)
+        before, after = (self._ask(one, prompt, ReplyParams(GREEDY, max_tokens, adapters=uses)) for one, uses in asked)
+        return before, after
 
     def _ask(self, model: LocalModel, prompt: str, params: ReplyParams) -> Generation:
         if model.has_chat_template:

@@ -105,6 +105,12 @@ def test_from_the_start_to_the_adapter_in_use(program: RunningProgram) -> None:
 
     both = post(program, "compare", adapter="taught", prompt=PROMPT, max_tokens=4)
     assert both["base"] != both["tuned"]
+    with program.control() as client:
+        body = {"adapter": "taught", "prompt": PROMPT, "max_tokens": 4, "stream": True}
+        lines = client.post(f"{BASE}/compare", json=body).text.split("\n\n")
+    pieces = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    assert {side: "".join(piece.get(side, "") for piece in pieces) for side in both} == both
+    assert lines[-2] == "data: [DONE]"
     assert post(program, "use", name="taught") == {"model": "tiny", "adapter": "taught"}
     with program.control() as client:
         body = {"prompt": PROMPT, "max_tokens": 4, "temperature": 0}
@@ -162,7 +168,7 @@ def test_recipes_are_kept(program: RunningProgram) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "expected"),
     [
-        ("start", {"recipe": recipe("x", rank=-1)}, (400, "rank", "greater than or equal to 1")),
+        ("start", {"recipe": recipe("x", rank=-1)}, (400, "rank", "must be at least 1")),
         ("start", {"recipe": recipe("x", rnak=1)}, (400, "rnak", "no field called")),
         ("start", {"recipe": {"name": "x"}}, (400, "model", "says no model")),
         ("start", {"recipe": recipe("x", model="nobody")}, (404, "model", "no model called")),

@@ -11,6 +11,7 @@ from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
 from modules.services.training_comparison import TrainingComparison
 from modules.settings import Settings
+from modules.types.generation import Finished
 from tests.engines.tiny_adapters import make_adapter
 from tests.engines.tiny_models import make_folder, words
 from tests.services.test_training import build
@@ -42,16 +43,23 @@ def switched_on(app: App) -> dict[str, float | None]:
     return {one.adapter.name: one.weight for one in app.adapters.adapters("tiny") if one.loaded}
 
 
+def compared(comparison: TrainingComparison, name: str) -> list[str]:
+    """Both whole answers."""
+    replies = comparison.compare(name, PROMPT, max_tokens=8)
+    for reply in replies:
+        assert isinstance(list(reply)[-1], Finished)
+    return [reply.text for reply in replies]
+
+
 def test_used_and_compared(app: App, comparison: TrainingComparison) -> None:
     assert app.models.statuses() == []
-    first = comparison.compare("one", PROMPT, max_tokens=8)
-    assert first.base != first.tuned
+    first = compared(comparison, "one")
+    assert first[0] != first[1]
     assert switched_on(app) == {"one": None}
     assert comparison.use("two") == ("tiny", "two")
     assert switched_on(app) == {"one": None, "two": 1.0}
     pid = app.models.statuses()[0].worker_pid
-    second = comparison.compare("one", PROMPT, max_tokens=8)
-    assert second == first
+    assert compared(comparison, "one") == first
     assert switched_on(app) == {"one": None, "two": 1.0}
     assert comparison.use("one") == ("tiny", "one")
     assert switched_on(app) == {"one": 1.0, "two": None}

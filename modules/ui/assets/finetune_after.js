@@ -1,6 +1,6 @@
 // What a finished run is good for: used in chat, asked beside the model it came from, exported.
 
-import { control } from "./control.js";
+import { control, controlFrames } from "./control.js";
 import { element } from "./dom.js";
 import { FormError, button, labelled } from "./forms.js";
 import { sideBySide } from "./finetune_answers.js";
@@ -35,6 +35,7 @@ export class AfterRun {
   hide() {
     this.node.hidden = true;
     this.name = null;
+    this.stopper?.abort();
   }
 
   show({ name, result, first_evaluation_loss: before, best_evaluation_loss: best, evaluation_loss: last, recipe }) {
@@ -64,7 +65,12 @@ export class AfterRun {
     }
   }
 
+  // The same button stops it.
   async compare() {
+    if (this.stopper) {
+      this.stopper.abort();
+      return;
+    }
     const { name } = this;
     const prompt = this.prompt.value.trim();
     this.askError.clear();
@@ -72,15 +78,22 @@ export class AfterRun {
       this.askError.show({ message: "Write what both are to be asked.", field: "prompt" });
       return;
     }
-    this.ask.disabled = true;
+    this.stopper = new AbortController();
+    const { signal } = this.stopper;
+    this.ask.textContent = "Stop";
     this.status.textContent = "Both are answering …";
+    const texts = { base: "", tuned: "" };
+    const onFrame = (piece) => {
+      for (const side of Object.keys(texts)) texts[side] += piece[side] ?? "";
+      this.answer.replaceChildren(sideBySide(prompt, ["Before", texts.base], [name, texts.tuned]));
+    };
     try {
-      const { base, tuned } = await control("training/compare", { adapter: name, prompt, max_tokens: ANSWER_TOKENS });
-      if (name === this.name) this.answer.replaceChildren(sideBySide(prompt, ["Before", base], [name, tuned]));
+      await controlFrames("training/compare", { adapter: name, prompt, max_tokens: ANSWER_TOKENS, stream: true }, { signal, onFrame });
     } catch (error) {
-      this.askError.show(error);
+      if (error.name !== "AbortError") this.askError.show(error);
     } finally {
-      this.ask.disabled = false;
+      this.stopper = null;
+      this.ask.textContent = "Ask both";
       this.status.textContent = "";
     }
   }
