@@ -136,7 +136,7 @@ def test_errors_stand_where_they_belong(window: Watched, program: RunningProgram
     expect(start).to_be_enabled(timeout=60_000)
     start.click()
     expect(name).to_have_attribute("aria-invalid", "true", timeout=60_000)
-    expect(view.get_by_role("alert").filter(has_text="taken")).to_be_visible()
+    expect(view.get_by_role("alert").filter(has_text="taken")).to_have_count(2)
     name.fill("not-taken")
     page.get_by_text("All options", exact=True).click()
     targets = view.get_by_label("Targets", exact=True)

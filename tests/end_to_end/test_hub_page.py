@@ -54,7 +54,7 @@ def begin(browser: Browser, program: RunningProgram, section: str) -> Watched:
 
 
 def search(page: Page, words: str) -> None:
-    page.get_by_label("Words").fill(words)
+    page.get_by_role("searchbox", name="Words").fill(words)
     page.get_by_label("Task").select_option("Any task")
     page.get_by_role("button", name="Search", exact=True).click()
 
@@ -125,10 +125,10 @@ def test_a_gate_opens_with_a_token(browser: Browser, hub: FakeHub, tmp_path: Pat
         page.keyboard.press("Enter")
         expect(page.get_by_role("note")).to_contain_text("Its owner lets people in one by one.")
         page.get_by_role("button", name="Enter a token").click()
-        page.get_by_label("Access token").fill("hf_wrong")
+        page.get_by_role("textbox", name="Access token").fill("hf_wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
-        page.get_by_label("Access token").fill(hub.token)
+        page.get_by_role("textbox", name="Access token").fill(hub.token)
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_contain_text("You are someone on 127.0.0.1.")
         page.keyboard.press("Escape")

@@ -33,7 +33,7 @@ def asked(chat: FakeChat, name: str) -> list[dict[str, object]]:
 
 
 def search(page: Page, words: str = "tiny") -> None:
-    page.get_by_label("Words").fill(words)
+    page.get_by_role("searchbox", name="Words").fill(words)
     page.keyboard.press("Enter")
 
 
@@ -226,7 +226,7 @@ def test_a_gate_says_what_to_do_and_a_token_opens_it(window: Watched, chat: Fake
     expect(link).to_have_attribute("rel", "noopener noreferrer")
     expect(page.get_by_role("button", name="Download Q4_K_M")).to_be_disabled()
     page.get_by_role("button", name="Enter a token").click()
-    field = page.get_by_label("Access token")
+    field = page.get_by_role("textbox", name="Access token")
     expect(field).to_be_focused()
     expect(field).to_have_attribute("type", "password")
     expect(page.get_by_role("dialog")).to_contain_text("sent to hub.example alone")
@@ -244,10 +244,10 @@ def test_a_refused_token_is_told_at_its_field(window: Watched, chat: FakeChat) -
     page = open_section(window, "hub")
     page.get_by_role("button", name="Hub account").click()
     chat.refusals["hub_token"] = {"error": {"message": "The hub does not accept it.", "code": "x", "field": "token"}}
-    page.get_by_label("Access token").fill("hf_wrong")
+    page.get_by_role("textbox", name="Access token").fill("hf_wrong")
     page.get_by_role("button", name="Keep token").click()
     expect(page.get_by_role("alert")).to_have_text("The hub does not accept it.")
-    expect(page.get_by_label("Access token")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("textbox", name="Access token")).to_have_attribute("aria-invalid", "true")
     page.get_by_role("button", name="Who am I?").click()
     expect(page.get_by_text("No token is kept: you are a guest.")).to_be_visible()
 
