@@ -31,7 +31,9 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture
-def make(hub: FakeHub, tmp_path: Path, launcher: Launcher) -> Iterator[Make]:
+def make(hub: FakeHub, tmp_path: Path, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    # Whoever loaded a model in this process has set it; a child would take it over.
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     database = Database.open(tmp_path / "parlor.db")
 
     def made(token: str = "") -> DatasetService:
