@@ -77,4 +77,4 @@ def recipe_fault(error: ValidationError) -> BadRequest:
     if first["type"] == "extra_forbidden":
         there = ", ".join(Recipe.model_fields)
         return BadRequest(f"A recipe has no field called {place[:80]!r}. There are: {there}.", field=place[:80])
-    return BadRequest(f"The recipe's {place} {fault_of(first)}.", field=place)
+    return BadRequest(f"{place} {fault_of(first)}.", field=place)

@@ -101,7 +101,7 @@ def test_ctrl_c_saves_and_resume_goes_on(folder: Path) -> None:
     ("arguments", "expected"),
     [
         ((), (2, "says no model")),
-        ((*USUAL, "--rank", "many"), (2, "The recipe's rank must be a whole number")),
+        ((*USUAL, "--rank", "many"), (2, "rank must be a whole number")),
         ((*USUAL, "--data", "nowhere.jsonl"), (1, "nowhere.jsonl")),
         ((*USUAL, "--model", "nobody"), (1, "no model called 'nobody'")),
         (("nothing.yaml",), (2, "There is no file nothing.yaml")),
