@@ -217,7 +217,9 @@ def test_parameters_are_bound_to_a_conversation_and_let_go(opened: Opened, chat:
     page, panel = opened(f"/?c={talk}")
     applies = panel.get_by_role("combobox", name="These apply")
     expect(applies.locator("option:checked")).to_have_text("Everywhere")
-    applies.select_option("conversation")
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        applies.select_option("conversation")
+    page.wait_for_load_state("networkidle")
     number(panel, "Temperature").fill("0.1")
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
     assert chat.params.scopes["conversation"]["changes"] == {"temperature": 0.1}
