@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from modules.amounts import amount
 from modules.errors import BadRequest, Conflict, ParlorError, SeveralChoices, StartError
 from modules.services.downloads import DownloadService
 from modules.services.hub import HubService
@@ -17,7 +18,6 @@ COMMAND = "python3 webui.py download"
 PLACES = ("--models", "--data", "--hub-endpoint")
 BAR_CELLS = 24
 TERMINAL_SECONDS, PLAIN_SECONDS = 0.25, 5.0
-UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def download(arguments: Sequence[str]) -> int:
@@ -103,7 +103,3 @@ def report_stop(stopped: Download, arguments: Sequence[str]) -> int:
     print(f"\nStopped at {where}. What has come is kept; go on with:", file=sys.stderr)
     print(f"  {COMMAND} {shlex.join(arguments)}", file=sys.stderr)
     return INTERRUPTED
-
-
-def amount(count: int) -> str:
-    return next((f"{count / unit:.2f} {name}" for unit, name in UNITS if count >= unit), f"{count} bytes")

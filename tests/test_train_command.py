@@ -13,7 +13,8 @@ from modules.storage.recipes import RecipeStore
 from modules.train_command.flags import asked_of, fields_of, flag_of, make_parser
 from modules.train_command.report import plan_text, prediction_lines, problem_lines
 from modules.types.datasets import DatasetCheck, RowProblem
-from modules.types.training import Prediction, Recipe, TokenFacts, TrainingPlan
+from modules.types.recipes import Recipe
+from modules.types.training import Prediction, TokenFacts, TrainingPlan
 
 RECIPES = RecipeStore(PROJECT / "presets" / "recipes", Path("none"))
 

@@ -1,7 +1,6 @@
-"""/control/training: finetuning runs, their recipes, and what came of them."""
+"""/control/training: finetuning runs, and what came of them."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,22 +9,17 @@ from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from modules.api.datasets import require_may_read
+from modules.api.recipes import Fields, Name, NameRequest, given
 from modules.api.side_by_side import side_by_side
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.limits import LIMITS
 from modules.services.recipe_fields import recipe_fields
-from modules.storage.files import NAME_CHARS
 from modules.storage.recipe_files import plain_fields, whole_recipe
-from modules.types.training import LensSample, Recipe, TrainingPlan, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import LensSample, TrainingPlan, TrainingRun
 
-Name = Annotated[Text, Field(min_length=1, max_length=NAME_CHARS)]
 ModelName = Annotated[Text, Field(min_length=1, max_length=LIMITS.model_name_chars)]
-Fields = Annotated[dict[Text, Any], Field(max_length=LIMITS.preset_keys)]
-
-
-class NameRequest(WireModel):
-    name: Name
 
 
 class StopRequest(NameRequest):
@@ -47,11 +41,6 @@ class RecipeRequest(WireModel):
 class LensRequest(RecipeRequest):
     first: int = Field(default=0, ge=0)
     count: int = Field(default=8, ge=1, le=64)
-
-
-class SaveRequest(NameRequest):
-    recipe: Fields
-    description: Annotated[Text, Field(max_length=LIMITS.preset_description_chars)] = ""
 
 
 class ConvertRequest(NameRequest):
@@ -154,31 +143,6 @@ def training_router(app: App) -> APIRouter:
         """The YAML file that makes the same run again."""
         return PlainTextResponse(training.recipe_text(name), media_type="application/yaml")
 
-    @router.get("/recipes")
-    def recipes() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        shapes = [
-            {
-                "name": one.name,
-                "description": one.description,
-                "is_shipped": one.is_shipped,
-                "recipe": one.fields,
-                "problem": one.problem,
-            }
-            for one in app.finetuning.recipes.recipes()
-        ]
-        return {"recipes": shapes}
-
-    @router.post("/recipes/save")
-    def save(body: SaveRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Under the name of a shipped one it takes that one's place, until it is deleted."""
-        app.finetuning.recipes.save(body.name, given(body.recipe), body.description)
-        return {"status": "ok"}
-
-    @router.post("/recipes/delete")
-    def delete_recipe(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        app.finetuning.recipes.delete(body.name)
-        return {"status": "ok"}
-
     @router.post("/compare")
     async def compare(body: CompareRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The same prompt before (`base`) and after the training (`tuned`), each token the likeliest."""
@@ -193,10 +157,6 @@ def training_router(app: App) -> APIRouter:
         return {"model": model, "adapter": adapter}
 
     return router
-
-
-def given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def plan_shape(plan: TrainingPlan) -> dict[str, Any]:

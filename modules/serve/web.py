@@ -1,15 +1,14 @@
 """The two web applications behind the dispatcher: the API with the page's live streams, and the Gradio page."""
 
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any
+from typing import Any
 
 from modules.app import App
 
 
 def build_api(app: App) -> Any:
     """A FastAPI app with /v1, /control, the page's streams and assets. Imports FastAPI, so call it off the loop."""
-    from fastapi import FastAPI, Query, Request, Response
+    from fastapi import FastAPI
     from fastapi.staticfiles import StaticFiles
 
     from modules.api.adapters import adapters_router
@@ -32,13 +31,11 @@ def build_api(app: App) -> Any:
     from modules.api.parameters import parameters_router
     from modules.api.presets import presets_router
     from modules.api.prompts import prompts_router
+    from modules.api.recipes import recipes_router
     from modules.api.remote import remote_router
-    from modules.api.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, frame
     from modules.api.training import training_router
+    from modules.serve.page_routes import page_routes
     from modules.ui.asset_files import ASSETS
-    from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
-    from modules.ui.live_view import live_updates
-    from modules.ui.notebook_stream import notebook_updates
 
     api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     install_error_shapes(api)
@@ -64,45 +61,11 @@ def build_api(app: App) -> Any:
         distribution_router,
         datasets_router,
         training_router,
+        recipes_router,
+        page_routes,
     )
     for router in routers:
         api.include_router(router(app))
-
-    @api.get("/ui/generations/{generation_id}/events", include_in_schema=False)
-    async def follow(generation_id: str, _request: Request) -> EventStream:  # pyright: ignore[reportUnusedFunction]
-        """What the page shows while a reply is written. A reader that leaves stops nothing."""
-        reply = app.chat.reply(generation_id)
-
-        async def frames() -> AsyncIterator[bytes]:
-            async for update in live_updates(app, reply, KEEP_ALIVE_SECONDS):
-                yield frame(update) if update else KEEP_ALIVE
-
-        return EventStream(frames())
-
-    @api.get("/ui/notebook/generations/{generation_id}/events", include_in_schema=False)
-    async def follow_version(generation_id: str, _request: Request) -> EventStream:  # pyright: ignore[reportUnusedFunction]
-        """The same of a document."""
-        live = app.notebook.live(generation_id)
-
-        async def frames() -> AsyncIterator[bytes]:
-            async for update in notebook_updates(app, live, KEEP_ALIVE_SECONDS):
-                yield frame(update) if update else KEEP_ALIVE
-
-        return EventStream(frames())
-
-    def download(file: ExportFile) -> Response:
-        return Response(file.content, media_type=file.media_type, headers={"Content-Disposition": file.disposition})
-
-    @api.get("/ui/documents/{document_id}/export", include_in_schema=False)
-    def save_document(document_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """What is shown of a document now, as a file."""
-        return download(export_document(app, document_id, form))
-
-    @api.get("/ui/conversations/{conversation_id}/export", include_in_schema=False)
-    def save_conversation(conversation_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
-        """The same of a conversation."""
-        return download(export_conversation(app, conversation_id, form))
-
     api.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
     return api
 

@@ -8,7 +8,8 @@ from modules.services.export_sources import ExportSource
 from modules.storage.plain_yaml import written
 from modules.storage.training_runs import EVALUATION, SAMPLES, TrainingFolder
 from modules.types.datasets import DataSource
-from modules.types.training import MetricsSummary, Recipe
+from modules.types.recipes import Recipe
+from modules.types.training import MetricsSummary
 
 ON_THE_HUB = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 METHODS = {

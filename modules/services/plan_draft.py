@@ -16,7 +16,8 @@ from modules.training.layers import Anatomy
 from modules.training.refusals import refusal_of
 from modules.training.work import Samples, learned_and_judged, work_of
 from modules.types.machine import ComputeRates, Machine
-from modules.types.training import Examination, Prediction, Recipe, TrainingPlan
+from modules.types.recipes import Recipe
+from modules.types.training import Examination, Prediction, TrainingPlan
 
 # Of the memory that is free, what is left to the system and other programs.
 SPARE_SHARE = 0.05

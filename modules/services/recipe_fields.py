@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modules.types.training import SIMPLE, Recipe
+from modules.types.recipes import SIMPLE, Recipe
 
 FieldKind = Literal["text", "integer", "number", "switch", "choice", "list", "source"]
 KINDS: dict[str, FieldKind] = {

@@ -17,7 +17,8 @@ from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
 from modules.storage.training_runs import TrainingFolder, TrainingStore
-from modules.types.training import LensSample, Recipe, RunRecord, RunState, TrainingPlan, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import LensSample, RunRecord, RunState, TrainingPlan, TrainingRun
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 UNFINISHED = ("queued", "running")

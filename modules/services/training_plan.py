@@ -16,7 +16,8 @@ from modules.training.layers import Anatomy, anatomy_of
 from modules.training.work import ordering_of
 from modules.types.local_model import LocalModel
 from modules.types.machine import ComputeRates, Machine
-from modules.types.training import Examination, LensSample, Recipe, TrainingPlan, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import Examination, LensSample, TrainingPlan, TrainingRun
 
 EXAMINATIONS_KEPT = 8
 

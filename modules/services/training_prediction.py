@@ -11,7 +11,8 @@ from modules.storage.model_runs import ModelRunStore
 from modules.training.footprint import START_SECONDS, Footprint
 from modules.types.machine import ComputeRates, Machine
 from modules.types.model_runs import Figure, ModelRun
-from modules.types.training import Prediction, Recipe, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import Prediction, TrainingRun
 
 ENGINE = "training"
 # Shorter runs say little of the speed.

@@ -11,7 +11,7 @@ from modules.library.folders import count_parameters, read_model_folder
 from modules.paths import Paths
 from modules.storage.files import resolve_name, sync_folder
 from modules.storage.training_runs import RECIPE, TrainingFolder
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 # Beside the weights, so that whoever gets them can make them again.
 KEPT_RECIPE = "parlor-recipe.yaml"

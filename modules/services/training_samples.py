@@ -10,7 +10,7 @@ from modules.storage.files import sync_file
 from modules.storage.training_runs import EVALUATION, SAMPLES
 from modules.training.samples import write_samples
 from modules.types.datasets import DataSource, Example
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 Examples = Callable[[DataSource], Iterator[Example]]
 

@@ -9,7 +9,7 @@ from modules.errors import BadRequest
 from modules.storage.plain_yaml import read_mapping, written
 from modules.storage.preset_files import DESCRIPTION, MARK, VERSION, check_description
 from modules.types.faults import fault_of
-from modules.types.training import Recipe, StoredRecipe
+from modules.types.recipes import Recipe, StoredRecipe
 
 # What a recipe says of one run alone; a file that is used again and again leaves it out.
 OF_ONE_RUN: dict[str, Any] = {"model": "model", "name": "name", "data": {"dataset": "samples"}}

@@ -8,7 +8,7 @@ from modules.errors import BadRequest, NotFound, StorageError
 from modules.limits import LIMITS
 from modules.storage.files import resolve_name, write_atomically
 from modules.storage.recipe_files import check_fields, read_recipe, written_recipe
-from modules.types.training import StoredRecipe
+from modules.types.recipes import StoredRecipe
 
 SUFFIX = ".yaml"
 

@@ -83,14 +83,13 @@ def with_line(summary: MetricsSummary, line: bytes) -> MetricsSummary:
             peak = max(summary.peak_memory_bytes, told.memory_bytes)
             tokens = told.tokens - (summary.metrics.tokens if summary.metrics else 0)
             seconds = summary.step_seconds + (tokens / told.tokens_per_second if told.tokens_per_second else 0.0)
-            return replace(summary, step=told.step, metrics=told, peak_memory_bytes=peak, step_seconds=seconds)
+            return replace(summary, metrics=told, peak_memory_bytes=peak, step_seconds=seconds)
         case EvaluationMetrics():
-            best = summary.best_evaluation
             return replace(
                 summary,
                 first_evaluation=summary.first_evaluation or told,
                 last_evaluation=told,
-                best_evaluation=told if best is None or told.loss < best.loss else best,
+                best_evaluation=told if told.is_best else summary.best_evaluation,
             )
         case _:
             return summary

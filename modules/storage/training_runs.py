@@ -13,7 +13,8 @@ from modules.storage.files import write_atomically
 from modules.storage.named_folders import NamedFolders
 from modules.storage.recipe_files import read_whole_recipe, written_recipe
 from modules.storage.training_metrics import MetricsLog
-from modules.types.training import Recipe, RunRecord
+from modules.types.recipes import Recipe
+from modules.types.training import RunRecord
 
 RECORD = "record.json"
 RECIPE = "recipe.yaml"

@@ -2,6 +2,7 @@
 
 import sys
 
+from modules.amounts import amount, duration
 from modules.services.training import TrainingService
 from modules.storage.plain_yaml import written
 from modules.storage.recipe_files import plain_fields, written_recipe
@@ -10,7 +11,6 @@ from modules.types.training import TrainingPlan, TrainingRun
 
 ANSWER_CHARS = 160
 SHOWN_PROBLEMS = 5
-UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 class ProgressReport:
@@ -123,13 +123,3 @@ def reasons(dropped: tuple[tuple[int, str], ...]) -> str:
 def one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= ANSWER_CHARS else line[: ANSWER_CHARS - 1] + "…"
-
-
-def duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
-
-
-def amount(count: int) -> str:
-    return next((f"{count / unit:.2f} {name}" for unit, name in UNITS if count >= unit), f"{count} bytes")

@@ -6,7 +6,8 @@ from typing import Any
 
 from modules.training.layers import ALL_LINEAR, Anatomy
 from modules.types.machine import ComputeRates
-from modules.types.training import Examination, Method, Objective, Recipe
+from modules.types.recipes import Method, Objective, Recipe
+from modules.types.training import Examination
 
 # A sample is cut here unless a person says more: what is behind it costs memory of all.
 USUAL_LENGTH = 2048

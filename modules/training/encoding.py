@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 from modules.errors import ModelError
 from modules.training.chat_encoding import ChatEncoder
 from modules.types.datasets import Example, Turn
-from modules.types.training import Objective, Recipe, RedFlag
+from modules.types.recipes import Objective, Recipe
+from modules.types.training import RedFlag
 
 # transformers is typed only in parts.
 tokenizers: Any = AutoTokenizer

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from modules.children import ENDED, Child, Launcher
 from modules.errors import BadRequest
 from modules.types.machine import ComputeRates
-from modules.types.training import Examination, LensSample, Recipe
+from modules.types.recipes import Recipe
+from modules.types.training import Examination, LensSample
 
 PROGRAM = "modules.training.examiner"
 # Over one sample; the first question waits for the libraries to load too.

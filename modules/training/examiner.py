@@ -22,7 +22,8 @@ from modules.training.lens import Lens
 from modules.training.matmul_rate import measure_rates
 from modules.training.samples import read_samples
 from modules.training.token_facts import Tally
-from modules.types.training import Recipe, RedFlag
+from modules.types.recipes import Recipe
+from modules.types.training import RedFlag
 
 REPORT_SECONDS = 0.2
 # Beyond what the libraries map when they are loaded.

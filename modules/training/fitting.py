@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modules.training.advice import Choices
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 SHORTEST = 128
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modules.training.layers import Anatomy, targeted
 from modules.training.work import Pass, Work
-from modules.types.training import BaseWeights, Method, OptimizerName, Recipe
+from modules.types.recipes import BaseWeights, Method, OptimizerName, Recipe
 
 MIB = 2**20
 # Python with torch, transformers and peft loaded.

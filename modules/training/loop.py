@@ -21,7 +21,8 @@ from modules.training.optimizers import Optimization, learning_rate
 from modules.training.ordering import Ordering, Step
 from modules.training.probing import answer
 from modules.training.telling import Listener
-from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, Recipe, StepMetrics
+from modules.types.recipes import Recipe
+from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, StepMetrics
 
 RESULT = "result"
 # Typed only in parts.

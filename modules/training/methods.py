@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from modules.errors import TrainingError
 from modules.training.lora import compute_lean
 from modules.types.local_adapter import ADAPTER_WEIGHTS
-from modules.types.training import BaseWeights, Recipe
+from modules.types.recipes import BaseWeights, Recipe
 
 ALL_LINEAR = "all-linear"
 # Of a full finetuning: everything that is learned, in one file.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from modules.errors import TrainingError
 from modules.training.methods import Learner
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 TENSORS = "optimizer.safetensors"
 NUMBERS = "optimizer.json"

@@ -6,7 +6,7 @@ from modules.training.advice import packing_fault
 from modules.training.footprint import QUANTIZED
 from modules.training.layers import Anatomy, unmatched
 from modules.training.work import virtual_tokens
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 
 def refusal_of(recipe: Recipe, anatomy: Anatomy) -> str:

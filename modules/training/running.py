@@ -22,7 +22,7 @@ from modules.training.orders import Order
 from modules.training.samples import read_samples
 from modules.training.telling import Listener
 from modules.training.token_table import TokenTable, encode_all
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 RECIPE = "recipe.yaml"
 SAMPLES = "samples.jsonl"

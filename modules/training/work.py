@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from modules.training.ordering import Ordering
-from modules.types.training import Examination, Recipe
+from modules.types.recipes import Recipe
+from modules.types.training import Examination
 
 # Attention of samples up to here is computed by plain products on a CPU, where they are packed.
 SHORT = 256

@@ -27,7 +27,8 @@ from modules.training.orders import Order
 from modules.training.running import SAMPLES, read_table, train
 from modules.training.samples import write_samples
 from modules.types.datasets import DataSource, Example, Turn
-from modules.types.training import Metrics, Recipe
+from modules.types.recipes import Recipe
+from modules.types.training import Metrics
 
 LENGTH, RANK, ALPHA, RATE, BATCH = 512, 8, 16, 3e-4, 4
 CHATS = 400

@@ -22,7 +22,8 @@ from modules.app import App, build_app
 from modules.settings import Settings
 from modules.training.samples import line_of
 from modules.types.datasets import DataSource
-from modules.types.training import Prediction, Recipe, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import Prediction, TrainingRun
 from tests.benchmarks.finetuning_recipes import chats
 
 MIB = 2**20

@@ -13,7 +13,8 @@ from modules.services.model_card import model_card
 from modules.services.pushing import published_files
 from modules.storage.plain_yaml import read_mapping
 from modules.storage.training_runs import EVALUATION, METRICS, SAMPLES, TrainingStore
-from modules.types.training import EvaluationMetrics, Recipe, RunRecord, StepMetrics
+from modules.types.recipes import Recipe
+from modules.types.training import EvaluationMetrics, RunRecord, StepMetrics
 from tests.engines.tiny_adapters import make_adapter
 from tests.engines.tiny_models import make_folder
 
@@ -41,7 +42,11 @@ def source_of(tmp_path: Path, losses: tuple[float, ...] = (3.0, 2.5, 2.7), **rec
     def fill(folder: Path) -> RunRecord:
         (folder / SAMPLES).write_text('{"text":"a secret sample"}\n' * 37)
         (folder / EVALUATION).write_text('{"text":"a secret sample"}\n' * 3)
-        lines = [EvaluationMetrics(step=10 * place, loss=loss) for place, loss in enumerate(losses)]
+        # As the training marks them: the model before the run is never the best.
+        lines = [
+            EvaluationMetrics(step=10 * place, loss=loss, is_best=place > 0 and loss == min(losses[1 : place + 1]))
+            for place, loss in enumerate(losses)
+        ]
         step = StepMetrics(
             step=20, epoch=1.5, loss=2.2, learning_rate=0, gradient_norm=1, tokens=9, trained_tokens=5,
             tokens_per_second=100, memory_bytes=10**9, seconds=90,

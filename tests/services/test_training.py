@@ -19,7 +19,8 @@ from modules.paths import PROJECT, Paths
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
 from modules.types.datasets import DataSource, Example
-from modules.types.training import LensSample, Prediction, Recipe, RunState, TokenFacts, TrainingPlan, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import LensSample, Prediction, RunState, TokenFacts, TrainingPlan, TrainingRun
 from tests.conftest import link_or_copy
 from tests.engines.tiny_models import make_folder
 

@@ -17,7 +17,8 @@ from modules.storage.model_runs import ModelRunStore
 from modules.types.datasets import DataSource, Example, Turn
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
-from modules.types.training import MetricsSummary, Recipe, RunRecord, StepMetrics, TrainingPlan, TrainingRun
+from modules.types.recipes import Recipe
+from modules.types.training import MetricsSummary, RunRecord, StepMetrics, TrainingPlan, TrainingRun
 from tests.engines.tiny_models import make_folder
 from tests.training.tiny_tokenizers import byte_tokenizer
 
@@ -247,7 +248,6 @@ def test_later_predictions_learn_from_runs(desk: Desk) -> None:
         seconds=1.0,
     )
     summary = MetricsSummary(
-        step=10,
         metrics=metrics,
         peak_memory_bytes=3 * told.calculated_memory_bytes,
         step_seconds=2 * tokens / (told.calculated_tokens_per_second or 1),

@@ -8,7 +8,7 @@ from modules.errors import BadRequest, NotFound
 from modules.paths import PROJECT
 from modules.storage.recipe_files import read_recipe, read_whole_recipe, whole_recipe, written_recipe
 from modules.storage.recipes import RecipeStore
-from modules.types.training import Recipe, StoredRecipe
+from modules.types.recipes import Recipe, StoredRecipe
 
 SHIPPED = PROJECT / "presets" / "recipes"
 WHOLE = {

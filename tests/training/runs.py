@@ -6,7 +6,7 @@ from typing import Any
 
 from modules.storage.recipe_files import written_recipe
 from modules.types.datasets import DataSource
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 from tests.engines.tiny_models import words
 
 FIELDS: dict[str, Any] = {

@@ -8,7 +8,8 @@ from modules.training.layers import Anatomy
 from modules.types.datasets import DataSource
 from modules.types.local_model import ModelShape
 from modules.types.machine import ComputeRates
-from modules.types.training import Examination, Recipe, TokenFacts
+from modules.types.recipes import Recipe
+from modules.types.training import Examination, TokenFacts
 
 SMALL = Anatomy(ModelShape(architecture="llama", parameters=10**8, context_length=4096), ())
 

@@ -6,7 +6,7 @@ import pytest
 
 from modules.training.encoding import EncodedSample, SampleDropped, SampleEncoder
 from modules.types.datasets import Example, Turn
-from modules.types.training import Objective
+from modules.types.recipes import Objective
 from tests.training.tiny_tokenizers import byte_tokenizer
 
 SYSTEM = Turn("system", "Be kind.")

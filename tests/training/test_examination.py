@@ -10,7 +10,8 @@ from modules.errors import BadRequest
 from modules.training.examination import SampleExaminer
 from modules.training.samples import write_samples
 from modules.types.datasets import DataSource, Example, Turn
-from modules.types.training import LensSample, Recipe
+from modules.types.recipes import Recipe
+from modules.types.training import LensSample
 from tests.training.tiny_tokenizers import byte_tokenizer, save
 
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"

@@ -9,7 +9,7 @@ from modules.training.layers import Anatomy, LinearLayer
 from modules.training.work import Pass, Work
 from modules.types.datasets import DataSource
 from modules.types.local_model import ModelShape
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 
 MIB = 2**20
 # The starter model: its layers, which hold 106 of its 135 million parameters.

@@ -18,7 +18,7 @@ from modules.training.loop import step_seed
 from modules.training.orders import Order
 from modules.training.running import train
 from modules.training.telling import RunFolder
-from modules.types.training import Recipe
+from modules.types.recipes import Recipe
 from tests.engines.tiny_models import make_folder
 from tests.training.runs import make_recipe, make_run, metrics
 
