@@ -18,8 +18,8 @@ DEFAULT_CONTEXT = 8192
 GPU_SHARE = 0.7
 # The model's own Python code, kernels made at the first pass, the tokenizer's and the compute thread's buffers.
 FIXED_BYTES = 38 * MIB
-# bitsandbytes' library, with its tables and what it unpacks weights into.
-BITSANDBYTES_BYTES = 60 * MIB
+# bitsandbytes' library, with its tables and, for 4 bits, what it unpacks weights into.
+BITSANDBYTES_BYTES = {"int8": 8 * MIB, "nf4": 64 * MIB, "fp4": 64 * MIB}
 # A token's text and merges in the tokenizer's tables.
 VOCABULARY_ENTRY_BYTES = 200
 WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -142,8 +142,7 @@ class Footprint:
         # A head that is not packed is laid out anew, and thrown away, for each piece of a prompt.
         head = 0 if self.on_gpu or self.kind in {"packed", "int4"} else shape.vocabulary * shape.embedding_length
         channels = 2 * shape.embedding_length * shape.state_size if shape.architecture in WHOLE_PROMPTS else 0
-        library = BITSANDBYTES_BYTES if self.kind in BITSANDBYTES else 0
-        fixed = FIXED_BYTES + library + shape.vocabulary * VOCABULARY_ENTRY_BYTES
+        fixed = FIXED_BYTES + BITSANDBYTES_BYTES.get(self.kind, 0) + shape.vocabulary * VOCABULARY_ENTRY_BYTES
         return fixed + head * self.width + int(SCANNED_BYTES * tokens * channels)
 
     def kv_bytes(self, tokens: int) -> int:
