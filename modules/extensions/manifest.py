@@ -1,0 +1,76 @@
+"""What an extension says of itself in `extension.toml`, read without running anything of it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modules.errors import BadRequest
+from modules.extensions.contracts import API_VERSION
+from modules.types.faults import fault_of
+
+MANIFEST = "extension.toml"
+MANIFEST_BYTES = 64 * 1024
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
+Line = Annotated[str, Field(max_length=400)]
+Some = Field(max_length=100)
+
+
+class Touches(BaseModel):
+    """What it reaches outside its own folder, as its author says: code in this process can do more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    network: Annotated[list[Line], Some] = Field(default=[], description="Hosts that it asks; * is any.")
+    files: Annotated[list[Line], Some] = Field(default=[], description="Files and folders it reads or writes.")
+    models: bool = Field(default=False, description="Whether it asks the loaded model by itself.")
+
+
+class Manifest(BaseModel):
+    """`entry` is the module with the hooks, within its folder; `isolated` runs it in a process of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Name
+    title: Annotated[str, Field(min_length=1, max_length=80)]
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}([a-z0-9.+-]{0,20})$")]
+    author: Line = ""
+    licence: Line = ""
+    description: Annotated[str, Field(max_length=1000)] = ""
+    homepage: Line = ""
+    api: Annotated[int, Field(ge=1)] = API_VERSION
+    entry: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")] = "main"
+    requirements: Annotated[list[Line], Some] = []
+    isolated: bool = False
+    touches: Touches = Touches()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises BadRequest that names the field when there is none, or it is wrong, or asks for a newer program."""
+    try:
+        content = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{folder.name} has no {MANIFEST}, so it is no extension.", field=MANIFEST) from error
+    return parse_manifest(content)
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """Raises BadRequest as `read_manifest` does."""
+    if len(content) > MANIFEST_BYTES:
+        raise BadRequest(f"{MANIFEST} is larger than {MANIFEST_BYTES // 1024} KiB.", field=MANIFEST)
+    try:
+        manifest = Manifest.model_validate(tomllib.loads(content.decode("utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadRequest(f"{MANIFEST}: {field} {fault_of(first)}.", field=field) from error
+    except ValueError as error:
+        raise BadRequest(f"{MANIFEST} cannot be read: {error}", field=MANIFEST) from error
+    if manifest.api > API_VERSION:
+        raise BadRequest(
+            f"{manifest.title} needs version {manifest.api} of the extension API; this program has {API_VERSION}. "
+            "Update Parlor first.",
+            field="api",
+        )
+    return manifest
