@@ -1,0 +1,48 @@
+"""A settings model that lies in another process: its fields are here, what they may be is asked there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, create_model, model_validator
+
+from modules.extensions.isolation.crossing import CheckedSettings, SettingsFacts
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """In the place of a value: what is wrong with it."""
+
+    sentence: str
+
+
+def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], CheckedSettings]) -> type[BaseModel]:
+    """Its JSON schema, its defaults and its verdict on each value are those of the model it stands for."""
+
+    def checked(values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        result = check({**values})
+        if (whole := result.wrong.get("")) is not None:
+            raise ValueError(whole)
+        return {**result.values, **{name: Wrong(sentence) for name, sentence in result.wrong.items()}}
+
+    def told(schema: dict[str, Any]) -> None:
+        schema.clear()
+        schema.update(facts.schema)
+
+    fields: dict[str, Any] = {
+        name: (Annotated[Any, AfterValidator(sound)], default) for name, default in facts.defaults.items()
+    }
+    return create_model(
+        str(facts.schema.get("title", "Settings")),
+        __config__=ConfigDict(extra="forbid", frozen=True, json_schema_extra=told),
+        __validators__={"checked": model_validator(mode="before")(checked)},
+        **fields,
+    )
+
+
+def sound(value: Any) -> Any:
+    if isinstance(value, Wrong):
+        raise ValueError(value.sentence)
+    return value
