@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -134,9 +134,7 @@ class IsolatedExtension:
         return found
 
     def _run_tool(self, key: str, use: ToolUse) -> str:
-        context = ToolContext(
-            use.conversation_id, use.settings, lambda: self.peer.ask("call.cancelled", use.call)
-        )
+        context = ToolContext(use.conversation_id, use.settings, lambda: self.peer.ask("call.cancelled", use.call))
         return self._item("tools", key).run(use.arguments, self._with_settings(context))
 
     def _view(self, hook: str, key: str, event: ViewEvent) -> list[tuple[str, Part]]:
@@ -186,7 +184,9 @@ class IsolatedExtension:
 
     def _check_settings(self, values: dict[str, Any]) -> CheckedSettings:
         try:
-            return CheckedSettings(settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {})
+            return CheckedSettings(
+                settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
+            )
         except ValidationError as error:
             wrong = {str(one["loc"][0]) if one["loc"] else "": fault_of(one) for one in error.errors()}
             return CheckedSettings(values, wrong)

@@ -164,6 +164,7 @@ def signature_of(hook: str) -> Signature:
 
 def all_signatures() -> dict[str, Signature]:
     told = list[tuple[str, Any]]
+    readers: Any = GIVERS["document_readers"].facts
     return {
         # The program asks.
         "load": signature(list[str], Path),
@@ -188,7 +189,7 @@ def all_signatures() -> dict[str, Signature]:
         "host.settings": signature(dict[str, Any] | None),
         "host.reply": signature(str, list[Message], int, Constraint | None),
         "host.embed": signature(list[list[float]], list[str]),
-        "host.readers": signature(list[GIVERS["document_readers"].facts]),
+        "host.readers": signature(list[readers]),
         "host.read": signature(list[Passage], str, Path),
         "host.fetch": signature(Fetched, str, int),
         "host.start_job": signature(str, str, int),

@@ -122,7 +122,7 @@ class Connection:
         handlers: Mapping[str, Callable[..., Any]],
         on_end: Callable[["Connection", int], None],
     ) -> None:
-        self.peer = Peer(lambda message: self._child.send(message), handlers)
+        self.peer = Peer(self._send, handlers)
         self._child = Child(launcher, CHILD, self._take, lambda status: on_end(self, status))
 
     @property
@@ -138,6 +138,9 @@ class Connection:
 
     def end(self) -> None:
         self._child.end()
+
+    def _send(self, message: bytes) -> None:
+        self._child.send(message)
 
     def _take(self, line: bytes) -> None:
         try:

@@ -15,9 +15,7 @@ from modules.types.messages import Message
 class RemoteHost:
     """`keep_work` gives a job's work a number that the program can start it by."""
 
-    def __init__(
-        self, data: Path, peer: Peer, settings: Callable[[], Any], keep_work: Callable[[Work], int]
-    ) -> None:
+    def __init__(self, data: Path, peer: Peer, settings: Callable[[], Any], keep_work: Callable[[Work], int]) -> None:
         self.data = data
         self._peer = peer
         self._settings = settings

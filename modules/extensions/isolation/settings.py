@@ -29,7 +29,7 @@ def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], Ch
 
     def told(schema: dict[str, Any]) -> None:
         schema.clear()
-        schema.update(facts.schema)
+        schema.update(inlined(facts.schema, facts.schema.get("$defs", {})))
 
     fields: dict[str, Any] = {
         name: (Annotated[Any, AfterValidator(sound)], default) for name, default in facts.defaults.items()
@@ -46,3 +46,18 @@ def sound(value: Any) -> Any:
     if isinstance(value, Wrong):
         raise ValueError(value.sentence)
     return value
+
+
+def inlined(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """A JSON schema with each definition in the place of the references to it; pydantic knows no foreign ones. Within
+    itself a definition is anything."""
+    match schema:
+        case {"$ref": str(reference)}:
+            name = reference.rpartition("/")[2]
+            return {} if name in within else inlined(definitions[name], definitions, (*within, name))
+        case dict():
+            return {key: inlined(part, definitions, within) for key, part in schema.items() if key != "$defs"}
+        case list():
+            return [inlined(part, definitions, within) for part in schema]
+        case _:
+            return schema
