@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from modules.children import Launcher
 from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
 from modules.extensions.checks import FILTERED, checked_settings_model, filtered, handed, items_of, kind_of
 from modules.extensions.contracts import ExtensionHost, RequestContext
@@ -14,6 +15,7 @@ from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import ExtensionFolder, find_extensions
 from modules.extensions.guard import Guard, Step, Unfit
+from modules.extensions.isolation.parent import Isolated, start_isolated
 from modules.extensions.loading import Loader
 from modules.extensions.manifest import Manifest
 from modules.extensions.observers import Observers
@@ -40,7 +42,7 @@ class Budgets:
 class Extensions:
     """Any thread may call. Nothing that an extension does ends a reply or the program."""
 
-    def __init__(self, paths: Paths, states: ExtensionStates, budgets: Budgets = Budgets()) -> None:
+    def __init__(self, paths: Paths, states: ExtensionStates, launcher: Launcher, budgets: Budgets = Budgets()) -> None:
         """Nothing is enabled before `start`."""
         self.budgets = budgets
         self._paths = paths
@@ -48,7 +50,8 @@ class Extensions:
         self._book = FaultBook(self._give_up)
         self.guard = Guard(self._book.returned)
         self._observers = Observers(self.guard.threads)
-        self._loader = Loader()
+        self._launcher = launcher
+        self._loader = Loader(self._isolate)
         self._changing = RLock()
         self._lock = Lock()
         self._host_for: HostFor | None = None
@@ -203,7 +206,9 @@ class Extensions:
         if folder.fault:
             return found
         if plugin is not None:
-            return replace(found, state="enabled", hooks=tuple(sorted(plugin.hooks)))
+            return replace(
+                found, state="enabled", hooks=tuple(sorted(plugin.hooks)), note=self._loader.note(folder.name)
+            )
         if folder.name in self._failed:
             return replace(found, state="failed", fault=self._failed[folder.name])
         return found
@@ -258,6 +263,9 @@ class Extensions:
                 folder, "settings_model", lambda: self._kept_settings(folder.name, model), self.budgets.collect
             )
         return plugin
+
+    def _isolate(self, folder: ExtensionFolder) -> Isolated:
+        return start_isolated(self._launcher, folder.folder, lambda sentence: self._book.log(folder.name, sentence))
 
     def _must(self, folder: ExtensionFolder, what: str, make: Callable[[], Any], seconds: float) -> Any:
         """What is needed before an extension can be enabled. Raises BadRequest."""

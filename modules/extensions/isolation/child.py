@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from modules.children import ParentPipe
 from modules.errors import BadRequest
@@ -33,6 +34,7 @@ from modules.extensions.isolation.crossing import (
     CheckedSettings,
     SettingsFacts,
     ToolUse,
+    WrongValue,
     facts_of,
     key_of,
     told_parts,
@@ -41,7 +43,6 @@ from modules.extensions.isolation.remote_host import RemoteHost
 from modules.extensions.isolation.wire import Peer
 from modules.extensions.loading import Loader
 from modules.extensions.plugins import Plugin
-from modules.types.faults import fault_of
 
 # Transformers of replies that were never ended; the oldest goes.
 MAX_TRANSFORMERS = 256
@@ -188,8 +189,7 @@ class IsolatedExtension:
                 settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
             )
         except ValidationError as error:
-            wrong = {str(one["loc"][0]) if one["loc"] else "": fault_of(one) for one in error.errors()}
-            return CheckedSettings(values, wrong)
+            return CheckedSettings(values, dict(wrong_value(one) for one in error.errors()))
 
     def _started(self, data: Path) -> None:
         self._invoke("started", RemoteHost(data, self.peer, self._host_settings, self._keep_work))
@@ -219,6 +219,13 @@ def settings_model(given: Any) -> type[BaseModel]:
     if not (isinstance(given, type) and issubclass(given, BaseModel)):
         raise Unfit("gave something that is no pydantic model.")
     return given
+
+
+def wrong_value(error: ErrorDetails) -> tuple[str, WrongValue]:
+    """(the field, what is wrong with it)."""
+    limits = {name: limit for name, limit in error.get("ctx", {}).items() if isinstance(limit, str | int | float)}
+    field = str(error["loc"][0]) if error["loc"] else ""
+    return field, WrongValue(error["type"], limits, error["msg"])
 
 
 def main() -> None:

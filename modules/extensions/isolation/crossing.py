@@ -85,11 +85,20 @@ class SettingsFacts:
 
 
 @dataclass(frozen=True)
+class WrongValue:
+    """What pydantic says of it: the kind of error, its limits, and the sentence."""
+
+    type: str
+    limits: dict[str, Any]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class CheckedSettings:
     """What a settings model makes of values, or what is wrong with each; "" is the whole."""
 
     values: dict[str, Any]
-    wrong: dict[str, str]
+    wrong: dict[str, WrongValue]
 
 
 @with_config(BASE64)

@@ -39,11 +39,15 @@ WORK_SECONDS = 30 * 86400.0
 
 @dataclass(frozen=True)
 class Isolated:
-    """`module` has the extension's hooks; `note` says what a call costs. `close` ends the process."""
+    """`module` has the extension's hooks. `close` ends the process."""
 
     module: ModuleType
-    note: str
     process: IsolatedProcess
+
+    @property
+    def note(self) -> str:
+        """What a call costs, and how often the process has ended."""
+        return self.process.note
 
     def close(self) -> None:
         self.process.close()
@@ -57,8 +61,8 @@ def start_isolated(launcher: Launcher, folder: Path, report: Callable[[str], Non
     module = ModuleType(package_name(folder.name))
     for name in hooks:
         setattr(module, name, stand_ins.hook(name))
-    milliseconds = stand_ins.process.cost_seconds() * 1000
-    return Isolated(module, f"in a process of its own, about {milliseconds:.1f} ms a call", stand_ins.process)
+    stand_ins.process.measure()
+    return Isolated(module, stand_ins.process)
 
 
 class StandIns:

@@ -13,7 +13,8 @@ from modules.extensions.isolation.wire import Peer
 
 CHILD = "modules.extensions.isolation.child"
 MAX_RESTARTS = 3
-START_SECONDS = 20.0
+# Below what the registry gives an extension to be imported in.
+START_SECONDS = 9.0
 # How long a call waits for a process that is being started again, before it goes without.
 PATIENCE_SECONDS = 0.8
 # The guard gives a call up sooner. A call that has not ended after this long can only be ended with its process.
@@ -41,6 +42,7 @@ class IsolatedProcess:
         self._report = report
         self._restarted = restarted
         self._restarts = 0
+        self._cost_seconds = 0.0
         self._closed = False
         self._ready = threading.Event()
         self._connection: Connection | None = None
@@ -48,6 +50,13 @@ class IsolatedProcess:
     @property
     def pid(self) -> int | None:
         return self._connection.pid if self._connection is not None else None
+
+    @property
+    def note(self) -> str:
+        if self._restarts > MAX_RESTARTS:
+            return f"its process has ended {self._restarts} times; enable it to start it again"
+        cost = f"in a process of its own, about {self._cost_seconds * 1000:.1f} ms a call"
+        return f"{cost}; started again {self._restarts} of {MAX_RESTARTS} times" if self._restarts else cost
 
     def start(self) -> list[str]:
         """The names of its hooks. Raises BadRequest or Unfit when it cannot be loaded; nothing of it is left then."""
@@ -76,14 +85,15 @@ class IsolatedProcess:
             connection.kill()
             raise Unfit(f"took longer than {limit:g} s, so its process was ended.") from error
 
-    def cost_seconds(self) -> float:
-        """What a call costs beyond its own work, measured now: the median of some that do nothing."""
+    def measure(self) -> float:
+        """Seconds that a call costs beyond its own work: the median of some that do nothing."""
         costs: list[float] = []
         for _ in range(PINGS):
             started = time.perf_counter()
             self.ask("ping")
             costs.append(time.perf_counter() - started)
-        return statistics.median(costs)
+        self._cost_seconds = statistics.median(costs)
+        return self._cost_seconds
 
     def close(self) -> None:
         self._closed = True
@@ -97,13 +107,11 @@ class IsolatedProcess:
             return
         self._ready.clear()
         words = f" It last said: {connection.last_line}" if connection.last_line else ""
-        if self._restarts == MAX_RESTARTS:
-            self._report(
-                f"Its process {how(status)}, for the {MAX_RESTARTS + 1}th time; enable it to start it again.{words}"
-            )
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS:
+            self._report(f"Its process {how(status)} once more; enable it to start it again.{words}")
             self._ready.set()
             return
-        self._restarts += 1
         self._report(f"Its process {how(status)} and is started again ({self._restarts} of {MAX_RESTARTS}).{words}")
         try:
             self.start()

@@ -1,19 +1,13 @@
 """A settings model that lies in another process: its fields are here, what they may be is asked there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, create_model, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core.core_schema import ErrorType
 
-from modules.extensions.isolation.crossing import CheckedSettings, SettingsFacts
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """In the place of a value: what is wrong with it."""
-
-    sentence: str
+from modules.extensions.isolation.crossing import CheckedSettings, SettingsFacts, WrongValue
 
 
 def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], CheckedSettings]) -> type[BaseModel]:
@@ -24,8 +18,8 @@ def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], Ch
             return values
         result = check({**values})
         if (whole := result.wrong.get("")) is not None:
-            raise ValueError(whole)
-        return {**result.values, **{name: Wrong(sentence) for name, sentence in result.wrong.items()}}
+            raise error_of(whole)
+        return {**result.values, **result.wrong}
 
     def told(schema: dict[str, Any]) -> None:
         schema.clear()
@@ -43,9 +37,18 @@ def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], Ch
 
 
 def sound(value: Any) -> Any:
-    if isinstance(value, Wrong):
-        raise ValueError(value.sentence)
+    if isinstance(value, WrongValue):
+        raise error_of(value)
     return value
+
+
+def error_of(wrong: WrongValue) -> PydanticKnownError | PydanticCustomError:
+    """As pydantic raised it over there."""
+    try:
+        return PydanticKnownError(cast(ErrorType, wrong.type), wrong.limits)
+    except (KeyError, TypeError):
+        # Braces would be read as places for limits.
+        return PydanticCustomError("settings", "{sentence}", {"sentence": wrong.sentence})
 
 
 def inlined(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:

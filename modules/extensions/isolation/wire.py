@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from modules.errors import ParlorError
+from modules.extensions.checks import kind_of
 from modules.extensions.guard import Unfit, sentence_of
 from modules.extensions.isolation.crossing import SIGNATURES
 from modules.extensions.threads import Threads
@@ -53,7 +54,7 @@ class Peer:
         try:
             return SIGNATURES[name].answer.validate_json(answer)
         except ValidationError as error:
-            raise Unfit(f"gave what it must not: {error.errors()[0]['msg']}.") from error
+            raise Unfit(f"returned {kind_of(from_json(answer))}, which is not what it must return.") from error
 
     def take(self, line: bytes) -> None:
         """A line of the other end; on the thread that reads the pipe."""
