@@ -50,7 +50,7 @@ class Extensions:
         self._book = FaultBook(self._give_up)
         self.guard = Guard(self._book.returned)
         self._observers = Observers(self.guard.threads)
-        self._launcher = launcher
+        self._launcher = Launcher()
         self._loader = Loader(self._isolate)
         self._changing = RLock()
         self._lock = Lock()
@@ -189,6 +189,7 @@ class Extensions:
             self._run([self._observe_step("stopping", plugin, {}, self.budgets.close) for plugin in stopping], None)
             self._observers.close()
             self._loader.close()
+            self._launcher.close()
             self.guard.close()
 
     def _folders(self) -> list[ExtensionFolder]:

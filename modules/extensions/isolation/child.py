@@ -3,8 +3,9 @@
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from modules.children import ParentPipe
 from modules.errors import BadRequest
+from modules.extensions.checks import checked_settings_model, items_of
 from modules.extensions.contracts import (
     Part,
     Passage,
@@ -60,21 +62,21 @@ class IsolatedExtension:
         self._transformers: dict[int, StreamTransformer] = {}
         self._works: dict[int, Work] = {}
 
-    def _handlers(self) -> Mapping[str, Callable[..., Any]]:
+    def _handlers(self) -> dict[str, Callable[..., Any]]:
         return {
             "load": self._load,
             "ping": lambda: None,
             **{hook: self._plain(hook) for hook in PLAIN},
             **{hook: self._giving(hook) for hook in GIVERS},
             "tools.run": self._run_tool,
-            "tabs.view": lambda key, event: self._view("tabs", key, event),
-            "panels.view": lambda key, event: self._view("panels", key, event),
+            "tabs.view": partial(self._view, "tabs"),
+            "panels.view": partial(self._view, "panels"),
             "routes.answer": self._answer_route,
             "commands.run": self._run_command,
             "document_readers.read": self._read,
-            "embedding_models.embed": lambda key, texts: self._item("embedding_models", key).embed(texts),
+            "embedding_models.embed": self._embed,
             "stream_transformer": self._stream_transformer,
-            "stream_transformer.feed": lambda number, text: self._transformer(number).feed(text),
+            "stream_transformer.feed": self._feed,
             "stream_transformer.end": self._end_transformer,
             "settings_model": self._tell_settings,
             "settings_model.check": self._check_settings,
@@ -96,7 +98,7 @@ class IsolatedExtension:
             )
         self._plugin = plugin
         if "settings_model" in plugin.hooks:
-            self._settings_model = settings_model(plugin.invoke("settings_model"))
+            self._settings_model = checked_settings_model(plugin.invoke("settings_model"))
         return sorted(plugin.hooks)
 
     def _invoke(self, hook: str, *arguments: Any) -> Any:
@@ -120,11 +122,7 @@ class IsolatedExtension:
         return lambda: [facts_of(GIVERS[hook], item) for item in self._collect(hook).values()]
 
     def _collect(self, hook: str) -> dict[str, Any]:
-        items = self._invoke(hook)
-        expected = GIVERS[hook].item
-        if not isinstance(items, Sequence) or not all(isinstance(item, expected) for item in items):
-            raise Unfit(f"gave something that is no list of {expected.__name__}.")
-        self._items[hook] = {key_of(hook, item): item for item in items}
+        self._items[hook] = {key_of(hook, item): item for item in items_of(hook, self._invoke(hook))}
         return self._items[hook]
 
     def _item(self, hook: str, key: str) -> Any:
@@ -160,6 +158,9 @@ class IsolatedExtension:
     def _read(self, key: str, path: Path) -> list[Passage]:
         return list(self._item("document_readers", key).read(path))
 
+    def _embed(self, key: str, texts: Sequence[str]) -> Any:
+        return self._item("embedding_models", key).embed(texts)
+
     def _stream_transformer(self, context: RequestContext) -> int:
         number = next(self._numbers)
         self._transformers[number] = self._invoke("stream_transformer", context)
@@ -173,6 +174,9 @@ class IsolatedExtension:
             raise Unfit("has lost this reply: its process was started again.")
         return found
 
+    def _feed(self, number: int, text: str) -> str:
+        return self._transformer(number).feed(text)
+
     def _end_transformer(self, number: int) -> str:
         try:
             return self._transformer(number).end()
@@ -180,13 +184,13 @@ class IsolatedExtension:
             self._transformers.pop(number, None)
 
     def _tell_settings(self) -> SettingsFacts:
-        model = settings_model(self._settings_model)
+        model = checked_settings_model(self._settings_model)
         return SettingsFacts(model.model_json_schema(), model().model_dump(mode="json"))
 
     def _check_settings(self, values: dict[str, Any]) -> CheckedSettings:
         try:
             return CheckedSettings(
-                settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
+                checked_settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
             )
         except ValidationError as error:
             return CheckedSettings(values, dict(wrong_value(one) for one in error.errors()))
@@ -213,12 +217,6 @@ class IsolatedExtension:
             lambda fraction, note: self.peer.ask("call.report", call, fraction, note),
             lambda: self.peer.ask("call.cancelled", call),
         )
-
-
-def settings_model(given: Any) -> type[BaseModel]:
-    if not (isinstance(given, type) and issubclass(given, BaseModel)):
-        raise Unfit("gave something that is no pydantic model.")
-    return given
 
 
 def wrong_value(error: ErrorDetails) -> tuple[str, WrongValue]:

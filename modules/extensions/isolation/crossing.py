@@ -162,7 +162,9 @@ def parts_of(told: Sequence[tuple[str, Any]]) -> list[Part]:
 
 
 def signature(answer: Any, *arguments: Any) -> Signature:
-    return Signature(TypeAdapter(tuple[arguments] if arguments else tuple[()]), TypeAdapter(answer))
+    # The types are known only now, so the checker cannot read them.
+    taken: Any = tuple.__class_getitem__(arguments)
+    return Signature(TypeAdapter(taken), TypeAdapter(answer))
 
 
 def signature_of(hook: str) -> Signature:

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,12 +127,12 @@ class StandIns:
         return {
             "host.settings": lambda: self._asked_host().settings,
             "host.reply": self._reply,
-            "host.embed": lambda texts: self._asked_host().embed(texts),
+            "host.embed": self._embed,
             "host.readers": self._readers,
             "host.read": self._read,
-            "host.fetch": lambda url, max_bytes: Fetched(*self._asked_host().fetch(url, max_bytes=max_bytes)),
+            "host.fetch": self._fetch,
             "host.start_job": self._start_job,
-            "host.log": lambda text: self._asked_host().log(text),
+            "host.log": self._log,
             "call.cancelled": self._calls.cancelled,
             "call.report": self._calls.report,
         }
@@ -144,6 +144,15 @@ class StandIns:
 
     def _reply(self, messages: Sequence[Message], max_tokens: int, constraint: Constraint | None) -> str:
         return self._asked_host().reply(messages, max_tokens=max_tokens, constraint=constraint)
+
+    def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return self._asked_host().embed(texts)
+
+    def _fetch(self, url: str, max_bytes: int) -> Fetched:
+        return Fetched(*self._asked_host().fetch(url, max_bytes=max_bytes))
+
+    def _log(self, text: str) -> None:
+        self._asked_host().log(text)
 
     def _readers(self) -> list[Any]:
         return [facts_of(GIVERS["document_readers"], reader) for reader in self._asked_host().readers()]
@@ -173,7 +182,7 @@ class OpenCalls:
     @contextmanager
     def open(
         self, cancelled: Callable[[], bool], report: Callable[[float | None, str], None] = lambda _fraction, _note: None
-    ) -> Iterator[int]:
+    ) -> Generator[int]:
         number = next(self._numbers)
         self._open[number] = (cancelled, report)
         try:

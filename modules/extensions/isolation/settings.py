@@ -25,13 +25,14 @@ def settings_stand_in(facts: SettingsFacts, check: Callable[[dict[str, Any]], Ch
         schema.clear()
         schema.update(inlined(facts.schema, facts.schema.get("$defs", {})))
 
+    validators: dict[str, Any] = {"checked": model_validator(mode="before")(checked)}
     fields: dict[str, Any] = {
         name: (Annotated[Any, AfterValidator(sound)], default) for name, default in facts.defaults.items()
     }
     return create_model(
         str(facts.schema.get("title", "Settings")),
         __config__=ConfigDict(extra="forbid", frozen=True, json_schema_extra=told),
-        __validators__={"checked": model_validator(mode="before")(checked)},
+        __validators__=validators,
         **fields,
     )
 
@@ -54,13 +55,12 @@ def error_of(wrong: WrongValue) -> PydanticKnownError | PydanticCustomError:
 def inlined(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
     """A JSON schema with each definition in the place of the references to it; pydantic knows no foreign ones. Within
     itself a definition is anything."""
-    match schema:
-        case {"$ref": str(reference)}:
-            name = reference.rpartition("/")[2]
-            return {} if name in within else inlined(definitions[name], definitions, (*within, name))
-        case dict():
-            return {key: inlined(part, definitions, within) for key, part in schema.items() if key != "$defs"}
-        case list():
-            return [inlined(part, definitions, within) for part in schema]
-        case _:
-            return schema
+    if isinstance(schema, list):
+        return [inlined(part, definitions, within) for part in cast(list[Any], schema)]
+    if not isinstance(schema, dict):
+        return schema
+    members = cast(dict[str, Any], schema)
+    if "$ref" in members:
+        name = str(members["$ref"]).rpartition("/")[2]
+        return {} if name in within else inlined(definitions[name], definitions, (*within, name))
+    return {key: inlined(part, definitions, within) for key, part in members.items() if key != "$defs"}

@@ -6,7 +6,7 @@ A line is `? NUMBER NAME ARGUMENTS`, `= NUMBER ANSWER` or `! NUMBER ERROR`; what
 import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -102,7 +102,7 @@ def packed(name: str, value: Any) -> bytes:
 def plain(value: Any) -> Any:
     """What pydantic has no word for, by what it does."""
     if isinstance(value, Mapping):
-        return {**value}
+        return dict(cast(Mapping[str, Any], value))
     raise TypeError(f"{type(value).__name__} is no plain value")
 
 
