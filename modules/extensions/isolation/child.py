@@ -90,7 +90,7 @@ class IsolatedExtension:
         if found.fault:
             raise BadRequest(found.fault)
         loader = Loader()
-        plugin = loader.register(found.name, loader.import_entry(found))
+        plugin = loader.register(found.name, folder, loader.import_entry(found))
         if "engines" in plugin.hooks:
             raise BadRequest(
                 "Engines cannot be isolated: each runs in a worker process of its own anyway. "
