@@ -9,6 +9,8 @@ from modules.extension_packages import PackageFinder, package_name
 from modules.extensions.folders import ExtensionFolder
 from modules.extensions.hooks import PROJECT_NAME, Hooks
 from modules.extensions.plugins import Plugin
+from modules.extensions.textgen.extension import load_script
+from modules.extensions.textgen.recognition import is_textgen
 
 
 class Loader:
@@ -27,6 +29,8 @@ class Loader:
         self.finder.remove(package)
         self.finder.add(package, found.folder)
         invalidate_caches()
+        if is_textgen(found.folder):
+            return load_script(found.folder, found.name, found.manifest.title)
         return import_module(f"{package}.{found.manifest.entry}")
 
     def register(self, name: str, module: object) -> Plugin:

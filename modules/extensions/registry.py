@@ -265,7 +265,8 @@ class Extensions:
         for fault in faults:
             self._book.add(fault)
             title = folder.manifest.title if folder.manifest is not None else folder.name
-            raise BadRequest(f"{title} cannot be enabled: {what} {fault.sentence}", field="name") from fault.error
+            reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"
+            raise BadRequest(f"{title} cannot be enabled: {reason}", field="name") from fault.error
         return value
 
     def _kept_settings(self, name: str, model: type[BaseModel]) -> BaseModel:

@@ -174,7 +174,9 @@ class Interface:
         if not listener.outputs:
             return []
         answers = cast("Sequence[Any]", answer if len(listener.outputs) > 1 else [answer])
-        return [control for control, new in zip(listener.outputs, answers, strict=True) if control.update(given_by(new))]
+        return [
+            control for control, new in zip(listener.outputs, answers, strict=True) if control.update(given_by(new))
+        ]
 
     def _keep(self, control: Control) -> None:
         if self._is_recording:
@@ -227,4 +229,3 @@ def last_of(answers: Any) -> Any:
     for answer in answers:
         last = answer
     return last
-

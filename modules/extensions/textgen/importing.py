@@ -1,4 +1,4 @@
-"""Runs a script with an import statement of its own, which finds stand-ins where the rest of the program finds itself."""
+"""Runs a script with an import statement of its own, which finds stand-ins for the program it was written for."""
 
 import builtins
 import importlib.util
@@ -8,6 +8,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from modules.errors import BadRequest
+from modules.extension_packages import package_name
 from modules.extensions.textgen.source import OWN_PACKAGE, SCRIPT, STAND_INS, file_of
 
 
@@ -33,22 +34,23 @@ class ScriptImports:
     def __call__(
         self,
         name: str,
-        globals: Mapping[str, Any] | None = None,
-        locals: Mapping[str, Any] | None = None,
+        importer: Mapping[str, Any] | None = None,
+        names: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """As `builtins.__import__`, whose arguments have these names."""
+        """As `builtins.__import__`: names of the module that imports, and of the place in it."""
         top = name.partition(".")[0]
         if level == 0 and top in STAND_INS:
             return self._stand_in(name, whole=bool(fromlist))
         if level == 0 and top != OWN_PACKAGE:
-            return builtins.__import__(name, globals, locals, fromlist or (), 0)
-        package = str((globals or {}).get("__package__", ""))
-        module = self._own(self._canonical(importlib.util.resolve_name("." * level + name, package)))
+            return builtins.__import__(name, importer, names, fromlist or (), 0)
+        package = str((importer or {}).get("__package__", ""))
+        full = self._canonical(importlib.util.resolve_name("." * level + name, package))
+        module = self._own(full)
         for wanted in fromlist or ():
-            if not hasattr(module, wanted) and self._file(f"{module.__name__}.{wanted}"):
-                self._own(f"{module.__name__}.{wanted}")
+            if not hasattr(module, wanted) and self._file(f"{full}.{wanted}"):
+                self._own(f"{full}.{wanted}")
         return module if fromlist else self._root
 
     def _stand_in(self, name: str, *, whole: bool) -> object:
@@ -80,6 +82,8 @@ class ScriptImports:
         if path is None and not self._place(name).is_dir():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         vars(module).update(
+            # Faults are placed by it.
+            __name__=".".join([package_name(self._name), *name.split(".")[2:]]),
             __builtins__={**vars(builtins), "__import__": self},
             __package__=name if is_package else name.rpartition(".")[0],
         )
@@ -88,7 +92,7 @@ class ScriptImports:
         if path is not None:
             module.__file__ = str(path)
             try:
-                exec(compiled(path), vars(module))  # noqa: S102 - running extensions is what this is for
+                exec(compiled(path), vars(module))
             except BaseException:
                 del self._loaded[name]
                 raise

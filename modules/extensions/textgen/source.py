@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import BadRequest
-from modules.extensions.textgen.support import SCRIPT_FUNCTIONS, refusal, support_of
+from modules.extensions.textgen.support import SCRIPT_FUNCTIONS, is_module, refusal, support_of
 
 SCRIPT = "script.py"
 SOURCE_BYTES = 1024 * 1024
@@ -182,4 +182,7 @@ class Names(ast.NodeVisitor):
         return ""
 
     def _use(self, name: str, node: ast.stmt | ast.expr) -> None:
+        """A module by itself is nothing yet."""
+        if is_module(name):
+            return
         self.uses.append(Use(name, f"{self._file}, line {node.lineno}", self._function))

@@ -70,7 +70,7 @@ class Refused:
         self._refuse()
 
     def __bool__(self) -> bool:
-        self._refuse()
+        raise BadRequest(refusal(vars(self)["_name"]))
 
     def _refuse(self) -> Never:
         raise BadRequest(refusal(vars(self)["_name"]))
@@ -111,9 +111,7 @@ class Modules:
             raise BadRequest("`generate_chat_prompt` cannot return rows: prompts are made by chat templates.")
         return self._caller.rendered(user_input, state, named.get("history"))
 
-    def _generate_reply(
-        self, question: str, state: Mapping[str, Any], *_settings: Any, **_named: Any
-    ) -> Iterator[str]:
+    def _generate_reply(self, question: str, state: Mapping[str, Any], *_settings: Any, **_named: Any) -> Iterator[str]:
         yield self._caller.reply((Message("user", question),), state.get("max_new_tokens") or REPLY_TOKENS)
 
 

@@ -159,6 +159,11 @@ def row_of(name: str) -> Support | None:
     return next((row for row in SUPPORT if row.name == name), None)
 
 
+def is_module(name: str) -> bool:
+    """Whether rows are about what is in it."""
+    return any(row.name.startswith(f"{name}.") for row in SUPPORT)
+
+
 def refusal(name: str) -> str:
     """A sentence about a name that is refused."""
     return f"`{name}` cannot be used. {support_of(name).how}"
