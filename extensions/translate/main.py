@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from modules.extensions import Button, ExtensionHost, Field, Panel, Part, RequestContext, Text, ViewEvent, hook
-from modules.types.messages import Message
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic import Field as Setting
+
+from modules.extensions import Button, ExtensionHost, Field, Panel, Part, RequestContext, Text, ViewEvent, hook
+from modules.types.messages import Message
 
 from .choices import Choices
 from .memory import Memory
@@ -47,6 +48,10 @@ class Translate:
         self._choices.open(host.data)
         self._memory.open(host.data)
         self._host = host
+
+    @hook
+    def stopping(self) -> None:
+        self._memory.close()
 
     @hook
     def settings_model(self) -> type[BaseModel]:
@@ -115,6 +120,7 @@ class Translate:
 
 translate = Translate()
 started = translate.started
+stopping = translate.stopping
 settings_model = translate.settings_model
 filter_messages = translate.filter_messages
 filter_reply = translate.filter_reply

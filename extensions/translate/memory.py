@@ -25,29 +25,30 @@ class Memory:
             self._connection = connected(folder / FILE)
 
     def find(self, language: str, text: str) -> str | None:
-        if self._connection is None:
-            return None
         with self._lock:
-            row = self._connection.execute(
-                "SELECT text FROM translation WHERE key = ?", (key(language, text),)
-            ).fetchone()
+            if self._connection is None:
+                return None
+            rows = self._connection.execute("SELECT text FROM translation WHERE key = ?", (key(language, text),))
+            row = rows.fetchone()
         return row[0] if row else None
 
     def keep(self, language: str, text: str, translation: str) -> None:
-        if self._connection is None:
-            return
-        with self._lock, self._connection:
+        with self._lock:
+            if self._connection is None:
+                return
             self._connection.execute(
                 "INSERT OR REPLACE INTO translation (key, text) VALUES (?, ?)", (key(language, text), translation)
             )
             self._connection.execute(
                 "DELETE FROM translation WHERE rowid <= (SELECT max(rowid) FROM translation) - ?", (MOST,)
             )
+            self._connection.commit()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def connected(path: Path) -> sqlite3.Connection:

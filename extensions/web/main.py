@@ -20,8 +20,8 @@ class Settings(BaseModel):
     search_address: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
         default="",
         title="Search address",
-        description="Of a search page that answers JSON or HTML, with {query} for the words. A SearxNG instance of your "
-        "own: http://127.0.0.1:8888/search?q={query}&format=json. Empty: nothing is searched.",
+        description="Of a search page that answers JSON or HTML, with {query} for the words. For a SearxNG instance "
+        "of your own: http://127.0.0.1:8888/search?q={query}&format=json. Empty: nothing is searched.",
     )
     results: int = Field(default=5, ge=1, le=20, title="Results", description="How many a search gives at most.")
     page_chars: int = Field(

@@ -10,17 +10,28 @@ HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = frozenset({"application/json", "application/xml", "application/ld+json"})
 UNREAD = frozenset({"script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "select", "button"})
 # They have no end of their own.
-VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 PARAGRAPHS = frozenset(
-    ["address", "article", "aside", "blockquote", "div", "dl", "figure", "footer", "form", "header", "main", "nav"]
-    + ["ol", "p", "pre", "section", "table", "ul", "h1", "h2", "h3", "h4", "h5", "h6"]
+    "address article aside blockquote div dl figure footer form header main nav ol p pre section table ul "
+    "h1 h2 h3 h4 h5 h6".split()
 )
 LINES = frozenset({"br", "dd", "dt", "li", "tr", "option"})
+# What an element ends that is still open before it.
+ENDS: Mapping[str, frozenset[str]] = {
+    **{tag: frozenset({"p"}) for tag in PARAGRAPHS},
+    "li": frozenset({"li", "p"}),
+    "dt": frozenset({"dt", "dd", "p"}),
+    "dd": frozenset({"dt", "dd", "p"}),
+    "tr": frozenset({"tr", "td", "th", "p"}),
+    "td": frozenset({"td", "th", "p"}),
+    "th": frozenset({"td", "th", "p"}),
+    "body": frozenset({"head"}),
+}
 HEADINGS: Mapping[str, str] = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 HEAD_BYTES = 4096
-# Deeper than a page that people read; what is below is left out.
-DEPTH = 400
+# Deeper than any page that people read.
+DEPTH = 2000
 
 
 def page_text(content: bytes, media_type: str, url: str) -> str:
@@ -81,8 +92,12 @@ class PageReader(HTMLParser):
         return f"{title}\n\n{body}" if title and not body.startswith(f"# {title}") else body
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID and len(self._open) < DEPTH:
+        while self._open and self._open[-1] in ENDS.get(tag, ()):
+            self._end(self._open.pop())
+        if tag not in VOID:
             self._open.append(tag)
+        if len(self._open) > DEPTH:
+            raise ValueError(f"The page cannot be read: its elements nest deeper than {DEPTH:,}.")
         given = dict(attrs)
         if self._unread_at is None and (tag in UNREAD or is_hidden(given)) and tag not in VOID:
             self._unread_at = len(self._open) - 1
@@ -121,8 +136,9 @@ class PageReader(HTMLParser):
             self._break("\n\n")
         elif tag in LINES:
             self._break("\n")
-        self._pieces.append(HEADINGS.get(tag, ""))
-        if tag == "li":
+        if tag in HEADINGS:
+            self._pieces.append(HEADINGS[tag])
+        elif tag == "li":
             self._pieces.append("- ")
         elif tag in {"td", "th"}:
             self._write(" ")
@@ -154,8 +170,9 @@ class PageReader(HTMLParser):
             self._break("\n\n")
 
     def _write(self, text: str) -> None:
-        before = self._pieces[-1][-1:] if self._pieces and self._pieces[-1] else "\n"
-        self._pieces.append(text.lstrip() if before.isspace() else text)
+        follows_blank = not self._pieces or self._pieces[-1][-1].isspace()
+        if text := text.lstrip() if follows_blank else text:
+            self._pieces.append(text)
 
     def _break(self, lines: str) -> None:
         self._pieces.append(lines)

@@ -106,7 +106,7 @@ def test_what_is_in_no_row_is_refused(tmp_path: Path) -> None:
             program.enable("one", "import modules.shared\n\nprint(modules.shared.soft_prompt)\n" + REPORT)
         with pytest.raises(BadRequest, match=r"`modules.chat.\*` cannot be used"):
             program.enable("two", "from modules.chat import *\n" + REPORT)
-        with pytest.raises(BadRequest, match="Three has no function that is called here. tokenizer_modifier"):
+        with pytest.raises(BadRequest, match=r"The script has no function that is called here. tokenizer_modifier"):
             program.enable(
                 "three", "def tokenizer_modifier(state, prompt, ids, embeds):\n    return prompt, ids, embeds\n"
             )

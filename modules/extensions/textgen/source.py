@@ -42,7 +42,7 @@ def examine(folder: Path) -> Examined:
     fatal = [use for use in refused if not is_about_controls(use)]
     if fatal:
         reasons = " ".join(dict.fromkeys(f"{use.place}: {refusal(use.name)}" for use in fatal))
-        raise BadRequest(f"{folder.name} uses what is not here. {reasons}", field=SCRIPT)
+        raise BadRequest(f"The script uses what is not here. {reasons}", field=SCRIPT)
     known = {row.name: row for row in SCRIPT_FUNCTIONS}
     called = {name for name in defined if name in known and known[name].supported}
     left_out = [f"{name} is not called. {known[name].how}" for name in sorted(defined & known.keys() - called)]
@@ -52,7 +52,7 @@ def examine(folder: Path) -> Examined:
         left_out.append(f"Its controls are left out. {reasons}")
     if not called:
         raise BadRequest(
-            f"{folder.name} has no function that is called here. {' '.join(left_out)}".rstrip(), field=SCRIPT
+            f"The script has no function that is called here. {' '.join(left_out)}".rstrip(), field=SCRIPT
         )
     return Examined(frozenset(called), tuple(left_out))
 
