@@ -10,11 +10,10 @@ HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = frozenset({"application/json", "application/xml", "application/ld+json"})
 UNREAD = frozenset({"script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "select", "button"})
 # They have no end of their own.
-VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-PARAGRAPHS = frozenset(
-    "address article aside blockquote div dl figure footer form header main nav ol p pre section table ul "
-    "h1 h2 h3 h4 h5 h6".split()
-)
+VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+BLOCKS = "address article aside blockquote div dl figure footer form header main nav ol p pre section table ul"
+HEADINGS: Mapping[str, str] = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+PARAGRAPHS = frozenset({*BLOCKS.split(), *HEADINGS})
 LINES = frozenset({"br", "dd", "dt", "li", "tr", "option"})
 # What an element ends that is still open before it.
 ENDS: Mapping[str, frozenset[str]] = {
@@ -27,7 +26,6 @@ ENDS: Mapping[str, frozenset[str]] = {
     "th": frozenset({"td", "th", "p"}),
     "body": frozenset({"head"}),
 }
-HEADINGS: Mapping[str, str] = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 HEAD_BYTES = 4096
 # Deeper than any page that people read.

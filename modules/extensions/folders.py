@@ -8,6 +8,9 @@ from modules.errors import BadRequest
 from modules.extensions.manifest import Manifest
 from modules.extensions.textgen.recognition import extension_name, is_textgen, manifest_of
 
+# What the program itself brings goes by this name.
+BUILTIN = "parlor"
+
 
 @dataclass(frozen=True)
 class ExtensionFolder:
@@ -36,7 +39,9 @@ def look_at(folder: Path, *, is_bundled: bool, taken: bool = False) -> Extension
     except BadRequest as error:
         return ExtensionFolder(folder.name, folder, is_bundled, fault=str(error))
     name, fault = name_of(folder), ""
-    if taken:
+    if name == BUILTIN:
+        fault = f"{BUILTIN} is the program itself; give this one another name."
+    elif taken:
         fault = f"There is another extension called {name}; rename this one and its folder."
     elif manifest.name != name:
         fault = f"The folder is called {name}, but the manifest says {manifest.name}; give both one name."

@@ -51,9 +51,7 @@ def examine(folder: Path) -> Examined:
         reasons = " ".join(dict.fromkeys(f"{use.place}: {refusal(use.name)}" for use in refused))
         left_out.append(f"Its controls are left out. {reasons}")
     if not called:
-        raise BadRequest(
-            f"The script has no function that is called here. {' '.join(left_out)}".rstrip(), field=SCRIPT
-        )
+        raise BadRequest(f"The script has no function that is called here. {' '.join(left_out)}".rstrip(), field=SCRIPT)
     return Examined(frozenset(called), tuple(left_out))
 
 
