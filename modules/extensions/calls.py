@@ -56,5 +56,6 @@ class GuardedCalls:
         value, faults = self.guard.run([Step(extension, what, seconds, lambda _value: make())], None)
         for fault in faults:
             self.book.add(fault)
-            raise BadRequest(f"{extension} cannot be enabled: {what} {fault.sentence}", field="name") from fault.error
+            reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"
+            raise BadRequest(f"{extension} cannot be enabled: {reason}", field="name") from fault.error
         return value
