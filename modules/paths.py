@@ -94,6 +94,11 @@ class Paths:
         return self.data / "planning"
 
     @property
+    def extension_uploads(self) -> Path:
+        """Files handed to extensions, for as long as the program runs."""
+        return self.data / "extension-uploads"
+
+    @property
     def shipped_recipes(self) -> Path:
         return self.presets / "recipes"
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
+from types import MappingProxyType
 
 from modules.front.asgi import Message, Receive, Refused, Scope, header
 from modules.limits import LIMITS
@@ -13,7 +14,6 @@ from modules.limits import LIMITS
 UPLOAD_PATH = "/gradio_api/upload"
 UPLOAD_BYTES = 100 * 1024 * 1024
 UPLOAD_SECONDS = 600.0
-DATASET_FILES = "/control/datasets/files/"
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 FORM_KINDS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
@@ -28,6 +28,15 @@ class Bound:
 
     size_bytes: int
     seconds: float
+
+
+# Files as they are, of any type, by the beginning of the path that they are PUT to.
+UPLOADS = MappingProxyType(
+    {
+        "/control/datasets/files/": Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds),
+        "/control/extensions/uploads/": Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds),
+    }
+)
 
 
 class Incoming:
@@ -61,16 +70,16 @@ def has_body(scope: Scope) -> bool:
 
 
 def bound_of(scope: Scope) -> Bound:
-    if is_dataset(scope):
-        return Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds)
+    if is_upload(scope):
+        return next(bound for path, bound in UPLOADS.items() if scope["path"].startswith(path))
     if scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data":
         return Bound(UPLOAD_BYTES, UPLOAD_SECONDS)
     return Bound(LIMITS.body_bytes, LIMITS.body_seconds)
 
 
-def is_dataset(scope: Scope) -> bool:
+def is_upload(scope: Scope) -> bool:
     """A file's bytes as they are, of any type: browsers let no page of another site send PUT unasked."""
-    return scope["method"] == "PUT" and scope["path"].startswith(DATASET_FILES)
+    return scope["method"] == "PUT" and scope["path"].startswith(tuple(UPLOADS))
 
 
 def check_declared_length(scope: Scope, limit: int) -> None:
