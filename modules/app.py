@@ -9,6 +9,7 @@ from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
 from modules.engines.registry import engine_named
+from modules.extensions.registry import Extensions
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -27,6 +28,8 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.export import ExportService
 from modules.services.export_sources import ExportSources
+from modules.services.extension_offers import ExtensionOffers
+from modules.services.extension_uploads import ExtensionUploads
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -55,6 +58,7 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.export_results import ExportResults
+from modules.storage.extension_states import ExtensionStates
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
@@ -109,6 +113,8 @@ class App:
     hub: HubService
     downloads: DownloadService
     finetuning: Finetuning
+    extensions: Extensions
+    offers: ExtensionOffers
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -132,6 +138,8 @@ class App:
         self.jobs.close()
         self.inference.close()
         self.embeddings.close()
+        self.extensions.close()
+        self.offers.close()
         self._idle.close()
         self.oracle.close()
         self._host.close()
@@ -185,6 +193,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     adapter_library = AdapterLibrary(paths.adapters)
     adapters = AdapterService(adapter_library, host, gguf_adapters)
     inference = Inference(models, renderer, grammars, record_run)
+    extensions = Extensions(paths, ExtensionStates(database))
+    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), is_shared=settings.share)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -243,7 +253,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         remote=remote,
         inference=inference,
         embeddings=EmbeddingService(models),
-        chat=ChatService(conversations, inference, parameters),
+        chat=ChatService(conversations, inference, parameters, offers.commands),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
         presets=PresetService(presets, parameters),
@@ -253,6 +263,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
+        extensions=extensions,
+        offers=offers,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

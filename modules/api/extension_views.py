@@ -81,6 +81,12 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
         """A file for a view of this extension: its bytes as they are."""
         return {"upload": await received(lambda: app.offers.upload(name, file_name), request)}
 
+    @router.put("/uploads/{file_name}")
+    async def upload_archive(file_name: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """A zip that holds an extension; `source` is what a plan to install it is asked with."""
+        sent = await received(lambda: app.offers.upload_archive(file_name), request)
+        return {"source": app.offers.archive_path(sent)}
+
     @router.get("/{name}")
     def card(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         return {"extension": card_shape(app, app.extensions.find(name))}

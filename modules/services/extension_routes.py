@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from modules.errors import NotFound
+from modules.extensions.checks import kind_of
 from modules.extensions.contracts import Audience, Route, RouteAnswer, RouteRequest
+from modules.extensions.guard import Unfit
 from modules.extensions.registry import Extensions
 from modules.limits import LIMITS
 
@@ -61,16 +63,16 @@ class ExtensionRoutes:
 
 
 def sendable(answer: RouteAnswer) -> RouteAnswer:
-    """With a body of bytes. Raises TypeError or ValueError for what cannot be sent."""
+    """With a body of bytes. Raises Unfit for what cannot be sent."""
     if not isinstance(answer, RouteAnswer):  # pyright: ignore[reportUnnecessaryIsInstance] - it is a stranger's
-        raise TypeError(f"it answers with a {type(answer).__name__}; a RouteAnswer is needed")
+        raise Unfit(f"returned {kind_of(answer)} instead of a RouteAnswer.")
     body = as_bytes(answer.body)
     if len(body) > LIMITS.extension_answer_bytes:
-        raise ValueError(f"the answer is larger than {LIMITS.extension_answer_bytes // 2**20} MiB")
+        raise Unfit(f"answered with more than {LIMITS.extension_answer_bytes // 2**20} MiB, which is the limit.")
     if not MEDIA_TYPE.fullmatch(answer.media_type):
-        raise ValueError(f"{answer.media_type[:60]!r} is no media type")
+        raise Unfit(f"answered with {answer.media_type[:60]!r}, which is no media type.")
     if not (200 <= answer.status < 300 or 400 <= answer.status < 600):
-        raise ValueError(f"the status {answer.status} cannot be used; 200 to 299 and 400 to 599 can")
+        raise Unfit(f"answered with status {answer.status}; 200 to 299 and 400 to 599 can be used.")
     return RouteAnswer(body, answer.media_type, answer.status)
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from modules.errors import NotFound
+from modules.extensions.checks import kind_of
 from modules.extensions.contracts import Button, Field, Heading, Panel, Part, Tab, Table, Text, ViewEvent
+from modules.extensions.guard import Unfit
 from modules.extensions.registry import Extensions
 from modules.limits import LIMITS
 from modules.services.extension_uploads import ExtensionUploads
@@ -83,13 +85,15 @@ class ExtensionViews:
 
 
 def showable(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Raises TypeError or ValueError, with what is wrong, for what no page could show."""
+    """Raises Unfit for what no page could show."""
+    if not isinstance(parts, Sequence) or isinstance(parts, str | bytes):
+        raise Unfit(f"returned {kind_of(parts)} instead of a list of parts.")
     shown = tuple(parts)
     if len(shown) > LIMITS.extension_parts:
-        raise ValueError(f"it has {len(shown):,} parts; {LIMITS.extension_parts} is the limit")
+        raise Unfit(f"returned {len(shown):,} parts; {LIMITS.extension_parts} are the limit.")
     for part in shown:
         if not isinstance(part, PARTS):
-            raise TypeError(f"{type(part).__name__} is no part of a view")
+            raise Unfit(f"returned a list with {kind_of(part)} in it; a part of a view is expected.")
         check_texts(part)
     return shown
 
@@ -106,13 +110,13 @@ def check_texts(part: Part) -> None:
         case Field(name=name, label=label, help=help_text, choices=choices):
             texts = [name, label, help_text, *choices]
             if not isinstance(part.value, str | int | float | bool | None):
-                raise TypeError(f"the value of the field {name} is a {type(part.value).__name__}")
+                raise Unfit(f"gave the field {name} {kind_of(part.value)} as its value.")
         case Table(columns=columns, rows=rows):
             if len(rows) > LIMITS.extension_rows:
-                raise ValueError(f"a table has {len(rows):,} rows; {LIMITS.extension_rows:,} is the limit")
+                raise Unfit(f"returned a table of {len(rows):,} rows; {LIMITS.extension_rows:,} are the limit.")
             texts = [*columns, *(cell for row in rows for cell in row)]
     for text in texts:
         if not isinstance(text, str):
-            raise TypeError(f"{type(part).__name__} holds a {type(text).__name__} where a text belongs")
+            raise Unfit(f"returned a {type(part).__name__} with {kind_of(text)} where a text belongs.")
         if len(text) > LIMITS.render_chars:
-            raise ValueError(f"a text has {len(text):,} characters; {LIMITS.render_chars:,} is the limit")
+            raise Unfit(f"returned a text of {len(text):,} characters; {LIMITS.render_chars:,} are the limit.")
