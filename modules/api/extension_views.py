@@ -34,7 +34,7 @@ class SettingsRequest(WireModel):
 class ViewRequest(WireModel):
     """What was pressed, with the values of the fields; of a file, `{"upload": ID}`."""
 
-    place: Annotated[Place, Field(strict=False)] = "tab"
+    place: Place = "tab"
     button: Name = ""
     values: Annotated[dict[Name, Value], Field(max_length=LIMITS.extension_values)] = Field(
         default_factory=dict[str, Value]

@@ -73,7 +73,13 @@ def sendable(answer: RouteAnswer) -> RouteAnswer:
         raise Unfit(f"answered with {answer.media_type[:60]!r}, which is no media type.")
     if not (200 <= answer.status < 300 or 400 <= answer.status < 600):
         raise Unfit(f"answered with status {answer.status}; 200 to 299 and 400 to 599 can be used.")
-    return RouteAnswer(body, answer.media_type, answer.status)
+    return RouteAnswer(body, with_charset(answer), answer.status)
+
+
+def with_charset(answer: RouteAnswer) -> str:
+    """Text that is given as such is sent as UTF-8."""
+    is_text = isinstance(answer.body, str) and "charset" not in answer.media_type.lower()
+    return f"{answer.media_type}; charset=utf-8" if is_text else answer.media_type
 
 
 def as_bytes(body: bytes | str | Mapping[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ export class ExtensionCard {
   constructor({ toasts, onSwitched, onAct }) {
     Object.assign(this, { toasts, onSwitched, onAct });
     this.toggle = element("input", { type: "checkbox", role: "switch", onchange: () => this.turn() });
+    this.state = element("span");
     this.title = element("h3", { dir: "auto" });
     this.facts = element("p", { class: "fine", dir: "auto" });
     this.description = element("p", { class: "extension-description", dir: "auto" });
@@ -20,7 +21,7 @@ export class ExtensionCard {
     this.fault = element("p", { class: "form-error", role: "alert" });
     this.more = iconButton("down", "", () => this.unfold(), "row-more");
     this.details = element("div", { class: "extension-details", hidden: true });
-    this.head = element("div", { class: "extension-head" }, element("div", { class: "extension-name" }, this.title, this.facts), element("label", { class: "extension-switch" }, this.toggle, (this.state = element("span"))), this.more);
+    this.head = element("div", { class: "extension-head" }, element("div", { class: "extension-name" }, this.title, this.facts), element("label", { class: "extension-switch" }, this.toggle, this.state), this.more);
     this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.fault, this.details);
   }
 
@@ -51,7 +52,8 @@ export class ExtensionCard {
     this.more.setAttribute("aria-label", `${words} ${title}`);
     this.more.title = `${words} ${title}`;
     this.more.setAttribute("aria-expanded", String(!this.details.hidden));
-    if (!this.details.hidden) this.look();
+    // What is being typed stays.
+    if (!this.details.hidden && !this.details.contains(document.activeElement)) this.look();
   }
 
   async turn() {
@@ -74,6 +76,7 @@ export class ExtensionCard {
 
   unfold() {
     this.details.hidden = !this.details.hidden;
+    this.settings?.forget();
     const { extension } = this;
     this.extension = null;
     this.show(extension, this.mayChange);
@@ -103,8 +106,8 @@ export class ExtensionCard {
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
-    this.settings.node.hidden = true;
-    if (isOn) this.settings.look();
+    if (isOn && !this.settings.isKnown) this.settings.look();
+    else if (!isOn) this.settings.forget();
   }
 
   deeds(title) {

@@ -30,7 +30,13 @@ export class SettingsForm {
     }
   }
 
+  forget() {
+    this.isKnown = false;
+    this.node.hidden = true;
+  }
+
   show({ schema, values, secrets }) {
+    this.isKnown = true;
     const properties = Object.entries(schema?.properties ?? {});
     this.node.hidden = !properties.length;
     this.settings = properties.map(([name, property]) => new Setting(name, plainOf(property, schema), values[name], secrets.includes(name)));

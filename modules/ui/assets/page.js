@@ -83,6 +83,7 @@ class Page {
     this.panels = new ExtensionPanels({ conversation: () => this.chat.conversation?.id, onOpen: () => this.params.isShown && this.params.toggle() });
     this.params.opener.addEventListener("click", () => this.panels.close());
     this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models, finetune: this.finetune, extensions: this.extensions };
+    this.viewsNode = element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node));
     this.sidebar.showViews(TITLES);
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.opener = iconButton("menu", "", () => this.sidebar.showDrawer(true), "drawer-open");
@@ -112,7 +113,7 @@ class Page {
         element(
           "div",
           { class: "workplace" },
-          (this.viewsNode = element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node))),
+          this.viewsNode,
           this.panels.node,
           this.params.node,
         ),
