@@ -28,6 +28,7 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.export import ExportService
 from modules.services.export_sources import ExportSources
+from modules.services.extension_host import HostServices
 from modules.services.extension_offers import ExtensionOffers
 from modules.services.extension_uploads import ExtensionUploads
 from modules.services.gguf_adapters import GgufAdapters
@@ -136,9 +137,9 @@ class App:
         self.downloads.close()
         self.finetuning.training.close()
         self.jobs.close()
+        self.extensions.close()
         self.inference.close()
         self.embeddings.close()
-        self.extensions.close()
         self.offers.close()
         self._idle.close()
         self.oracle.close()
@@ -160,10 +161,16 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     model_runs = ModelRunStore(database, identity())
     oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
-    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    extensions = Extensions(paths, ExtensionStates(database))
+    host = EngineHost(
+        launcher,
+        budget,
+        for_worker=model_for_worker(servers),
+        tell_loaded=lambda loaded: extensions.notify("model_loaded", model=loaded.model.id, engine=loaded.engine),
+    )
     remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
-    jobs = JobRunner(JobRecords(database))
+    jobs = JobRunner(JobRecords(database), lambda job: extensions.notify("job_finished", job=job))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
     remembered = ModelOptionsStore(database)
     options = LoadOptions(settings, remembered, templates)
@@ -192,8 +199,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     gguf_adapters = GgufAdapters(launcher)
     adapter_library = AdapterLibrary(paths.adapters)
     adapters = AdapterService(adapter_library, host, gguf_adapters)
-    inference = Inference(models, renderer, grammars, record_run)
-    extensions = Extensions(paths, ExtensionStates(database))
+    inference = Inference(models, renderer, grammars, record_run, extensions)
+    embeddings = EmbeddingService(models)
+    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data)
+    extensions.start(services.host)
     offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), is_shared=settings.share)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
@@ -252,8 +261,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         adapters=adapters,
         remote=remote,
         inference=inference,
-        embeddings=EmbeddingService(models),
-        chat=ChatService(conversations, inference, parameters, offers.commands),
+        embeddings=embeddings,
+        chat=ChatService(
+            conversations,
+            inference,
+            parameters,
+            offers.commands,
+            lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
+        ),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
         presets=PresetService(presets, parameters),

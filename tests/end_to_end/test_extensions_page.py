@@ -212,7 +212,9 @@ def test_nothing_is_cut_off_on_a_phone(browser: Browser, program: RunningProgram
     page = window.page
     for address in ("/?view=extensions", "/?view=sample%2Fcounter", "/"):
         page.goto(window.url + address)
-        expect(page.locator(".extension-card" if "extensions" in address else "h1").first).to_be_visible()
+        expect(
+            page.locator(".view:not(.away) .extension-card" if "extensions" in address else ".view:not(.away) h1").first
+        ).to_be_visible()
         if "extensions" in address:
             card(page).get_by_role("button", name="Details of Sample").click()
             expect(card(page).get_by_label("Greeting")).to_be_visible()
