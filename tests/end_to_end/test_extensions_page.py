@@ -52,6 +52,10 @@ def card(page: Page, title: str = "Sample") -> Locator:
     return page.get_by_role("listitem", name=title, exact=True)
 
 
+def offered(page: Page) -> Locator:
+    return page.get_by_role("listbox", name="Commands").get_by_role("option")
+
+
 def test_enabled_set_and_disabled_without_a_reload(window: Watched) -> None:
     page = window.open()
     page.get_by_role("button", name="Extensions", exact=True).click()
@@ -69,7 +73,7 @@ def test_enabled_set_and_disabled_without_a_reload(window: Watched) -> None:
     expect(card(page)).to_contain_text("Has a script on this page")
 
     card(page).get_by_role("button", name="Details of Sample").click()
-    expect(card(page)).to_contain_text("It gives 1 tab (Counting); 1 panel (Beside); 2 commands (/shout, /shorten)")
+    expect(card(page)).to_contain_text("Tabs: Counting · Panels: Beside · Commands: /shout, /shorten")
     card(page).get_by_label("Times").fill("12")
     card(page).get_by_role("button", name="Save").click()
     expect(card(page).get_by_role("alert").filter(has_text="times can be 9 at most.")).to_be_visible()
@@ -166,7 +170,7 @@ def test_commands_are_offered_answered_and_kept(window: Watched, program: Runnin
     page = window.open()
     field = page.get_by_label("Message", exact=True)
     field.press_sequentially("/sho")
-    options = page.get_by_role("listbox", name="Commands").get_by_role("option")
+    options = offered(page)
     expect(options).to_have_count(2)
     field.press("ArrowDown")
     expect(options.nth(1)).to_have_attribute("aria-selected", "true")
@@ -197,12 +201,12 @@ def test_escape_closes_the_offer_alone(window: Watched, program: RunningProgram)
     page = window.open()
     field = page.get_by_label("Message", exact=True)
     field.press_sequentially("/")
-    expect(page.get_by_role("option")).to_have_count(2)
+    expect(offered(page)).to_have_count(2)
     field.press("Escape")
-    expect(page.get_by_role("option")).to_have_count(0)
+    expect(offered(page)).to_have_count(0)
     expect(field).to_have_value("/")
     field.fill("a/shout")
-    expect(page.get_by_role("option")).to_have_count(0)
+    expect(offered(page)).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -6,7 +6,7 @@ import { button } from "./forms.js";
 import { SettingsForm } from "./extension_settings.js";
 import { agoText, counted } from "./words.js";
 
-const GIVES = { tools: "tool", tabs: "tab", panels: "panel", commands: "command", routes: "address", document_readers: "document reader", embedding_models: "embedding model", engines: "engine" };
+const GIVES = { tools: "Tools", tabs: "Tabs", panels: "Panels", commands: "Commands", routes: "Addresses", document_readers: "Document readers", embedding_models: "Embedding models", engines: "Engines" };
 
 export class ExtensionCard {
   // `onSwitched` after it was enabled or disabled, `onAct(kind, extension)` for update, rollback and remove.
@@ -133,8 +133,8 @@ export function touchesOf({ touches, isolated, has_script: hasScript, has_style:
 }
 
 function givesText(gives) {
-  const words = Object.entries(GIVES).flatMap(([hook, word]) => (gives[hook]?.length ? [`${counted(gives[hook].length, word)} (${gives[hook].join(", ")})`] : []));
-  return words.length ? `It gives ${words.join("; ")}.` : "It works on messages and replies.";
+  const words = Object.entries(GIVES).flatMap(([hook, word]) => (gives[hook]?.length ? [`${word}: ${gives[hook].join(", ")}`] : []));
+  return words.join(" · ") || "It works on messages and replies.";
 }
 
 function section(title, ...content) {

@@ -11,30 +11,34 @@ import { counted, fileSizeText } from "./words.js";
 const SOURCE_CHARS = 2000;
 const CAN_DO_ALL = "Code in an extension can do anything you can on this machine, whatever it says of itself. Install it only if you trust who made it.";
 
-// Asks for a source, shows its plan in `dialog`.
-export class InstallForm {
-  constructor({ dialog }) {
-    this.dialog = dialog;
+// Asks where from; `onPlan(plan)` when it is known what would be installed.
+export class InstallDialog {
+  constructor({ onPlan }) {
+    this.onPlan = onPlan;
     this.source = element("input", { type: "text", class: "form-field", dir: "auto", maxLength: SOURCE_CHARS, spellcheck: false, autocapitalize: "off", autocomplete: "off", placeholder: "https://example.org/extension.git", oninput: () => this.error.clear() });
     this.error = new FormError({ source: this.source });
     this.look = element("button", { type: "submit", class: "strong-button", text: "Look at it" });
     this.file = element("input", { type: "file", class: "off-screen", tabIndex: -1, "aria-hidden": "true", accept: ".zip", onchange: () => this.send(this.file.files[0]) });
     this.choose = button("Choose a zip file", () => this.file.click());
     this.status = element("span", { class: "fine", role: "status" });
-    this.node = element(
+    const form = element(
       "form",
       { class: "extension-install", noValidate: true, onsubmit: (event) => this.submit(event) },
-      labelled("Install an extension", this.source, "A git address, a folder on this machine, or the name of a package."),
+      labelled("Where it comes from", this.source, "A git address, a folder on this machine, or the name of a package."),
       this.error.node,
       element("div", { class: "extension-buttons" }, this.look, this.choose, this.file, this.status),
     );
+    this.dialog = new Dialog("Install an extension", form);
+    this.node = this.dialog.node;
   }
 
-  // `reason` why nothing can be installed now; empty when it can.
-  allow(reason) {
-    for (const one of [this.source, this.look, this.choose]) one.disabled = Boolean(reason);
-    if (reason) this.error.show({ message: reason });
-    else this.error.clear();
+  // With a source it is looked at straight away.
+  open(source = "") {
+    this.source.value = source;
+    this.error.clear();
+    this.dialog.open();
+    this.source.focus();
+    if (source) this.plan(source);
   }
 
   submit(event) {
@@ -65,7 +69,8 @@ export class InstallForm {
     for (const one of [this.look, this.choose]) one.disabled = true;
     try {
       const { plan } = await control("extensions/plan", { source });
-      this.dialog.show(plan);
+      this.dialog.close();
+      this.onPlan(plan);
     } catch (error) {
       this.error.show(error);
     } finally {

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { button, Dialog, FormError } from "./forms.js";
 import { ExtensionCard } from "./extension_card.js";
 import { Gallery } from "./extension_gallery.js";
-import { InstallForm, PlanDialog } from "./extension_install.js";
+import { InstallDialog, PlanDialog } from "./extension_install.js";
 
 const SHARED = "Nothing can be installed, enabled or changed while Parlor is shared: start it without --share.";
 const LOOK_MS = 5000;
@@ -16,11 +16,13 @@ export class ExtensionsView {
     Object.assign(this, { toasts, onSwitched });
     this.cards = new Map();
     this.plan = new PlanDialog({ toasts, onInstalled: (name) => this.onInstalled(name) });
-    this.install = new InstallForm({ dialog: this.plan });
+    this.install = new InstallDialog({ onPlan: (plan) => this.plan.show(plan) });
     this.removal = new RemovalDialog({ toasts, onRemoved: () => this.onChanged() });
-    this.gallery = new Gallery({ onLook: (source) => this.install.plan(source) });
+    this.gallery = new Gallery({ onLook: (source) => this.install.open(source) });
     this.heading = element("h1", { tabIndex: -1, text: "Extensions" });
     this.search = element("input", { type: "search", class: "form-field", placeholder: "Search extensions", "aria-label": "Search extensions", oninput: () => this.filter() });
+    this.installButton = button("Install …", () => this.install.open());
+    this.shared = element("p", { class: "fine", role: "status", text: SHARED, hidden: true });
     this.list = element("ul", { class: "extension-list", "aria-label": "Extensions that are here" });
     this.empty = element("p", { class: "fine", role: "status", hidden: true });
     this.node = element(
@@ -31,12 +33,13 @@ export class ExtensionsView {
         { class: "extensions-body" },
         this.heading,
         element("p", { class: "extensions-lead", text: "They add to Parlor: tools, commands, tabs, ways to change what is written. Each is off until you switch it on." }),
-        this.search,
+        element("div", { class: "extensions-tools" }, this.search, this.installButton),
+        this.shared,
         this.list,
         this.empty,
-        this.install.node,
         this.gallery.node,
       ),
+      this.install.node,
       this.plan.node,
       this.removal.node,
     );
@@ -88,7 +91,8 @@ export class ExtensionsView {
     }
     const { extensions, may_change: mayChange } = answer;
     this.mayChange = mayChange;
-    this.install.allow(mayChange ? "" : SHARED);
+    this.shared.hidden = mayChange;
+    this.installButton.disabled = !mayChange;
     const before = this.cards;
     this.cards = new Map(extensions.map((one) => [keyOf(one), before.get(keyOf(one)) ?? this.card()]));
     for (const one of extensions) this.cards.get(keyOf(one)).show(one, mayChange);
@@ -111,7 +115,7 @@ export class ExtensionsView {
     const cards = [...this.cards.values()];
     for (const card of cards) card.node.hidden = !card.words.includes(words);
     this.empty.hidden = cards.some((card) => !card.node.hidden);
-    this.empty.textContent = cards.length ? "No extension that is here has these words." : "There are none yet. Install one below.";
+    this.empty.textContent = cards.length ? "No extension that is here has these words." : "There are none yet.";
     this.gallery.show({ words, installed: cards.map((card) => card.extension.name), mayInstall: this.mayChange });
   }
 
@@ -120,7 +124,6 @@ export class ExtensionsView {
   }
 
   async onInstalled(name) {
-    this.install.source.value = "";
     await this.onChanged();
     const card = [...this.cards.values()].find((one) => one.extension.name === name);
     card?.node.scrollIntoView({ block: "nearest" });
