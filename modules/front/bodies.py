@@ -14,6 +14,8 @@ from modules.limits import LIMITS
 UPLOAD_PATH = "/gradio_api/upload"
 UPLOAD_BYTES = 100 * 1024 * 1024
 UPLOAD_SECONDS = 600.0
+DATASET_FILES = "/control/datasets/files/"
+EXTENSION_FILES = "/control/extensions/uploads/"
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 FORM_KINDS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
@@ -33,8 +35,8 @@ class Bound:
 # Files as they are, of any type, by the beginning of the path that they are PUT to.
 UPLOADS = MappingProxyType(
     {
-        "/control/datasets/files/": Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds),
-        "/control/extensions/uploads/": Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds),
+        DATASET_FILES: Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds),
+        EXTENSION_FILES: Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds),
     }
 )
 
