@@ -7,15 +7,15 @@ from starlette.concurrency import run_in_threadpool
 from modules.api.errors import error_object
 from modules.app import App
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OWNER_ONLY = "This address is for the owner alone: sign in, or send the key set by --admin-key."
 
 
 def extension_routes_router(app: App) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/ext/{name}/{path:path}", methods=METHODS)
-    @router.api_route("/ext/{name}", methods=METHODS)
+    @router.api_route("/ext/{name}/{path:path}", methods=list(METHODS))
+    @router.api_route("/ext/{name}", methods=list(METHODS))
     async def answer(request: Request, name: str, path: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
         """An extension chooses status, body and media type; every other header is the program's."""
         found = await run_in_threadpool(app.offers.routes.find, name, path)

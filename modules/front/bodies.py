@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
-from types import MappingProxyType
 
 from modules.front.asgi import Message, Receive, Refused, Scope, header
 from modules.limits import LIMITS
@@ -30,15 +29,6 @@ class Bound:
 
     size_bytes: int
     seconds: float
-
-
-# Files as they are, of any type, by the beginning of the path that they are PUT to.
-UPLOADS = MappingProxyType(
-    {
-        DATASET_FILES: Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds),
-        EXTENSION_FILES: Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds),
-    }
-)
 
 
 class Incoming:
@@ -72,8 +62,10 @@ def has_body(scope: Scope) -> bool:
 
 
 def bound_of(scope: Scope) -> Bound:
+    if is_upload(scope) and scope["path"].startswith(EXTENSION_FILES):
+        return Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds)
     if is_upload(scope):
-        return next(bound for path, bound in UPLOADS.items() if scope["path"].startswith(path))
+        return Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds)
     if scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data":
         return Bound(UPLOAD_BYTES, UPLOAD_SECONDS)
     return Bound(LIMITS.body_bytes, LIMITS.body_seconds)
@@ -81,7 +73,7 @@ def bound_of(scope: Scope) -> Bound:
 
 def is_upload(scope: Scope) -> bool:
     """A file's bytes as they are, of any type: browsers let no page of another site send PUT unasked."""
-    return scope["method"] == "PUT" and scope["path"].startswith(tuple(UPLOADS))
+    return scope["method"] == "PUT" and scope["path"].startswith((DATASET_FILES, EXTENSION_FILES))
 
 
 def check_declared_length(scope: Scope, limit: int) -> None:

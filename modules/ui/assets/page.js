@@ -21,17 +21,19 @@ import { Toasts } from "./toasts.js";
 const BUSY_POLL_MS = 1000;
 const IDLE_POLL_MS = 5000;
 const WRITTEN_WITH_PARAMETERS = ["chat", "notebook"];
-const TITLES = { chat: "Chat", notebook: "Notebook", templates: "Templates", models: "Models", finetune: "Finetune", extensions: "Extensions" };
+// The program's own tabs are among those that extensions give.
+const OWN = "parlor";
 
-export function mount(root, server) {
-  const page = new Page(callsTo(server));
+// `titles` of the page's own views, by their names and in their order.
+export function mount(root, server, titles) {
+  const page = new Page(callsTo(server), titles);
   root.replaceChildren(page.node);
   page.start();
 }
 
 class Page {
-  constructor(call) {
-    this.call = call;
+  constructor(call, titles) {
+    Object.assign(this, { call, titles });
     this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
     this.conversations = conversationList({
@@ -84,7 +86,8 @@ class Page {
     this.params.opener.addEventListener("click", () => this.panels.close());
     this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models, finetune: this.finetune, extensions: this.extensions };
     this.viewsNode = element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node));
-    this.sidebar.showViews(TITLES);
+    this.own = this.views;
+    this.sidebar.showViews(titles);
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.opener = iconButton("menu", "", () => this.sidebar.showDrawer(true), "drawer-open");
     this.toNotebook = iconButton("notebook", "To notebook: this conversation as a document", () => this.chatToNotebook());
@@ -175,9 +178,9 @@ class Page {
 
   // Tabs of extensions come and go; those that stay keep what was typed in them.
   takeOffers({ tabs, panels, commands }) {
-    const titles = { ...TITLES };
-    const views = Object.fromEntries(Object.keys(TITLES).map((name) => [name, this.views[name]]));
-    for (const tab of tabs) {
+    const titles = { ...this.titles };
+    const views = { ...this.own };
+    for (const tab of tabs.filter((one) => one.extension !== OWN)) {
       const key = `${tab.extension}/${tab.name}`;
       titles[key] = tab.title;
       views[key] = this.views[key] ?? new ExtensionTab(tab, { key, conversation: () => this.chat.conversation?.id });
