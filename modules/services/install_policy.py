@@ -1,0 +1,32 @@
+"""Who may install extensions, which is to run code as the owner: the owner alone, and only while nobody else can."""
+
+from dataclasses import dataclass
+
+from modules.errors import Forbidden
+from modules.outbound.targets import is_loopback
+from modules.settings import Settings
+
+
+@dataclass(frozen=True)
+class InstallPolicy:
+    """How the program can be reached, as it was started."""
+
+    is_shared: bool
+    is_open_to_others: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "InstallPolicy":
+        has_login = settings.auth is not None or settings.api_key is not None
+        return cls(settings.share, not is_loopback(settings.host) and not has_login)
+
+    def check(self, *, is_owner: bool) -> None:
+        """Before anything that installs, changes, enables or removes an extension. Raises Forbidden."""
+        if not is_owner:
+            raise Forbidden("Only the owner of this program, signed in to its page, may change its extensions.")
+        if self.is_shared:
+            raise Forbidden("Extensions cannot be changed while this program is shared. Start it without --share.")
+        if self.is_open_to_others:
+            raise Forbidden(
+                "Extensions cannot be changed while other machines reach this program without signing in. "
+                "Start it with --auth USER:PASSWORD, or for this machine alone."
+            )
