@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from modules.errors import BadRequest
+from modules.extension_packages import REQUIREMENTS
 from modules.storage.foreign_names import unsafe_names
 from modules.types.extension_installs import ExtensionFile, InstallLimits
 
-PACKAGES = ".packages"
 # Neither shown nor kept: the history of the author's work, what Python computed on another machine, packages.
-LEFT_OUT = frozenset({".git", ".hg", "__pycache__", PACKAGES})
+LEFT_OUT = frozenset({".git", ".hg", "__pycache__", REQUIREMENTS})
 
 
 def files_in(folder: Path) -> tuple[ExtensionFile, ...]:

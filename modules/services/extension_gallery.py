@@ -11,12 +11,12 @@ from modules.errors import BadRequest, FetchError
 from modules.extensions.manifest import Line, Name
 from modules.outbound.fetcher import Fetcher, FetchLimits
 from modules.services.extension_sources import source_of
-from modules.types.extension_installs import ExtensionSource
 from modules.types.faults import fault_of
 
 GALLERY_BYTES = 2 * 1024 * 1024
 MOST_ENTRIES = 2000
 WEB = ("https://", "http://")
+LOCAL = ("/", "~", "file:")
 LIMITS = FetchLimits(total_seconds=20.0, body_bytes=GALLERY_BYTES, decoded_bytes=GALLERY_BYTES, redirects=3)
 
 
@@ -60,15 +60,19 @@ class GalleryService:
         A gallery that cannot be read is an empty one with a problem.
         """
         try:
-            gallery = gallery_of(self._content())
+            gallery = gallery_of(self._content(), is_own_file=not self._is_web)
         except (FetchError, BadRequest) as error:
             return Gallery((), (str(error),))
         wanted = words.casefold().split()
         entries = tuple(entry for entry in gallery.entries if all(word in searched(entry) for word in wanted))
         return Gallery(entries, gallery.problems)
 
+    @property
+    def _is_web(self) -> bool:
+        return self._address.lower().startswith(WEB)
+
     def _content(self) -> bytes:
-        if self._address.lower().startswith(WEB):
+        if self._is_web:
             # The owner named it, so it may also be in a private network.
             answer = Fetcher(LIMITS, allowed=(self._address,)).fetch("GET", self._address)
             if answer.status != 200:
@@ -82,8 +86,8 @@ class GalleryService:
             raise BadRequest(f"The gallery {path.name} cannot be read: {error.strerror}.") from error
 
 
-def gallery_of(content: bytes) -> Gallery:
-    """Raises BadRequest for what is no gallery at all."""
+def gallery_of(content: bytes, *, is_own_file: bool) -> Gallery:
+    """Raises BadRequest for what is no gallery at all. Only a file of the person's own may name folders and files."""
     if len(content) > GALLERY_BYTES:
         raise BadRequest(f"The gallery is larger than {GALLERY_BYTES // 1024 // 1024} MiB.")
     try:
@@ -97,7 +101,7 @@ def gallery_of(content: bytes) -> Gallery:
     problems: list[str] = []
     for number, values in enumerate(listed[:MOST_ENTRIES], start=1):
         try:
-            entry = entry_of(values)
+            entry = entry_of(values, may_be_local=is_own_file)
             if entry.name in entries:
                 raise BadRequest(f"there is a {entry.name} above already")
             entries[entry.name] = entry
@@ -108,25 +112,18 @@ def gallery_of(content: bytes) -> Gallery:
     return Gallery(tuple(entries.values()), tuple(problems))
 
 
-def entry_of(values: Any) -> GalleryEntry:
+def entry_of(values: Any, *, may_be_local: bool) -> GalleryEntry:
     """Raises BadRequest."""
     try:
         entry = GalleryEntry.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadRequest(f"{'.'.join(str(part) for part in first['loc']) or 'it'} {fault_of(first)}") from error
-    if not may_be_published(source_of(entry.source)) or (entry.commit and not is_git(entry)):
-        raise BadRequest("its source is no git address or package that others can reach, or its commit is not git's")
+    if entry.source.startswith(LOCAL) and not may_be_local:
+        raise BadRequest("its source is a file or folder of one machine")
+    if source_of(entry.source).kind != "git" and entry.commit:
+        raise BadRequest("it has a commit, but its source is no git address")
     return entry
-
-
-def may_be_published(source: ExtensionSource) -> bool:
-    """A gallery names what everybody can reach, never files of whoever reads it."""
-    return source.kind == "package" or (source.kind == "git" and not source.address.startswith(("file:", "/")))
-
-
-def is_git(entry: GalleryEntry) -> bool:
-    return source_of(entry.source).kind == "git"
 
 
 def searched(entry: GalleryEntry) -> str:

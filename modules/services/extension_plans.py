@@ -28,6 +28,11 @@ class PlanChange:
     removed: tuple[str, ...]
     permissions: tuple[str, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the very same files are installed already."""
+        return not (self.added or self.changed or self.removed)
+
 
 @dataclass(frozen=True)
 class InstallPlan:

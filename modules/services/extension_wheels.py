@@ -13,14 +13,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from modules.errors import BadRequest, InstallError
+from modules.extension_packages import REQUIREMENTS
 from modules.pins import versions_in
-from modules.services.extension_files import PACKAGES
 from modules.services.outside_commands import Ended, Workplace, run_command
 from modules.types.extension_installs import ExtensionPackage
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 EXTRAS = rf"(?:\s*\[\s*{NAME}(?:\s*,\s*{NAME})*\s*\])?"
-VERSIONS = r"(?:\s*\(?\s*(?:~=|===?|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+(?:\s*,\s*(?:~=|===?|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+)*\s*\)?)?"
+VERSION = r"(?:~=|===?|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+"
+VERSIONS = rf"(?:\s*\(?\s*{VERSION}(?:\s*,\s*{VERSION})*\s*\)?)?"
 MARKER = r"(?:\s*;[ A-Za-z0-9._'\"<>=!~()-]+)?"
 REQUIREMENT = re.compile(rf"{NAME}{EXTRAS}{VERSIONS}{MARKER}")
 # pip would take these for files.
@@ -81,7 +82,7 @@ def download_wheel(name: str, version: str, place: Workplace) -> Path:
 
 def program_packages() -> dict[str, str]:
     """What the program itself has, by name, without what extensions brought."""
-    return versions_in([path for path in sys.path if PACKAGES not in Path(path).parts])
+    return versions_in([path for path in sys.path if REQUIREMENTS not in Path(path).parts])
 
 
 def package_of(item: dict[str, object]) -> ExtensionPackage:

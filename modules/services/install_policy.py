@@ -1,4 +1,4 @@
-"""Who may install extensions, which is to run code as the owner: the owner alone, and only while nobody else can."""
+"""When extensions may be changed, which is to run code as the owner: never while others can reach the program."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,8 @@ class InstallPolicy:
         has_login = settings.auth is not None or settings.api_key is not None
         return cls(settings.share, not is_loopback(settings.host) and not has_login)
 
-    def check(self, *, is_owner: bool) -> None:
+    def check(self) -> None:
         """Before anything that installs, changes, enables or removes an extension. Raises Forbidden."""
-        if not is_owner:
-            raise Forbidden("Only the owner of this program, signed in to its page, may change its extensions.")
         if self.is_shared:
             raise Forbidden("Extensions cannot be changed while this program is shared. Start it without --share.")
         if self.is_open_to_others:
