@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from modules.errors import BadRequest
@@ -23,6 +23,7 @@ class PlanChange:
 
     version: str
     exact: str
+    source: ExtensionSource
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
@@ -74,18 +75,11 @@ def made_plan(
     """Of what lies in `folder`, which is read and never run. Raises BadRequest for a wrong manifest."""
     manifest, files = read_manifest(folder), files_in(folder)
     check_entry(manifest, files)
-    warnings = tuple(warnings_of(folder, manifest, files, packages, source, current))
     change = change_of(manifest, files, current) if current is not None else None
-    shown = {
-        "manifest": manifest.model_dump(),
-        "source": asdict(source),
-        "exact": exact,
-        "files": [asdict(file) for file in files],
-        "packages": [asdict(package) for package in packages],
-        "change": asdict(change) if change is not None else None,
-    }
-    plan_id = hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
-    return InstallPlan(plan_id, manifest, source, exact, files, packages, warnings, change)
+    plan = InstallPlan("", manifest, source, exact, files, packages, (), change)
+    plan = replace(plan, warnings=tuple(warnings_of(plan, folder)))
+    shown = json.dumps({**asdict(plan), "manifest": manifest.model_dump()}, sort_keys=True)
+    return replace(plan, id=hashlib.sha256(shown.encode()).hexdigest())
 
 
 def check_entry(manifest: Manifest, files: tuple[ExtensionFile, ...]) -> None:
@@ -94,29 +88,26 @@ def check_entry(manifest: Manifest, files: tuple[ExtensionFile, ...]) -> None:
         raise BadRequest(f"extension.toml names the module {manifest.entry}, which is not there.", field="entry")
 
 
-def warnings_of(
-    folder: Path,
-    manifest: Manifest,
-    files: tuple[ExtensionFile, ...],
-    packages: tuple[ExtensionPackage, ...],
-    source: ExtensionSource,
-    current: Current | None,
-) -> Iterator[str]:
-    if not manifest.isolated:
+def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
+    if not plan.manifest.isolated:
         yield "It runs inside Parlor: it can read and change all that Parlor can, whatever it says of itself."
-    if "*" in manifest.touches.network:
+    if "*" in plan.manifest.touches.network:
         yield "It may ask any host on the network."
-    native = [file.path for file in files if file.path.lower().endswith(NATIVE) or ".so." in file.path.lower()]
-    native += [package.file for package in packages if not package.file.endswith(PURE)]
+    native = [file.path for file in plan.files if is_native(file.path.lower())]
+    native += [package.file for package in plan.packages if not package.file.endswith(PURE)]
     if native:
         yield f"It brings native code, which nobody can read: {listed(native)}."
-    scripts = [file.path for file in files if file.path.endswith(".py") and defines(folder / file.path, "custom_js")]
-    if scripts:
+    modules = [file.path for file in plan.files if file.path.endswith(".py")]
+    if scripts := [path for path in modules if defines(folder / path, "custom_js")]:
         yield f"It brings a script for the page (custom_js in {listed(scripts)}), which can do all that you can there."
-    if not manifest.licence:
+    if not plan.manifest.licence:
         yield "It names no licence."
-    if current is not None and current.record.source.address != source.address:
-        yield f"The version that is installed came from somewhere else: {current.record.source}."
+    if plan.change is not None and plan.change.source.address != plan.source.address:
+        yield f"The version that is installed came from somewhere else: {plan.change.source}."
+
+
+def is_native(path: str) -> bool:
+    return path.endswith(NATIVE) or ".so." in path
 
 
 def change_of(manifest: Manifest, files: tuple[ExtensionFile, ...], current: Current) -> PlanChange:
@@ -125,6 +116,7 @@ def change_of(manifest: Manifest, files: tuple[ExtensionFile, ...], current: Cur
     return PlanChange(
         version=current.record.version,
         exact=current.record.exact,
+        source=current.record.source,
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(path for path in after.keys() & before.keys() if after[path] != before[path])),
         removed=tuple(sorted(before.keys() - after.keys())),
