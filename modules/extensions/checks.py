@@ -1,5 +1,7 @@
 """What hooks must return, and what is done to what they are handed so that it stays as it was."""
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -45,6 +47,7 @@ FILTERED: Mapping[str, str] = {
     "filter_reply": "text",
 }
 MAX_ITEMS = 200
+PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 MAX_STYLE_CHARS = 512 * 1024
 # Text may grow to this many times what went in, and may always have this many characters.
 FLOOD_TIMES = 4
@@ -68,7 +71,19 @@ def items_of(hook: str, returned: object) -> tuple[Any, ...]:
     for item in items:
         if not isinstance(item, wanted):
             raise Unfit(f"returned a list with {kind_of(item)} in it; {wanted.__name__} is expected.")
+        if isinstance(item, LogitsProcessor):
+            check_processor(item)
     return items
+
+
+def check_processor(processor: LogitsProcessor) -> None:
+    """What crosses to an engine must be JSON. Raises Unfit."""
+    try:
+        json.dumps(dict(processor.arguments), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Unfit(f"returned a LogitsProcessor whose arguments are no JSON: {error}.") from error
+    if processor.path and not PROCESSOR_PATH.fullmatch(processor.path):
+        raise Unfit(f"returned a LogitsProcessor with the path {processor.path[:80]!r}; `module:name` is expected.")
 
 
 def handed(value: Any) -> Any:

@@ -3,7 +3,8 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from modules.extension_packages import PREFIX
 from modules.extensions.threads import Threads
 
 SENTENCE_CHARS = 400
+# How often it is looked whether anyone still waits for an extension that waits for the program.
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,46 @@ class Guard:
 
     def __init__(self, returned: Callable[[str], None] = lambda _extension: None) -> None:
         self.threads = Threads("extension")
-        self._returned = returned
+        self.returned = returned
+        self._at_work = threading.local()
 
-    def run(self, steps: Sequence[Step], value: Any) -> tuple[Any, tuple[StepFault, ...]]:
+    def run(
+        self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[Any, tuple[StepFault, ...]]:
         """(what comes of `value` when the steps are taken one after another, their faults).
 
         One hop to another thread for all of them. A step that takes longer than it may is given up there, and the rest
-        is taken on a new thread.
+        is taken on a new thread. Once `cancelled`, a step that waits for the program is given up too, without a fault.
         """
         faults: list[StepFault] = []
         place = 0
         while place < len(steps):
-            turn = Turn(steps, place, value, self._returned)
-            self.threads.run(turn.work)
-            place, value = turn.wait()
+            turn = Turn(steps, place, value, self.returned)
+            self.threads.run(lambda turn=turn: self._work(turn))
+            place, value = turn.wait(cancelled)
             faults += turn.faults
         return value, tuple(faults)
+
+    @contextmanager
+    def program_at_work(self, give_up: Callable[[], None]) -> Generator[None]:
+        """Within it an extension waits for something that the program does for it, which is not counted as its time.
+
+        `give_up` is called when nobody waits for the extension any more.
+        """
+        turn: Turn | None = self._at_work.__dict__.get("turn")
+        if turn is None:
+            yield
+            return
+        turn.pause(give_up)
+        try:
+            yield
+        finally:
+            turn.resume()
+
+    def _work(self, turn: "Turn") -> None:
+        self._at_work.turn = turn
+        turn.work()
+        self._at_work.turn = None
 
     def close(self) -> None:
         self.threads.close()
@@ -77,6 +104,8 @@ class Turn:
         self._returned = returned
         self._started = time.monotonic()
         self._given_up = False
+        self._paused_at = 0.0
+        self._paused: Callable[[], None] | None = None
         self._changed = threading.Condition()
 
     def work(self) -> None:
@@ -95,21 +124,45 @@ class Turn:
                 self._started = time.monotonic()
                 if self._place == len(self._steps):
                     self._changed.notify_all()
-        if self._given_up:
+        if any(fault.left_behind for fault in self.faults):
             self._returned(self._steps[self._place].extension)
 
-    def wait(self) -> tuple[int, Any]:
+    def wait(self, cancelled: Callable[[], bool]) -> tuple[int, Any]:
         """(the step to go on with, the value so far), at the end or when a step has taken too long."""
         with self._changed:
             while self._place < len(self._steps):
                 step = self._steps[self._place]
+                if self._paused is not None:
+                    if cancelled():
+                        self._given_up = True
+                        break
+                    self._changed.wait(LOOK_SECONDS)
+                    continue
                 left = self._started + step.seconds - time.monotonic()
                 if left <= 0:
                     self._given_up = True
                     self.faults.append(overrun(step))
                     return self._place + 1, self._value
                 self._changed.wait(left)
-            return self._place, self._value
+        if self._given_up and self._paused is not None:
+            self._paused()
+        return len(self._steps), self._value
+
+    def pause(self, give_up: Callable[[], None]) -> None:
+        """On the extension's thread: from here to `resume` the clock stands still."""
+        with self._changed:
+            self._paused = give_up
+            self._paused_at = time.monotonic()
+            self._changed.notify_all()
+            too_late = self._given_up
+        if too_late:
+            give_up()
+
+    def resume(self) -> None:
+        with self._changed:
+            self._paused = None
+            self._started += time.monotonic() - self._paused_at
+            self._changed.notify_all()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """From an extension's folder to its hooks, and back to nothing."""
 
 from importlib import import_module, invalidate_caches
+from pathlib import Path
 
 import pluggy
 
@@ -29,7 +30,7 @@ class Loader:
         invalidate_caches()
         return import_module(f"{package}.{found.manifest.entry}")
 
-    def register(self, name: str, module: object) -> Plugin:
+    def register(self, name: str, folder: Path, module: object) -> Plugin:
         """Raises BadRequest for hooks that there are not, and for arguments that they do not have."""
         known = {hook for hook in dir(Hooks) if not hook.startswith("_")}
         for hook in dir(module):
@@ -39,7 +40,7 @@ class Loader:
             self._plugins.register(module, name)
         except pluggy.PluginValidationError as error:
             raise BadRequest(" ".join(str(error).split())) from error
-        return Plugin(name, module, self._hooks_of(name))
+        return Plugin(name, folder, module, self._hooks_of(name))
 
     def unload(self, name: str) -> None:
         """Nothing of it can be found or imported any more."""

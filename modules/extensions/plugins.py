@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pluggy import HookImpl
@@ -13,8 +14,9 @@ from modules.extensions.contracts import RequestContext
 class Plugin:
     """`hooks` are those it has. `live` turns false when it is disabled; a reply that began before may still hold it."""
 
-    def __init__(self, name: str, module: object, hooks: Mapping[str, HookImpl]) -> None:
+    def __init__(self, name: str, folder: Path, module: object, hooks: Mapping[str, HookImpl]) -> None:
         self.name = name
+        self.folder = folder
         self.module = module
         self.hooks = hooks
         self.live = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
@@ -9,19 +10,23 @@ from pydantic import BaseModel, ValidationError
 
 from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
 from modules.extensions.checks import FILTERED, checked_settings_model, filtered, handed, items_of, kind_of
-from modules.extensions.contracts import ExtensionHost, RequestContext
+from modules.extensions.contracts import ExtensionHost, RequestContext, StreamTransformer
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import ExtensionFolder, find_extensions
-from modules.extensions.guard import Guard, Step, Unfit
+from modules.extensions.guard import Guard, Step, StepFault, Unfit
 from modules.extensions.loading import Loader
 from modules.extensions.manifest import Manifest
 from modules.extensions.observers import Observers
 from modules.extensions.plugins import Plugin
+from modules.extensions.running import HOOK as TRANSFORMER
+from modules.extensions.running import ReplyStream, Stage
 from modules.paths import Paths
 from modules.storage.extension_states import ExtensionStates
 from modules.types.faults import fault_of
+from modules.types.generation import Event
 
+Deliver = Callable[[Event], None]
 HostFor = Callable[[Manifest], ExtensionHost]
 
 
@@ -35,6 +40,17 @@ class Budgets:
     feed: float = 0.25
     observe: float = 10.0
     close: float = 2.0
+
+
+@dataclass(frozen=True)
+class ChainWatch:
+    """`changed` is told which extension has changed something by which hook, `cancelled` tells that nobody waits."""
+
+    changed: Callable[[str, str], None] = lambda _extension, _hook: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+UNWATCHED = ChainWatch()
 
 
 class Extensions:
@@ -122,12 +138,43 @@ class Extensions:
             return None
         return plugin.settings_model.model_json_schema()
 
-    def chain(self, hook: str, value: Any, context: RequestContext) -> Any:
+    def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
         """What the filters of this name make of `value`, one after another."""
         plugins = self._having(hook)
         if not plugins:
             return value
-        return self._run([self._filter_step(hook, plugin, context) for plugin in plugins], value)
+        steps = [self._filter_step(hook, plugin, context, watch) for plugin in plugins]
+        return self._run(steps, value, watch.cancelled)
+
+    def reply_stream(
+        self, context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
+    ) -> ReplyStream | None:
+        """What takes the engine's events of one reply and delivers them as extensions change them; None without any."""
+        stages: tuple[Stage, ...] = self._run(
+            [self._stage_step(plugin, context) for plugin in self._having(TRANSFORMER)], ()
+        )
+        has_filter = context.source != "notebook" and bool(self._having("filter_reply"))
+        if not stages and not has_filter:
+            return None
+        return ReplyStream(
+            stages,
+            deliver,
+            lambda text: self.chain("filter_reply", text, context, watch) if has_filter else text,
+            guard=self.guard,
+            seconds=self.budgets.feed,
+            report=self._book.add,
+        )
+
+    def folder(self, name: str) -> Path:
+        """Of one that is enabled. Raises NotFound."""
+        plugin = self._plugin(name)
+        if plugin is None:
+            raise NotFound(f"The extension {name} is not enabled.", field="name")
+        return plugin.folder
+
+    def record_fault(self, name: str, hook: str, sentence: str) -> None:
+        """Of a failure that shows later than in the hook itself."""
+        self._book.add(StepFault(Step(name, hook, 0.0, lambda value: value), sentence))
 
     def collect(self, hook: str, context: RequestContext | None = None) -> tuple[Given, ...]:
         """What the hooks of this name give, in the extensions' order."""
@@ -216,8 +263,10 @@ class Extensions:
         plugins = self._plugins
         return [one for one in plugins if hook in one.hooks and not self._book.is_off(one.name, hook)]
 
-    def _run(self, steps: Sequence[Step], value: Any) -> Any:
-        value, faults = self.guard.run(steps, value)
+    def _run(self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = lambda: False) -> Any:
+        if not steps:
+            return value
+        value, faults = self.guard.run(steps, value, cancelled)
         for fault in faults:
             self._book.add(fault)
         return value
@@ -245,7 +294,7 @@ class Extensions:
     def _load(self, folder: ExtensionFolder) -> Plugin:
         """Raises BadRequest with the reason."""
         module = self._must(folder, "import", lambda: self._loader.import_entry(folder), self.budgets.load)
-        plugin = self._loader.register(folder.name, module)
+        plugin = self._loader.register(folder.name, folder.folder, module)
         if "settings_model" in plugin.hooks:
             model = self._must(
                 folder,
@@ -299,12 +348,15 @@ class Extensions:
             self._book.log(name, self._failed[name])
             self._states.disable(name)
 
-    def _filter_step(self, hook: str, plugin: Plugin, context: RequestContext) -> Step:
+    def _filter_step(self, hook: str, plugin: Plugin, context: RequestContext, watch: ChainWatch) -> Step:
         argument = FILTERED[hook]
 
         def run(value: Any) -> Any:
             arguments = {argument: handed(value), "context": plugin.context(context)}
-            return filtered(hook, value, plugin.invoke(hook, **arguments))
+            after = filtered(hook, value, plugin.invoke(hook, **arguments))
+            if after is not value:
+                watch.changed(plugin.name, hook)
+            return after
 
         return Step(plugin.name, hook, self.budgets.filter, run)
 
@@ -314,6 +366,15 @@ class Extensions:
             return (*so_far, *(Given(plugin.name, item) for item in items_of(hook, returned)))
 
         return Step(plugin.name, hook, self.budgets.collect, run)
+
+    def _stage_step(self, plugin: Plugin, context: RequestContext) -> Step:
+        def run(so_far: tuple[Stage, ...]) -> tuple[Stage, ...]:
+            made = plugin.invoke(TRANSFORMER, context=plugin.context(context))
+            if not isinstance(made, StreamTransformer):
+                raise Unfit(f"returned {kind_of(made)} without feed and end.")
+            return (*so_far, Stage(plugin, made))
+
+        return Step(plugin.name, TRANSFORMER, self.budgets.collect, run)
 
     def _observe_step(self, hook: str, plugin: Plugin, arguments: Mapping[str, Any], seconds: float) -> Step:
         def run(_value: Any) -> None:
