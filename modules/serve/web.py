@@ -19,6 +19,7 @@ def build_api(app: App) -> Any:
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.export import export_router
+    from modules.api.extensions import extensions_router
     from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.models import models_control_router
@@ -62,6 +63,7 @@ def build_api(app: App) -> Any:
         datasets_router,
         training_router,
         recipes_router,
+        extensions_router,
         page_routes,
     )
     for router in routers:

@@ -29,6 +29,8 @@ from modules.types.extension_installs import ExtensionSource, InstallLimits, Ins
 from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
+# Words in addresses below /control/extensions.
+RESERVED = frozenset({"forget", "gallery", "install", "installed", "plan", "uploads", "views"})
 FILES, SCRATCH = "files", "scratch"
 
 
@@ -189,7 +191,9 @@ class ExtensionInstaller:
         return made_plan(files, source, exact, packages, current)
 
     def _current(self, name: str) -> Current | None:
-        """Raises Conflict for a name that cannot be installed over."""
+        """Raises BadRequest or Conflict for a name that cannot be installed under."""
+        if name in RESERVED:
+            raise BadRequest(f"An extension cannot be called {name}: Parlor uses that word itself.", field="name")
         record = self._installs.find(name)
         if record is not None:
             return Current(record, read_manifest_or_none(self._versions.current(name)))
@@ -275,8 +279,13 @@ class ExtensionInstaller:
         self._changing.add(name)
 
     def _release(self, name: str) -> None:
+        """Whatever was done: plans that others wait with tell of a version that may be gone."""
         with self._lock:
             self._changing.discard(name)
+            stale = [plan_id for plan_id, staged in self._staged.items() if staged.plan.name == name]
+            gone = [self._staged.pop(plan_id) for plan_id in stale]
+        for one in gone:
+            self._versions.discard(one.folder)
 
 
 def newest(source: ExtensionSource) -> ExtensionSource:

@@ -102,8 +102,13 @@ def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
         yield f"It brings a script for the page (custom_js in {listed(scripts)}), which can do all that you can there."
     if not plan.manifest.licence:
         yield "It names no licence."
-    if plan.change is not None and plan.change.source.address != plan.source.address:
+    if plan.change is not None and origin(plan.change.source) != origin(plan.source):
         yield f"The version that is installed came from somewhere else: {plan.change.source}."
+
+
+def origin(source: ExtensionSource) -> tuple[str, str]:
+    """Zip files are sent under ever new names, so one is as good as another."""
+    return (source.kind, "" if source.kind == "zip" else source.address)
 
 
 def is_native(path: str) -> bool:

@@ -45,6 +45,8 @@ def fetch(source: ExtensionSource, target: Path, place: Workplace, limits: Insta
 
     Raises BadRequest for what is not safe or no extension, InstallError when it cannot be had, Cancelled.
     """
+    if source.kind in {"zip", "folder"} and not Path(source.address).exists():
+        raise BadRequest(f"{source.address} is not there any more. Install it from somewhere else.", field="source")
     match source.kind:
         case "git":
             exact = fetch_commit(source, target, place, limits)

@@ -1,10 +1,12 @@
 """What is known of the extensions that a person installed: the current version of each, and the one before."""
 
 import json
+import sqlite3
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
-from modules.storage.database import Database, cleaned
+from modules.storage.database import Database, cleaned, read_only
 from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
 
 # `next` is there only while folders are being moved; see extension_versions.
@@ -19,9 +21,7 @@ class ExtensionInstalls:
 
     def all(self, place: Place = "current") -> dict[str, InstallRecord]:
         with self._database.read() as connection:
-            rows = connection.execute("SELECT record FROM extension_install WHERE place = ?", (place,)).fetchall()
-        records = [record_of(json.loads(row["record"])) for row in rows]
-        return {record.name: record for record in records}
+            return records_of(connection, place)
 
     def find(self, name: str, place: Place = "current") -> InstallRecord | None:
         return self.all(place).get(name)
@@ -48,6 +48,21 @@ class ExtensionInstalls:
         with self._database.transaction() as connection:
             for place in places or ("current", "previous", "next"):
                 connection.execute("DELETE FROM extension_install WHERE name = ? AND place = ?", (name, place))
+
+
+def read_installs(database: Path) -> dict[str, InstallRecord]:
+    """The current ones in a database that nothing else is asked of; none when it cannot be read."""
+    try:
+        with read_only(database) as connection:
+            return records_of(connection, "current")
+    except sqlite3.Error:
+        return {}
+
+
+def records_of(connection: sqlite3.Connection, place: Place) -> dict[str, InstallRecord]:
+    rows = connection.execute("SELECT record FROM extension_install WHERE place = ?", (place,)).fetchall()
+    records = [record_of(json.loads(text)) for (text,) in rows]
+    return {record.name: record for record in records}
 
 
 def record_of(values: dict[str, Any]) -> InstallRecord:
