@@ -15,6 +15,7 @@ ParlorError
 │   └── KeyRefused        a server that runs models for us wants another key
 ├── TrainingError         a training cannot go on, or cannot begin
 ├── Forbidden             only the owner may do this, or not while others can reach the program
+├── InstallError          an extension could not be fetched or put in place
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
@@ -169,6 +170,12 @@ class Forbidden(ParlorError):
     """Only the owner may do this, or nobody while the program is shared."""
 
     code = "forbidden"
+
+
+class InstallError(ParlorError):
+    """An extension, or what it needs, could not be fetched or put in place."""
+
+    code = "install_failed"
 
 
 class StorageError(ParlorError):

@@ -118,6 +118,11 @@ class Paths:
         return self.data / "extension-data"
 
     @property
+    def shipped_gallery(self) -> Path:
+        """Extensions that others publish."""
+        return self.extensions / "gallery.json"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -23,6 +23,7 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.ModelError: 503,
     errors.WorkerDied: 503,
     errors.Forbidden: 403,
+    errors.InstallError: 502,
     errors.StorageError: 503,
     errors.HubError: 502,
     errors.HubAccessError: 403,

@@ -22,6 +22,7 @@ def build_api(app: App) -> Any:
     from modules.api.export import export_router
     from modules.api.extension_routes import extension_routes_router
     from modules.api.extension_views import extension_views_router
+    from modules.api.extensions import extensions_router
     from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.models import models_control_router
@@ -66,6 +67,7 @@ def build_api(app: App) -> Any:
         datasets_router,
         training_router,
         recipes_router,
+        extensions_router,
         partial(extension_views_router, render=render_message),
         extension_routes_router,
         page_routes,
