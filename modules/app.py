@@ -225,7 +225,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     installer.recover()
     if starts_extensions:
         extensions.start(services.host)
-    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), is_shared=settings.share)
+    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)

@@ -34,15 +34,19 @@ def listed_shape(app: App, extension: Extension) -> dict[str, Any]:
 
 
 def card_shape(app: App, extension: Extension) -> dict[str, Any]:
-    manifest = extension.manifest
+    manifest, name = extension.manifest, extension.name
+    record, earlier = app.installer.records().get(name), app.installer.earlier().get(name)
     return {
         **listed_shape(app, extension),
         "folder": str(extension.folder),
+        "source": str(record.source) if record else "",
+        "exact": record.exact if record else "",
+        "earlier": earlier.version if earlier else "",
         "homepage": manifest.homepage if manifest else "",
         "requirements": manifest.requirements if manifest else [],
-        "gives": {hook: gives(app, extension.name, hook) for hook in LISTED if hook in extension.hooks},
-        "faults": [asdict(fault) for fault in app.extensions.faults(extension.name)],
-        "log": app.extensions.log(extension.name),
+        "gives": {hook: gives(app, name, hook) for hook in LISTED if hook in extension.hooks},
+        "faults": [asdict(fault) for fault in app.extensions.faults(name)],
+        "log": app.extensions.log(name),
     }
 
 

@@ -11,6 +11,7 @@ from modules.api.extension_shapes import card_shape, listed_shape, part_shape, s
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.api.uploads import received
 from modules.app import App
+from modules.errors import Forbidden
 from modules.limits import LIMITS
 from modules.services.extension_views import Place
 
@@ -48,10 +49,11 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
 
     @router.get("")
     def extensions() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Every one that was found, also what is no extension though it lies among them."""
+        """Every one that was found, also what is no extension though it lies among them; `refusal` says why nothing of
+        them can be changed now, where that is so."""
         return {
             "extensions": [listed_shape(app, one) for one in app.extensions.all()],
-            "may_change": not app.settings.share,
+            "refusal": refusal(app),
         }
 
     @router.get("/views")
@@ -94,13 +96,13 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
     @router.post("/{name}/enable")
     def enable(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Its code is imported and runs from now on; its faults are forgotten."""
-        app.offers.require_may_change()
+        app.installer.policy.check()
         return {"extension": card_shape(app, app.extensions.enable(name))}
 
     @router.post("/{name}/disable")
     def disable(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What it gave is gone at once."""
-        app.offers.require_may_change()
+        app.installer.policy.check()
         app.offers.uploads.forget(name)
         return {"extension": card_shape(app, app.extensions.disable(name))}
 
@@ -110,8 +112,16 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
 
     @router.put("/{name}/settings")
     def set_settings(name: str, body: SettingsRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        app.offers.require_may_change()
+        app.installer.policy.check()
         app.extensions.set_settings(name, body.values)
         return settings_shape(app, name)
 
     return router
+
+
+def refusal(app: App) -> str:
+    try:
+        app.installer.policy.check()
+    except Forbidden as error:
+        return str(error)
+    return ""

@@ -92,17 +92,17 @@ export class ExtensionCard {
     }
   }
 
-  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source }) {
+  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
     if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts });
     const isOn = state === "enabled";
-    const deeds = isBundled || !this.mayChange ? [] : this.deeds(title);
+    const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
     this.details.replaceChildren(
       ...[
         isOn ? element("p", { class: "fine", text: givesText(gives) }) : element("p", { class: "fine", text: "Its settings, and what it gives, are known once it is on." }),
         this.settings.node,
         faults.length ? section("Faults", faultList(faults)) : null,
         log.length ? section("Log", element("pre", { class: "extension-log", tabIndex: 0, "aria-label": `Log of ${title}`, text: log.join("\n") })) : null,
-        factList({ "Lies in": folder, "Comes from": source, Homepage: homepage, Needs: requirements.join(", ") }),
+        factList({ "Lies in": folder, "Comes from": source, Exactly: exact, Homepage: homepage, Needs: requirements.join(", ") }),
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
@@ -110,12 +110,12 @@ export class ExtensionCard {
     else if (!isOn) this.settings.forget();
   }
 
-  deeds(title) {
+  deeds(title, source, earlier) {
     return [
-      button("Update", () => this.onAct("update", this.extension), "quiet-button", { "aria-label": `Update ${title}` }),
-      button("Roll back", () => this.onAct("rollback", this.extension), "quiet-button", { "aria-label": `Roll ${title} back to the version before` }),
+      source && button("Update", () => this.onAct("update", this.extension), "quiet-button", { "aria-label": `Update ${title}` }),
+      earlier && button(`Back to ${earlier}`, () => this.onAct("rollback", this.extension), "quiet-button", { "aria-label": `Roll ${title} back to version ${earlier}` }),
       button("Remove", () => this.onAct("remove", this.extension), "quiet-button danger", { "aria-label": `Remove ${title}` }),
-    ];
+    ].filter(Boolean);
   }
 }
 

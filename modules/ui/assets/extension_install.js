@@ -92,6 +92,19 @@ export class PlanDialog {
     this.install = button("Install", () => this.agree(), "strong-button");
     this.dialog = new Dialog("Install", this.content, this.error.node, this.progress.node, element("div", { class: "dialog-buttons" }, this.cancel, this.install));
     this.node = this.dialog.node;
+    this.node.addEventListener("close", () => this.forget());
+  }
+
+  // The no: what was fetched to be looked at is gone.
+  async forget() {
+    if (!this.plan || this.isBusy) return;
+    const { id } = this.plan;
+    this.plan = null;
+    try {
+      await control("extensions/forget", { plan_id: id });
+    } catch (error) {
+      this.toasts.error(error);
+    }
   }
 
   show(plan) {
@@ -133,6 +146,7 @@ export class PlanDialog {
       const { job } = await control("extensions/install", { plan_id: id });
       const isDone = await this.progress.follow(job);
       if (!isDone) throw Object.assign(new Error("It was cancelled; nothing was installed."), { code: "cancelled" });
+      this.plan = null;
       this.dialog.close();
       this.toasts.show(change ? `${manifest.title} ${manifest.version} is installed.` : `${manifest.title} is installed. Switch it on when you want it.`);
       await this.onInstalled(manifest.name);
@@ -144,6 +158,7 @@ export class PlanDialog {
   }
 
   mark(isBusy) {
+    this.isBusy = isBusy;
     this.install.disabled = isBusy;
     this.cancel.disabled = isBusy;
   }

@@ -7,7 +7,6 @@ import { ExtensionCard } from "./extension_card.js";
 import { Gallery } from "./extension_gallery.js";
 import { InstallDialog, PlanDialog } from "./extension_install.js";
 
-const SHARED = "Nothing can be installed, enabled or changed while Parlor is shared: start it without --share.";
 const LOOK_MS = 5000;
 
 export class ExtensionsView {
@@ -22,7 +21,7 @@ export class ExtensionsView {
     this.heading = element("h1", { tabIndex: -1, text: "Extensions" });
     this.search = element("input", { type: "search", class: "form-field", placeholder: "Search extensions", "aria-label": "Search extensions", oninput: () => this.filter() });
     this.installButton = button("Install …", () => this.install.open());
-    this.shared = element("p", { class: "fine", role: "status", text: SHARED, hidden: true });
+    this.refusal = element("p", { class: "fine", role: "status", hidden: true });
     this.list = element("ul", { class: "extension-list", "aria-label": "Extensions that are here" });
     this.empty = element("p", { class: "fine", role: "status", hidden: true });
     this.node = element(
@@ -34,7 +33,7 @@ export class ExtensionsView {
         this.heading,
         element("p", { class: "extensions-lead", text: "They add to Parlor: tools, commands, tabs, ways to change what is written. Each is off until you switch it on." }),
         element("div", { class: "extensions-tools" }, this.search, this.installButton),
-        this.shared,
+        this.refusal,
         this.list,
         this.empty,
         this.gallery.node,
@@ -89,9 +88,11 @@ export class ExtensionsView {
       if (!isQuiet) this.toasts.error(error);
       return;
     }
-    const { extensions, may_change: mayChange } = answer;
+    const { extensions, refusal } = answer;
+    const mayChange = !refusal;
     this.mayChange = mayChange;
-    this.shared.hidden = mayChange;
+    this.refusal.textContent = refusal;
+    this.refusal.hidden = mayChange;
     this.installButton.disabled = !mayChange;
     const before = this.cards;
     this.cards = new Map(extensions.map((one) => [keyOf(one), before.get(keyOf(one)) ?? this.card()]));
@@ -138,9 +139,10 @@ export class ExtensionsView {
     const { name, title } = extension;
     try {
       const answer = await control(`extensions/${encodeURIComponent(name)}/${kind}`, {});
-      if (kind === "update") this.plan.show(answer.plan);
+      if (kind === "update" && answer.plan.is_current) this.toasts.show(`${title} is the newest there is.`);
+      else if (kind === "update") this.plan.show(answer.plan);
       else {
-        this.toasts.show(`${title} is back at the version before.`);
+        this.toasts.show(`${title} is back at version ${answer.installed.version}.`);
         await this.onChanged();
       }
     } catch (error) {
@@ -154,9 +156,10 @@ class RemovalDialog {
   constructor({ toasts, onRemoved }) {
     Object.assign(this, { toasts, onRemoved });
     this.error = new FormError();
-    this.words = element("p");
+    this.words = element("p", { text: "Every version of it, its packages and its settings go. This cannot be undone." });
+    this.keep = element("input", { type: "checkbox" });
     this.remove = button("Remove it", () => this.go(), "quiet-button danger");
-    this.dialog = new Dialog("Remove", this.words, this.error.node, element("div", { class: "dialog-buttons" }, button("Cancel", () => this.dialog.close()), this.remove));
+    this.dialog = new Dialog("Remove", this.words, element("label", { class: "extension-switch" }, this.keep, "Keep what it has stored"), this.error.node, element("div", { class: "dialog-buttons" }, button("Cancel", () => this.dialog.close()), this.remove));
     this.node = this.dialog.node;
   }
 
@@ -164,7 +167,7 @@ class RemovalDialog {
     this.name = name;
     this.titleOf = title;
     this.dialog.title = `Remove ${title}?`;
-    this.words.textContent = "Its code, its packages, its settings and all that it has kept go with it. This cannot be undone.";
+    this.keep.checked = false;
     this.error.clear();
     this.dialog.open();
   }
@@ -172,7 +175,7 @@ class RemovalDialog {
   async go() {
     this.remove.disabled = true;
     try {
-      await control(`extensions/${encodeURIComponent(this.name)}`, undefined, { method: "DELETE" });
+      await control(`extensions/${encodeURIComponent(this.name)}?keep_data=${this.keep.checked}`, undefined, { method: "DELETE" });
       this.dialog.close();
       this.toasts.show(`${this.titleOf} is removed.`);
       await this.onRemoved();
