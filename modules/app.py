@@ -9,6 +9,7 @@ from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
 from modules.engines.registry import engine_named
+from modules.extensions.registry import Extensions
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -27,9 +28,15 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.export import ExportService
 from modules.services.export_sources import ExportSources
+from modules.services.extension_gallery import GalleryService
+from modules.services.extension_host import HostServices
+from modules.services.extension_install import ExtensionInstaller
+from modules.services.extension_offers import ExtensionOffers
+from modules.services.extension_uploads import ExtensionUploads
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
+from modules.services.install_policy import InstallPolicy
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
@@ -55,6 +62,8 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.export_results import ExportResults
+from modules.storage.extension_installs import ExtensionInstalls
+from modules.storage.extension_states import ExtensionStates
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
@@ -109,6 +118,10 @@ class App:
     hub: HubService
     downloads: DownloadService
     finetuning: Finetuning
+    extensions: Extensions
+    installer: ExtensionInstaller
+    gallery: GalleryService
+    offers: ExtensionOffers
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -130,8 +143,11 @@ class App:
         self.downloads.close()
         self.finetuning.training.close()
         self.jobs.close()
+        self.installer.close()
+        self.extensions.close()
         self.inference.close()
         self.embeddings.close()
+        self.offers.close()
         self._idle.close()
         self.oracle.close()
         self._host.close()
@@ -141,8 +157,11 @@ class App:
         self._launcher.close()
 
 
-def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
-    """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used."""
+def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_extensions: bool = True) -> App:
+    """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used.
+
+    With `starts_extensions` those that are enabled run from now on.
+    """
     paths = settings.paths
     launcher = Launcher()
     database = Database.open(paths.database)
@@ -152,10 +171,18 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     model_runs = ModelRunStore(database, identity())
     oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
-    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    states = ExtensionStates(database)
+    extensions = Extensions(paths, states)
+    host = EngineHost(
+        launcher,
+        budget,
+        kinds=extensions.kinds,
+        for_worker=model_for_worker(servers),
+        tell_loaded=lambda loaded: extensions.notify("model_loaded", model=loaded.model.id, engine=loaded.engine),
+    )
     remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
-    jobs = JobRunner(JobRecords(database))
+    jobs = JobRunner(JobRecords(database), lambda job: extensions.notify("job_finished", job=job))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
     remembered = ModelOptionsStore(database)
     options = LoadOptions(settings, remembered, templates)
@@ -184,7 +211,21 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     gguf_adapters = GgufAdapters(launcher)
     adapter_library = AdapterLibrary(paths.adapters)
     adapters = AdapterService(adapter_library, host, gguf_adapters)
-    inference = Inference(models, renderer, grammars, record_run)
+    inference = Inference(models, renderer, grammars, record_run, extensions)
+    embeddings = EmbeddingService(models)
+    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data)
+    installer = ExtensionInstaller(
+        paths,
+        extensions,
+        states=states,
+        installs=ExtensionInstalls(database),
+        jobs=jobs,
+        policy=InstallPolicy.of(settings),
+    )
+    installer.recover()
+    if starts_extensions:
+        extensions.start(services.host)
+    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -242,8 +283,14 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         adapters=adapters,
         remote=remote,
         inference=inference,
-        embeddings=EmbeddingService(models),
-        chat=ChatService(conversations, inference, parameters),
+        embeddings=embeddings,
+        chat=ChatService(
+            conversations,
+            inference,
+            parameters,
+            offers.commands,
+            lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
+        ),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
         presets=PresetService(presets, parameters),
@@ -253,6 +300,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
+        extensions=extensions,
+        installer=installer,
+        gallery=GalleryService(settings.extension_gallery, paths.shipped_gallery),
+        offers=offers,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

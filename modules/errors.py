@@ -14,11 +14,14 @@ ParlorError
 │   ├── WorkerDied        the engine's process ended unexpectedly
 │   └── KeyRefused        a server that runs models for us wants another key
 ├── TrainingError         a training cannot go on, or cannot begin
+├── Forbidden             only the owner may do this, or not while others can reach the program
+├── InstallError          an extension could not be fetched or put in place
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
 │   └── HubAccessError    the repository is gated or private, and no token opens it
 ├── DownloadError         a download failed; the reason says which step
+├── ExtensionFault        an extension failed, or gave what it must not
 └── FetchError            another machine could not be asked, or must not be
 """
 
@@ -163,6 +166,18 @@ class TrainingError(ParlorError):
         self.cause: TrainingCause = cause
 
 
+class Forbidden(ParlorError):
+    """Only the owner may do this, or nobody while the program is shared."""
+
+    code = "forbidden"
+
+
+class InstallError(ParlorError):
+    """An extension, or what it needs, could not be fetched or put in place."""
+
+    code = "install_failed"
+
+
 class StorageError(ParlorError):
     """The disk or the database refused to read or write."""
 
@@ -197,3 +212,9 @@ class FetchError(ParlorError):
     """Another machine could not be asked, did not answer, or must not be asked at all."""
 
     code = "fetch_failed"
+
+
+class ExtensionFault(ParlorError):
+    """An extension failed, took too long or gave something of the wrong kind; the message names it."""
+
+    code = "extension_failed"

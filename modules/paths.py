@@ -94,6 +94,11 @@ class Paths:
         return self.data / "planning"
 
     @property
+    def extension_uploads(self) -> Path:
+        """Files handed to extensions, for as long as the program runs."""
+        return self.data / "extension-uploads"
+
+    @property
     def shipped_recipes(self) -> Path:
         return self.presets / "recipes"
 
@@ -101,6 +106,21 @@ class Paths:
     def own_recipes(self) -> Path:
         """Recipes of the person's own."""
         return self.data / "recipes"
+
+    @property
+    def own_extensions(self) -> Path:
+        """Extensions that the person installed, a folder each."""
+        return self.data / "extensions"
+
+    @property
+    def extension_data(self) -> Path:
+        """What extensions keep, a folder each."""
+        return self.data / "extension-data"
+
+    @property
+    def shipped_gallery(self) -> Path:
+        """Extensions that others publish."""
+        return self.extensions / "gallery.json"
 
     @property
     def downloads(self) -> Path:

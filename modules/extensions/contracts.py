@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from modules.types.generation import Constraint
 from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 
 # Grows when a hook or a type changes so that an extension must change too; a manifest names the least it needs.
 API_VERSION = 1
@@ -20,7 +21,8 @@ Audience = Literal["owner", "api"]
 @dataclass(frozen=True)
 class RequestContext:
     """The request that a hook works for. `settings` is what the person chose: an instance of the extension's own
-    settings model, or None. `conversation_id` is None where there is no conversation."""
+    settings model, or None. `conversation_id` is None where there is no conversation. `params` is what was asked for,
+    before any extension changed it."""
 
     id: str
     source: Source
@@ -28,8 +30,10 @@ class RequestContext:
     engine: str
     conversation_id: str | None = None
     settings: Any = None
+    params: ReplyParams = field(default_factory=ReplyParams)
 
 
+@runtime_checkable
 class StreamTransformer(Protocol):
     """One for each reply: text in as it is written, text out as it is shown and kept."""
 

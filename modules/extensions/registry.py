@@ -1,0 +1,283 @@
+"""The extensions of the program: found, enabled, disabled, and asked for what they have."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Lock, RLock
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from modules.children import Launcher
+from modules.engines.registry import EngineKinds
+from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
+from modules.extensions import builtin
+from modules.extensions.budgets import USUAL, Budgets
+from modules.extensions.calls import GuardedCalls
+from modules.extensions.contracts import ExtensionHost, RequestContext
+from modules.extensions.enabling import Enabler
+from modules.extensions.facts import Extension, Fault, Given
+from modules.extensions.faults import FaultBook
+from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
+from modules.extensions.guard import Guard, Step, StepFault
+from modules.extensions.isolation.parent import Isolated, start_isolated
+from modules.extensions.loading import Loader
+from modules.extensions.manifest import Manifest
+from modules.extensions.observers import Observers
+from modules.extensions.plugins import Plugin
+from modules.extensions.running import HOOK as TRANSFORMER
+from modules.extensions.running import ReplyStream, Stage
+from modules.extensions.settings_values import plain_values
+from modules.extensions.steps import UNWATCHED, ChainWatch, collect_step, filter_step, observe_step, stage_step
+from modules.paths import Paths
+from modules.storage.extension_states import ExtensionStates
+from modules.types.extension_source import ExtensionSource
+from modules.types.faults import fault_of
+from modules.types.generation import Event
+
+Deliver = Callable[[Event], None]
+HostFor = Callable[[Manifest], ExtensionHost]
+
+
+class Extensions:
+    """Any thread may call. Nothing that an extension does ends a reply or the program."""
+
+    def __init__(self, paths: Paths, states: ExtensionStates, budgets: Budgets = USUAL) -> None:
+        """Nothing is enabled before `start` but what the program itself brings."""
+        self.budgets = budgets
+        self._paths = paths
+        self._states = states
+        self._book = FaultBook(self._give_up)
+        self.guard = Guard(self._book.returned)
+        self._calls = GuardedCalls(self.guard, self._book)
+        self._observers = Observers(self.guard.threads)
+        self._launcher = Launcher()
+        self._loader = Loader(self._isolate)
+        self._changing = RLock()
+        self._lock = Lock()
+        self._host_for: HostFor | None = None
+        self._failed: dict[str, str] = {}
+        own = self._loader.register(BUILTIN, ExtensionSource(BUILTIN, paths.extensions, "", 0.0), builtin)
+        self._plugins: tuple[Plugin, ...] = (own,)
+        self.kinds = EngineKinds(own.invoke("engines"))
+        self._enabler = Enabler(self._calls, self._loader, states, self.kinds, budgets)
+
+    def start(self, host_for: HostFor) -> None:
+        """Enable those that were enabled when the program ended; one that cannot be says so on its card."""
+        self._host_for = host_for
+        for name in self._states.enabled():
+            try:
+                self._enable(self._folder(name))
+            except ParlorError as error:
+                self._failed[name] = str(error)
+
+    def all(self) -> list[Extension]:
+        """Every folder found, sound or not; imports nothing."""
+        return [self._facts(folder) for folder in self._folders()]
+
+    def find(self, name: str) -> Extension:
+        """Raises NotFound."""
+        return self._facts(self._folder(name))
+
+    def enable(self, name: str) -> Extension:
+        """Import it and call its `started`; its faults are forgotten. Raises BadRequest when it cannot be."""
+        with self._changing:
+            folder = self._folder(name)
+            self._enable(folder)
+            self._states.enable(name)
+        return self._facts(folder)
+
+    def disable(self, name: str) -> Extension:
+        """What it gave is gone at once; `stopping` is called after that."""
+        with self._changing:
+            folder = self._folder(name)
+            self._states.disable(name)
+            self._failed.pop(name, None)
+            self._unload(name)
+        return self._facts(folder)
+
+    def settings(self, name: str) -> BaseModel | None:
+        """What the person chose; None when it is not enabled or has nothing to set."""
+        plugin = self._plugin(name)
+        return plugin.settings if plugin is not None else None
+
+    def set_settings(self, name: str, values: Mapping[str, Any]) -> BaseModel:
+        """The fields that are given change. Raises BadRequest that names the field."""
+        plugin = self._plugin(name)
+        if plugin is None or plugin.settings_model is None or plugin.settings is None:
+            raise BadRequest(f"{name} is not enabled, or has nothing to set.", field="name")
+        merged = {**plain_values(plugin.settings), **values}
+        model = plugin.settings_model
+        try:
+            settings = self.call(
+                name, "settings", lambda: model.model_validate(merged), seconds=self.budgets.filter, returns=model
+            )
+        except ExtensionFault as error:
+            if isinstance(error.__cause__, ValidationError):
+                first = error.__cause__.errors()[0]
+                field = ".".join(str(part) for part in first["loc"])
+                raise BadRequest(f"{field} {fault_of(first)}.", field=field) from error
+            raise
+        self._states.set_settings(name, plain_values(settings))
+        plugin.settings = settings
+        return settings
+
+    def settings_schema(self, name: str) -> dict[str, Any] | None:
+        """The JSON schema that the form is made from."""
+        plugin = self._plugin(name)
+        if plugin is None or plugin.settings_model is None:
+            return None
+        return plugin.settings_model.model_json_schema()
+
+    def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
+        """What the filters of this name make of `value`, one after another."""
+        plugins = self._having(hook)
+        if not plugins:
+            return value
+        steps = [filter_step(plugin, hook, context, watch, self.budgets.filter) for plugin in plugins]
+        return self._calls.run(steps, value, watch.cancelled)
+
+    def reply_stream(
+        self, context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
+    ) -> ReplyStream | None:
+        """What takes the engine's events of one reply and delivers them as extensions change them; None without any."""
+        stages: tuple[Stage, ...] = self._calls.run(
+            [stage_step(plugin, context, self.budgets.collect) for plugin in self._having(TRANSFORMER)], ()
+        )
+        has_filter = context.source != "notebook" and bool(self._having("filter_reply"))
+        if not stages and not has_filter:
+            return None
+        return ReplyStream(
+            stages,
+            deliver,
+            lambda text: self.chain("filter_reply", text, context, watch) if has_filter else text,
+            guard=self.guard,
+            seconds=self.budgets.feed,
+            report=self._book.add,
+        )
+
+    def source(self, name: str) -> ExtensionSource:
+        """What a worker imports of one that is enabled. Raises NotFound."""
+        plugin = self._plugin(name)
+        if plugin is None:
+            raise NotFound(f"The extension {name} is not enabled.", field="name")
+        return plugin.source
+
+    def record_fault(self, name: str, hook: str, sentence: str) -> None:
+        """Of a failure that shows later than in the hook itself."""
+        self._book.add(StepFault(Step(name, hook, 0.0, lambda value: value), sentence))
+
+    def collect(self, hook: str, context: RequestContext | None = None) -> tuple[Given, ...]:
+        """What the hooks of this name give, in the extensions' order."""
+        return self._calls.run(
+            [collect_step(plugin, hook, context, self.budgets.collect) for plugin in self._having(hook)], ()
+        )
+
+    def call(
+        self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
+    ) -> Any:
+        """What `function`, which an extension gave, returns. Raises ExtensionFault; see GuardedCalls.call."""
+        return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns)
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Tell those who observe this; nobody waits for them."""
+        plugins = self._having(hook)
+        if plugins:
+            steps = [observe_step(plugin, hook, arguments, self.budgets.observe) for plugin in plugins]
+            self._observers.tell(lambda: self._calls.run(steps, None))
+
+    def faults(self, name: str) -> list[Fault]:
+        """Since it was enabled last, oldest first."""
+        return self._book.faults(name)
+
+    def log(self, name: str) -> list[str]:
+        return self._book.lines(name)
+
+    def write_log(self, name: str, text: str) -> None:
+        self._book.log(name, text)
+
+    def close(self) -> None:
+        """Every `stopping` is called, for two seconds at most each."""
+        with self._changing:
+            plugins, self._plugins = self._plugins, ()
+            for plugin in plugins:
+                plugin.live = False
+            stopping = [plugin for plugin in plugins if "stopping" in plugin.hooks]
+            self._calls.run([observe_step(plugin, "stopping", {}, self.budgets.close) for plugin in stopping], None)
+            self._observers.close()
+            self._loader.close()
+            self._launcher.close()
+            self.guard.close()
+
+    def _folders(self) -> list[ExtensionFolder]:
+        return find_extensions(self._paths.extensions, self._paths.own_extensions)
+
+    def _folder(self, name: str) -> ExtensionFolder:
+        for folder in self._folders():
+            if folder.name == name:
+                return folder
+        raise NotFound(f"There is no extension called {name!r}.", field="name")
+
+    def _facts(self, folder: ExtensionFolder) -> Extension:
+        plugin = self._plugin(folder.name)
+        found = Extension(folder.name, folder.folder, folder.is_bundled, folder.manifest, folder.fault)
+        if folder.fault:
+            return found
+        if plugin is not None:
+            return replace(
+                found, state="enabled", hooks=tuple(sorted(plugin.hooks)), note=self._loader.note(folder.name)
+            )
+        if folder.name in self._failed:
+            return replace(found, state="failed", fault=self._failed[folder.name])
+        return found
+
+    def _plugin(self, name: str) -> Plugin | None:
+        return next((plugin for plugin in self._plugins if plugin.name == name), None)
+
+    def _having(self, hook: str) -> list[Plugin]:
+        """Those with a hook of this name that has not failed too often."""
+        plugins = self._plugins
+        return [one for one in plugins if hook in one.hooks and not self._book.is_off(one.name, hook)]
+
+    def _enable(self, folder: ExtensionFolder) -> None:
+        """Raises BadRequest."""
+        self._unload(folder.name)
+        self._book.clear(folder.name)
+        self._failed.pop(folder.name, None)
+        try:
+            plugin = self._enabler.load(folder)
+        except BadRequest as error:
+            self._failed[folder.name] = str(error)
+            raise
+        if "started" in plugin.hooks and self._host_for is not None and folder.manifest is not None:
+            arguments = {"host": self._host_for(folder.manifest)}
+            self._calls.run([observe_step(plugin, "started", arguments, self.budgets.observe)], None)
+        with self._lock:
+            self._plugins = (*self._plugins, plugin)
+        self._book.log(folder.name, "enabled")
+
+    def _isolate(self, folder: ExtensionFolder) -> Isolated:
+        return start_isolated(self._launcher, folder.folder, lambda sentence: self._book.log(folder.name, sentence))
+
+    def _unload(self, name: str) -> None:
+        plugin = self._take_out(name)
+        if plugin is not None and "stopping" in plugin.hooks:
+            self._calls.run([observe_step(plugin, "stopping", {}, self.budgets.observe)], None)
+        self._enabler.unload(name)
+        if plugin is not None:
+            self._book.log(name, "disabled")
+
+    def _take_out(self, name: str) -> Plugin | None:
+        with self._lock:
+            plugin = self._plugin(name)
+            if plugin is not None:
+                plugin.live = False
+                self._plugins = tuple(one for one in self._plugins if one is not plugin)
+        return plugin
+
+    def _give_up(self, name: str) -> None:
+        """It left too many calls behind: off, without asking it anything any more."""
+        if self._take_out(name) is not None:
+            self.kinds.remove(name)
+            self._failed[name] = "It left too many calls behind that never returned, so it was switched off."
+            self._book.log(name, self._failed[name])
+            self._states.disable(name)
