@@ -31,6 +31,8 @@ from modules.services.export_sources import ExportSources
 from modules.services.extension_gallery import GalleryService
 from modules.services.extension_host import HostServices
 from modules.services.extension_install import ExtensionInstaller
+from modules.services.extension_offers import ExtensionOffers
+from modules.services.extension_uploads import ExtensionUploads
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -119,6 +121,7 @@ class App:
     extensions: Extensions
     installer: ExtensionInstaller
     gallery: GalleryService
+    offers: ExtensionOffers
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -144,6 +147,7 @@ class App:
         self.extensions.close()
         self.inference.close()
         self.embeddings.close()
+        self.offers.close()
         self._idle.close()
         self.oracle.close()
         self._host.close()
@@ -172,6 +176,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     host = EngineHost(
         launcher,
         budget,
+        kinds=extensions.kinds,
         for_worker=model_for_worker(servers),
         tell_loaded=lambda loaded: extensions.notify("model_loaded", model=loaded.model.id, engine=loaded.engine),
     )
@@ -220,6 +225,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     installer.recover()
     if starts_extensions:
         extensions.start(services.host)
+    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -282,6 +288,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
             conversations,
             inference,
             parameters,
+            offers.commands,
             lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
         ),
         notebook=notebook,
@@ -296,6 +303,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
         extensions=extensions,
         installer=installer,
         gallery=GalleryService(settings.extension_gallery, paths.shipped_gallery),
+        offers=offers,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,
