@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modules.errors import BadRequest, Conflict, InstallError, NotFound, ParlorError, StorageError
+from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, ParlorError, StorageError
 from modules.extension_packages import REQUIREMENTS
 from modules.extensions.manifest import Manifest, read_manifest
 from modules.extensions.registry import Extensions
@@ -231,7 +231,7 @@ class ExtensionInstaller:
         )
         install_packages(plan.packages, files / REQUIREMENTS, place)
         if cancelled():
-            raise InstallError("It was cancelled; nothing was installed.")
+            raise Cancelled("It was cancelled; nothing was installed.")
         report(0.95, "putting it in place")
         version = plan.manifest.version
         record = InstallRecord(plan.name, version, plan.source, plan.exact, time.time(), plan.files, plan.packages)
