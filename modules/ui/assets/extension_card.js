@@ -53,7 +53,7 @@ export class ExtensionCard {
     this.more.title = `${words} ${title}`;
     this.more.setAttribute("aria-expanded", String(!this.details.hidden));
     // What is being typed stays.
-    if (!this.details.hidden && !this.details.contains(document.activeElement)) this.look();
+    if (!this.details.hidden && !this.settings?.node.contains(document.activeElement)) this.look();
   }
 
   async turn() {
@@ -95,6 +95,7 @@ export class ExtensionCard {
   showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
     if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts });
     const isOn = state === "enabled";
+    const hadFocus = this.details.contains(document.activeElement);
     const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
     this.details.replaceChildren(
       ...[
@@ -106,6 +107,7 @@ export class ExtensionCard {
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
+    if (hadFocus && !this.details.contains(document.activeElement)) this.more.focus();
     if (isOn && !this.settings.isKnown) this.settings.look();
     else if (!isOn) this.settings.forget();
   }
