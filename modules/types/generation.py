@@ -14,6 +14,7 @@ from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, Pa
 from modules.limits import LIMITS
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
+from modules.types.tools import CallChanged, ToolCall, ToolUse
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
@@ -59,6 +60,9 @@ class GenerationRequest:
     An engine that renders chats gets `messages` instead of a prompt, or a prompt as text without its ids. It counts for
     itself, so `drop_oldest` tells it what to do with messages that do not fit.
 
+    `tools` are those that the model may call; engines that neither render chats nor call by themselves get a constraint
+    for it besides, and write calls as text.
+
     With `keep_tags` the text is not a reply, and reasoning is not told apart in it.
     """
 
@@ -73,6 +77,7 @@ class GenerationRequest:
     prompt_logprobs: int | None = None
     distribution: int | None = None
     messages: tuple[Message, ...] | None = None
+    tools: ToolUse | None = None
     drop_oldest: bool = False
     keep_tags: bool = False
 
@@ -160,15 +165,6 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True)
-class ToolCall:
-    """A whole call; `arguments` is JSON text."""
-
-    name: str
-    arguments: str
-    kind: Literal["tool_call"] = "tool_call"
-
-
-@dataclass(frozen=True)
 class Finished:
     """The last event of a generation that did not fail. Times in seconds."""
 
@@ -208,5 +204,7 @@ class Failed:
         return kind(self.message, self.field) if issubclass(kind, BadRequest | NotFound) else kind(self.message)
 
 
-AnyEvent = Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | Finished | Failed
+AnyEvent = (
+    Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | CallChanged | Finished | Failed
+)
 Event = Annotated[AnyEvent, Field(discriminator="kind")]
