@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from modules.types.messages import Message
@@ -17,7 +17,7 @@ To call one, write only this:
 {CALL_OPENING}
 {{{{"name": "the function's name", "arguments": {{{{}}}}}}}}
 {CALL_CLOSING}
-Its result follows. Then answer in your own words."""
+Its result follows between <tool_response> and </tool_response>. Then answer in your own words."""
 
 
 def knows_tools(template: str) -> bool:
@@ -45,9 +45,8 @@ def message_variable(message: Message) -> dict[str, Any]:
 def in_plain_messages(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[Message]:
     """The same conversation in messages of text alone, tools explained in the system's."""
     plain: list[Message] = []
-    names = {call.id: call.name for message in messages for call in message.tool_calls}
     for message in messages:
-        text, previous = text_of(message, names), plain[-1] if plain else None
+        text, previous = text_of(message), plain[-1] if plain else None
         role = "user" if message.role == "tool" else message.role
         # Most templates want the person and the model to speak in turn.
         if message.role == "tool" and previous is not None and previous.role == "user":
@@ -65,10 +64,9 @@ def explained(messages: list[Message], tools: Sequence[ToolSpec]) -> list[Messag
     return [Message("system", text), *messages]
 
 
-def text_of(message: Message, names: Mapping[str, str]) -> str:
-    """`names` are those of the called tools by call."""
+def text_of(message: Message) -> str:
     if message.role == "tool":
-        return f"Result of {names.get(message.tool_call_id, 'the function')}:\n{message.content}"
+        return f"<tool_response>\n{message.content}\n</tool_response>"
     calls = [
         f"{CALL_OPENING}\n{json.dumps({'name': one.name, 'arguments': arguments_of(one)}, ensure_ascii=False)}\n"
         f"{CALL_CLOSING}"

@@ -36,7 +36,7 @@ def test_others_get_words_of_ours(launcher: Launcher) -> None:
     assert prompt.startswith('system:You can call these functions, one per line:\n{"name": "add"')
     assert prompt.endswith(
         '|user:1?|assistant:<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>|'
-        "user:Result of add:\none|None"
+        "user:<tool_response>\none\n</tool_response>|None"
     )
     renderer.close()
 
@@ -53,5 +53,5 @@ def test_results_of_one_round_are_one_message_and_the_own_system_text_stays() ->
     plain = in_plain_messages(messages, (ADD,))
     assert [one.role for one in plain] == ["system", "user", "assistant", "user"]
     assert plain[0].content.startswith("Be kind.\n\nYou can call")
-    assert plain[-1].content == "Result of add:\none\nResult of the function:\ntwo"
+    assert plain[-1].content == "<tool_response>\none\n</tool_response>\n<tool_response>\ntwo\n</tool_response>"
     assert in_plain_messages(ROUND[:1], ()) == ROUND[:1]
