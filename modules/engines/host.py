@@ -38,12 +38,17 @@ class EngineHost:
         clock: Callable[[], float] = time.time,
         *,
         for_worker: Callable[[LocalModel], LocalModel] = lambda model: model,
+        tell_loaded: Callable[[LoadedModel], None] = lambda _loaded: None,
     ) -> None:
-        """`for_worker` adds to a model what only its worker may know, such as the key of its server."""
+        """`for_worker` adds to a model what only its worker may know, such as the key of its server.
+
+        `tell_loaded` is told of every model that can be used from then on.
+        """
         self._launcher = launcher
         self._budget = budget or Budget(0, read_machine)
         self._clock = clock
         self._for_worker = for_worker
+        self._tell_loaded = tell_loaded
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model load")
         self._loads: dict[str, Loading] = {}
@@ -202,6 +207,7 @@ class EngineHost:
             self._failed(loading, error)
         else:
             loading.result.set_result(loaded)
+            self._tell_loaded(loaded)
 
     def _start(self, loading: Loading) -> LoadedModel:
         """A worker with the model in it. Raises ModelError, also when the load was abandoned meanwhile."""

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event as Flag
 from threading import Thread
 
@@ -126,7 +127,7 @@ class StoppingEmitter:
 
 
 def as_stopped(event: Finished) -> Finished:
-    return Finished("stop", event.usage, event.first_token_seconds, event.tokens_per_second, event.context_length)
+    return replace(event, reason="stop")
 
 
 def main() -> None:

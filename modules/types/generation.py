@@ -4,6 +4,7 @@ The events cross the worker's pipe as JSON, so each is a frozen pydantic datacla
 """
 
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
@@ -43,10 +44,16 @@ class AdapterUse:
 
 @dataclass(frozen=True)
 class ProcessorUse:
-    """A logits processor by import path, `package.module:name`, and what it is made with."""
+    """A logits processor by import path, `package.module:name`, and what it is made with.
+
+    One of an extension names that and its folder, which `package` is, so that the worker can import it; when it fails
+    it is left out, and the reply goes on.
+    """
 
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    extension: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,22 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """The whole text as it is kept and shown from now on, instead of what was written; just before the end."""
+
+    text: str
+    kind: Literal["replaced"] = "replaced"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence about a reply, for its reader. `fault_of` is the extension that failed in it, if one did."""
+
+    text: str
+    fault_of: str = ""
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event of a generation that did not fail. Times in seconds."""
 
@@ -174,6 +197,7 @@ class Finished:
     tokens_per_second: float = 0.0
     context_length: int = 0
     dropped_messages: int = 0
+    notes: tuple[Note, ...] = ()
     kind: Literal["finished"] = "finished"
 
 
@@ -205,6 +229,15 @@ class Failed:
 
 
 AnyEvent = (
-    Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | CallChanged | Finished | Failed
+    Progress
+    | PromptLogprobs
+    | Distribution
+    | TextDelta
+    | ReasoningDelta
+    | ToolCall
+    | CallChanged
+    | Replaced
+    | Finished
+    | Failed
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]

@@ -13,6 +13,7 @@ from modules.api.openai.tool_schemas import check_parameters
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
+from modules.services.request_hooks import RequestSource
 from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta, TokenLogprob
 from modules.types.tools import ToolCall
 
@@ -27,7 +28,7 @@ def chat_router(app: App) -> APIRouter:
         if params.tools is not None:
             await asyncio.to_thread(check_parameters, params.tools, app.inference.check_constraint)
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
-        generation = app.inference.chat(messages, params, model.id)
+        generation = app.inference.chat(messages, params, model.id, asked_by=RequestSource("api"))
         wire = ChatWire(generation.id, model.id, body.top_logprobs)
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage
