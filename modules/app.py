@@ -43,6 +43,9 @@ from modules.services.presets import PresetService
 from modules.services.prompt_templates import PromptTemplateService
 from modules.services.pushing import PushService
 from modules.services.remote import RemoteService, model_for_worker
+from modules.services.tool_replies import ToolReplies
+from modules.services.tool_reply import RoundLimits
+from modules.services.tools import ToolService
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
 from modules.services.training_comparison import TrainingComparison
@@ -50,6 +53,7 @@ from modules.services.training_plan import TrainingPlanner
 from modules.settings import Settings
 from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
+from modules.storage.conversation_tools import ConversationTools
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.datasets import DatasetStore
@@ -113,6 +117,8 @@ class App:
     downloads: DownloadService
     finetuning: Finetuning
     extensions: Extensions
+    tools: ToolService
+    tool_replies: ToolReplies
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -200,6 +206,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data)
     extensions.start(services.host)
     conversations = ConversationStore(database)
+    tools = ToolService(extensions, inference, ConversationTools(database))
+    tool_replies = ToolReplies(tools, RoundLimits(settings.tool_rounds, settings.tool_seconds))
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
     parameters = ParameterService(
@@ -261,7 +269,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             conversations,
             inference,
             parameters,
-            lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
+            tool_replies,
+            saved=lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
         ),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
@@ -273,6 +282,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
         extensions=extensions,
+        tools=tools,
+        tool_replies=tool_replies,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

@@ -55,7 +55,6 @@ class Limits:
     queued_requests: int = 64
     tools: int = 64
     tool_description_chars: int = 10_000
-    tool_rounds: int = 8
     tool_result_chars: int = 16_000
     document_chars: int = 1_000_000
     document_memory_chars: int = 50_000

@@ -21,9 +21,9 @@ class CallSplitter:
     """
 
     def __init__(self) -> None:
-        self._held = ""
-        self._inside = False
-        self._after_call = False
+        self._held: str = ""
+        self._inside: bool = False
+        self._after_call: bool = False
         self.has_calls = False
 
     def feed(self, text: str) -> list[str | ToolCall]:

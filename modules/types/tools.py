@@ -11,6 +11,8 @@ CALL_OPENING = "<tool_call>"
 CALL_CLOSING = "</tool_call>"
 
 Choice = Literal["none", "auto", "required"]
+ToolMode = Literal["free", "first"]
+Decision = Literal["once", "always", "no"]
 CallState = Literal["waiting", "running", "done", "failed", "declined", "cancelled", "interrupted"]
 
 
@@ -85,3 +87,16 @@ class CallChanged:
 
 def new_call_id() -> str:
     return f"call_{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True)
+class ChosenTools:
+    """What a person chose for a conversation. A tool's id is EXTENSION/NAME.
+
+    In the mode `free` the model decides whether it calls; in `first` it calls one before each answer, which small
+    models do not do by themselves. `always` are those that the person lets run without being asked.
+    """
+
+    ids: tuple[str, ...] = ()
+    mode: ToolMode = "free"
+    always: tuple[str, ...] = ()
