@@ -206,8 +206,8 @@ class ConversationStore:
 
 
 def stored_calls(calls: Sequence[CallRecord]) -> str:
-    """What tools and models said may hold anything; JSON has ASCII for all of it."""
-    return json.dumps([asdict(call) for call in calls])
+    """As JSON; what tools and models said may hold anything."""
+    return cleaned(json.dumps([asdict(call) for call in calls], ensure_ascii=False))
 
 
 def title_from(text: str) -> str:
