@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from modules.engines.generation import Generation
-from modules.errors import BadRequest, Conflict, NotFound, ParlorError
+from modules.errors import BadRequest, Conflict, ExtensionFault, NotFound, ParlorError
 from modules.limits import LIMITS
+from modules.services.extension_commands import ExtensionCommands, WrittenCommand
 from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText, state_of, stats_of
 from modules.services.parameters import ParameterService
@@ -73,8 +74,9 @@ class ChatService:
         store: ConversationStore,
         inference: Inference,
         parameters: ParameterService,
-        tools: ToolReplies,
         *,
+        tools: ToolReplies,
+        commands: ExtensionCommands,
         saved: Callable[[str], None] = lambda _conversation_id: None,
     ) -> None:
         """`saved` is told which conversation has changed in the database."""
@@ -83,6 +85,7 @@ class ChatService:
         self._journal: Journal[ReplyRecord] = Journal()
         self._parameters = parameters
         self._tools = tools
+        self._commands = commands
         self._saved = saved
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
@@ -193,6 +196,11 @@ class ChatService:
     def _answer(self, reply: StoredMessage, model: str | None) -> ConversationView:
         """Begin the reply to the path that ends in `reply`; a model that cannot answer is the reply's error."""
         path = self._store.path(reply.conversation_id)
+        command = self._commands.find(path[-2].content)
+        if command is not None:
+            self._run_command(command, reply, model)
+            self._saved(reply.conversation_id)
+            return self.open(reply.conversation_id)
         messages = told_messages([message for message in path if message.id != reply.id])
         try:
             generation = self._generation(messages, reply.conversation_id, model)
@@ -215,6 +223,24 @@ class ChatService:
 
         context_length = partial(self._inference.context_if_loaded, model)
         return self._tools.begin(conversation_id, messages, ask, context_length)
+
+    def _run_command(self, command: WrittenCommand, reply: StoredMessage, model: str | None) -> None:
+        """The reply is what the extension answers, at once and without a model."""
+        answer, error = "", ""
+        try:
+            answer = self._commands.run(
+                command, request_id=reply.id, model=model or "", conversation_id=reply.conversation_id
+            )
+        except ExtensionFault as fault:
+            error = str(fault)
+        self._store.update_reply(
+            reply.id,
+            content=answer,
+            reasoning="",
+            state="failed" if error else "complete",
+            error=error,
+            stats={"extension": command.title},
+        )
 
     def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:
         message = self._store.message(message_id)

@@ -214,6 +214,16 @@ MIGRATIONS: tuple[str, ...] = (
         settings TEXT NOT NULL DEFAULT '{}'
     );
     """,
+    # Versions of installed extensions: the current, the previous, and one that is just being put in place. `record` is
+    # JSON.
+    """
+    CREATE TABLE extension_install (
+        name TEXT NOT NULL,
+        place TEXT NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (name, place)
+    );
+    """,
     # What became of the calls of tools in a reply, as JSON; and which tools a conversation has.
     """
     ALTER TABLE message ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
