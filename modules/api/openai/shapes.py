@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from modules.types.generation import Finished, TokenChoice, TokenLogprob, ToolCall, Usage
+from modules.types.generation import Finished, TokenChoice, TokenLogprob, Usage
+from modules.types.tools import ToolCall
 
 Shape = dict[str, Any]
 
@@ -20,9 +21,8 @@ def finish_reason(end: Finished) -> str:
     return "stop" if end.reason == "cancelled" else end.reason
 
 
-def tool_call_shape(call: ToolCall, place: int) -> Shape:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"index": place, "id": f"call_{place}", "type": "function", "function": function}
+def tool_call_shape(call: ToolCall) -> Shape:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def chat_logprobs_shape(logprobs: tuple[TokenLogprob, ...], alternatives: int) -> Shape | None:
