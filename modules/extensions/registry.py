@@ -1,7 +1,7 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock, RLock
 from typing import Any
@@ -212,6 +212,26 @@ class Extensions:
             self._book.add(fault)
             raise ExtensionFault(f"{extension}: {what} {fault.sentence}") from fault.error
         return value
+
+    def writer(self, prompt: str, context: RequestContext) -> Given | None:
+        """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
+        for plugin in self._having("write_reply"):
+            arguments = {"prompt": prompt, "context": plugin.context(context)}
+            try:
+                pieces = self.call(
+                    plugin.name,
+                    "write_reply",
+                    lambda plugin=plugin, arguments=arguments: plugin.invoke("write_reply", **arguments),
+                    seconds=self.budgets.filter,
+                    returns=object,
+                )
+            except ExtensionFault:
+                continue
+            if isinstance(pieces, Iterator):
+                return Given(plugin.name, pieces)
+            if pieces is not None:
+                self.record_fault(plugin.name, "write_reply", f"returned {kind_of(pieces)} instead of an iterator.")
+        return None
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell those who observe this; nobody waits for them."""
