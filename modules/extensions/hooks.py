@@ -5,7 +5,7 @@ get what the one before gave. A hook that raises, takes too long or returns some
 and the extension's card says so; after three such faults it is not called until the extension is enabled anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import pluggy
@@ -57,6 +57,14 @@ class Hooks(Protocol):
         """The finished reply as it is kept and shown; what a program has read of a stream stays as it was.
 
         Not asked in the notebook, where what was written has become a part of a document.
+        """
+        ...
+
+    @spec
+    def write_reply(self, prompt: str, context: RequestContext) -> Iterator[str] | None:
+        """Writes the reply instead of the model, piece by piece, or leaves it to the model; the first that writes wins.
+
+        `prompt` is what the model would read, or the last message where a server makes that.
         """
         ...
 

@@ -47,8 +47,8 @@ def no_faults(program: Bench, name: str) -> None:
 
 
 def panel(program: Bench, hook: str = "panels") -> Panel | Tab:
-    (given,) = program.extensions.collect(hook)
-    return given.item
+    (item,) = program.given(hook)
+    return item
 
 
 def shown(program: Bench, event: ViewEvent = NOTHING, hook: str = "panels") -> list[Any]:
@@ -311,8 +311,8 @@ def test_styles_scripts_and_a_button_that_asks_the_model(program: Bench) -> None
             gr.Button("Ask").click(ask, question, answer)
         """,
     )
-    assert [one.item for one in program.extensions.collect("custom_css")] == [".asker { color: red }"]
-    assert [one.item for one in program.extensions.collect("custom_js")] == ["console.log('asker')"]
+    assert program.given("custom_css") == [".asker { color: red }"]
+    assert program.given("custom_js") == ["console.log('asker')"]
     with pytest.raises(ExtensionFault, match="Write a question first"):
         shown(program, ViewEvent("control-2", {"control-0": ""}))
     assert Text("answer to Why?") in shown(program, ViewEvent("control-2", {"control-0": "Why?"}))

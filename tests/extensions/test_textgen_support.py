@@ -6,6 +6,7 @@ import pytest
 
 from modules.errors import BadRequest
 from modules.extensions.contracts import RequestContext, ViewEvent
+from modules.extensions.textgen.extension import ScriptExtension
 from modules.extensions.textgen.support import SCRIPT_FUNCTIONS, SUPPORT, Support, as_markdown
 from modules.paths import PROJECT
 from modules.types.messages import Message
@@ -28,6 +29,8 @@ FUNCTIONS = {
     "custom_generate_chat_prompt": "def custom_generate_chat_prompt(user_input, state, **kwargs):\n    return 'called'\n",
     "bot_prefix_modifier": "def bot_prefix_modifier(string, state):\n    return 'called'\n",
     "output_modifier": "def output_modifier(string, state, is_chat=False):\n    return string + ' called'\n",
+    "custom_generate_reply": "def custom_generate_reply(question, original, state, stops, is_chat):\n    yield 'called'\n",
+    "logits_processor_modifier": "def logits_processor_modifier(processors, ids):\n    processors.append('called')\n",
 }
 REPORT = "\nmade = []\ndef output_modifier(string, state):\n    return string + ' '.join(made)\n"
 
@@ -45,12 +48,17 @@ def test_functions(row: Support, tmp_path: Path) -> None:
             return
         source = FUNCTIONS[row.name]
         program.enable("one", source + ("" if "output_modifier" in source else REPORT))
-        chain, collect = program.extensions.chain, program.extensions.collect
+        chain = program.extensions.chain
         messages = chain("filter_messages", (Message("user", "Hello"),), CONTEXT)
         seen = [one.content for one in messages]
         seen += [chain("filter_prompt", "Hello", CONTEXT), chain("filter_reply", "reply ", CONTEXT)]
-        seen += [str(given.item) for hook in ("custom_css", "custom_js") for given in collect(hook)]
-        seen += [str(given.item.view(ViewEvent())) for given in collect("panels")]
+        seen += program.given("custom_css") + program.given("custom_js")
+        seen += [str(panel.view(ViewEvent())) for panel in program.given("panels")]
+        if written := program.extensions.writer("Hello", CONTEXT):
+            seen += written.item
+        for processor in program.given("logits_processors", CONTEXT):
+            script = ScriptExtension(Path(processor.arguments["folder"]), "one", "One")
+            seen += script.logits_processor_list(None)
         assert any("called" in text for text in seen)
         assert program.extensions.faults("one") == []
 
@@ -92,8 +100,7 @@ def test_controls(row: Support, tmp_path: Path) -> None:
     source = f"import gradio as gr\n\ndef ui():\n    gr.Markdown('here')\n    {use}\n{REPORT}"
     with bench(tmp_path) as program:
         program.enable("one", source)
-        panels = program.extensions.collect("panels")
-        assert len(panels) == int(row.supported)
+        assert len(program.given("panels")) == int(row.supported)
         named = any(f"`{row.name}` cannot be used. {row.how}" in line for line in program.hosts["one"].lines)
         assert named is not row.supported
         # The rest of it works.

@@ -42,6 +42,15 @@ class Params:
     def is_tab(self) -> bool:
         return bool(self._values.get("is_tab"))
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Those that JSON can hold."""
+        return {name: value for name, value in self._values.items() if is_plain(value)}
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Those that the script has."""
+        self._values.update({name: value for name, value in values.items() if name in self._values})
+
     def restore(self, folder: Path) -> None:
         """What they were when the extension ran last; a file that cannot be read counts as none."""
         self._file = folder / FILE
@@ -50,7 +59,7 @@ class Params:
             params, seen = stored["params"], stored["settings"]
         except (OSError, ValueError, KeyError, TypeError):
             return
-        self._values.update({name: value for name, value in params.items() if name in self._values})
+        self.set(params)
         self._seen = cast("dict[str, Any]", seen)
 
     def apply(self, settings: BaseModel | None) -> None:
@@ -68,8 +77,7 @@ class Params:
         """Writes them down for the next start, where the extension has been enabled."""
         if self._file is None:
             return
-        plain = {name: value for name, value in self._values.items() if is_plain(value)}
-        text = json.dumps({"params": plain, "settings": self._seen})
+        text = json.dumps({"params": self.plain, "settings": self._seen})
         replacement = self._file.with_suffix(".new")
         replacement.write_text(text, encoding="utf-8")
         replacement.replace(self._file)
