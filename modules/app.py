@@ -9,6 +9,7 @@ from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
 from modules.engines.registry import engine_named
+from modules.extensions.registry import Extensions
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
 from modules.library.library import Library
@@ -27,6 +28,7 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.export import ExportService
 from modules.services.export_sources import ExportSources
+from modules.services.extension_host import HostServices
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
@@ -55,6 +57,7 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.export_results import ExportResults
+from modules.storage.extension_states import ExtensionStates
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
 from modules.storage.model_options import ModelOptionsStore
@@ -109,6 +112,7 @@ class App:
     hub: HubService
     downloads: DownloadService
     finetuning: Finetuning
+    extensions: Extensions
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -130,6 +134,7 @@ class App:
         self.downloads.close()
         self.finetuning.training.close()
         self.jobs.close()
+        self.extensions.close()
         self.inference.close()
         self.embeddings.close()
         self._idle.close()
@@ -152,10 +157,17 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     model_runs = ModelRunStore(database, identity())
     oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
-    host = EngineHost(launcher, budget, for_worker=model_for_worker(servers))
+    extensions = Extensions(paths, ExtensionStates(database))
+    host = EngineHost(
+        launcher,
+        budget,
+        kinds=extensions.kinds,
+        for_worker=model_for_worker(servers),
+        tell_loaded=lambda loaded: extensions.notify("model_loaded", model=loaded.model.id, engine=loaded.engine),
+    )
     remote = RemoteService(servers, host)
     idle = IdleUnloader(host, settings.idle_unload_minutes)
-    jobs = JobRunner(JobRecords(database))
+    jobs = JobRunner(JobRecords(database), lambda job: extensions.notify("job_finished", job=job))
     templates = ChatTemplates(paths.shipped_templates, paths.own_templates)
     remembered = ModelOptionsStore(database)
     options = LoadOptions(settings, remembered, templates)
@@ -184,7 +196,10 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     gguf_adapters = GgufAdapters(launcher)
     adapter_library = AdapterLibrary(paths.adapters)
     adapters = AdapterService(adapter_library, host, gguf_adapters)
-    inference = Inference(models, renderer, grammars, record_run)
+    inference = Inference(models, renderer, grammars, record_run, extensions)
+    embeddings = EmbeddingService(models)
+    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data)
+    extensions.start(services.host)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -242,8 +257,13 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         adapters=adapters,
         remote=remote,
         inference=inference,
-        embeddings=EmbeddingService(models),
-        chat=ChatService(conversations, inference, parameters),
+        embeddings=embeddings,
+        chat=ChatService(
+            conversations,
+            inference,
+            parameters,
+            lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
+        ),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
         presets=PresetService(presets, parameters),
@@ -253,6 +273,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         hub=hub,
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
+        extensions=extensions,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

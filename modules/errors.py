@@ -19,6 +19,7 @@ ParlorError
 ├── HubError              the model hub did not answer, or not as it should
 │   └── HubAccessError    the repository is gated or private, and no token opens it
 ├── DownloadError         a download failed; the reason says which step
+├── ExtensionFault        an extension failed, or gave what it must not
 └── FetchError            another machine could not be asked, or must not be
 """
 
@@ -197,3 +198,9 @@ class FetchError(ParlorError):
     """Another machine could not be asked, did not answer, or must not be asked at all."""
 
     code = "fetch_failed"
+
+
+class ExtensionFault(ParlorError):
+    """An extension failed, took too long or gave something of the wrong kind; the message names it."""
+
+    code = "extension_failed"

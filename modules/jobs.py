@@ -20,8 +20,10 @@ class JobRunner:
     A job's work gets `report(progress, note)` and `cancelled()`; it ends by returning or by raising.
     """
 
-    def __init__(self, records: JobRecords) -> None:
+    def __init__(self, records: JobRecords, ended: Callable[[Job], None] = lambda _job: None) -> None:
+        """`ended` is told of every job that has ended, on the job's thread."""
         self._records = records
+        self._tell_ended = ended
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._cancelled: dict[str, threading.Event] = {}
@@ -105,3 +107,4 @@ class JobRunner:
             job = replace(self._jobs[job_id], state=state, error=error, ended=time.time())
             self._jobs[job_id] = job
         self._records.save(job)
+        self._tell_ended(job)

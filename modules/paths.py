@@ -103,6 +103,16 @@ class Paths:
         return self.data / "recipes"
 
     @property
+    def own_extensions(self) -> Path:
+        """Extensions that the person installed, a folder each."""
+        return self.data / "extensions"
+
+    @property
+    def extension_data(self) -> Path:
+        """What extensions keep, a folder each."""
+        return self.data / "extension-data"
+
+    @property
     def downloads(self) -> Path:
         """Staged downloads, on the models' own file system so that publishing is one rename."""
         return self.models / ".downloads"

@@ -16,6 +16,7 @@ from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.engines.generation import Generation
 from modules.limits import LIMITS
+from modules.services.request_hooks import RequestSource
 from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta
 from modules.types.prompt_templates import ListedTemplate, RenderedPrompt
 
@@ -72,7 +73,7 @@ def prompts_router(app: App) -> APIRouter:
         rendered = await asyncio.to_thread(app.prompts.render, body.name, body.variables)
         if rendered.output == "labels" and not body.stream:
             return await classified(app, rendered, body.model, request)
-        generation = await asyncio.to_thread(app.prompts.start, rendered, body.model)
+        generation = await asyncio.to_thread(app.prompts.start, rendered, body.model, asked_by=RequestSource("api"))
         return await answer(request, generation, PromptWire(), stream=body.stream, include_usage=False)
 
     return router

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 
 from modules.types.generation import (
@@ -12,6 +12,7 @@ from modules.types.generation import (
     Finished,
     Progress,
     ReasoningDelta,
+    Replaced,
     TextDelta,
 )
 
@@ -49,7 +50,10 @@ class Generation:
 
     @property
     def text(self) -> str:
-        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+        """What was written; at the end what is kept of it."""
+        events = self.events
+        replaced = next((event for event in reversed(events[-2:]) if isinstance(event, Replaced)), None)
+        return replaced.text if replaced is not None else written(events)
 
     @property
     def reasoning(self) -> str:
@@ -147,6 +151,10 @@ class Generation:
             actions, self._on_end = self._on_end, []
         for action in actions:
             action()
+
+
+def written(events: Sequence[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 def wake(future: asyncio.Future[None]) -> None:

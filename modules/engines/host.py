@@ -14,7 +14,7 @@ from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
 from modules.engines.process import EngineProcess
-from modules.engines.registry import engine_for, engine_named
+from modules.engines.registry import EngineKinds
 from modules.engines.status import ModelStatus, loading_status, ready_status
 from modules.engines.uses import Uses
 from modules.engines.wish import NOTHING, Wish
@@ -38,12 +38,19 @@ class EngineHost:
         clock: Callable[[], float] = time.time,
         *,
         for_worker: Callable[[LocalModel], LocalModel] = lambda model: model,
+        tell_loaded: Callable[[LoadedModel], None] = lambda _loaded: None,
+        kinds: EngineKinds | None = None,
     ) -> None:
-        """`for_worker` adds to a model what only its worker may know, such as the key of its server."""
+        """`for_worker` adds to a model what only its worker may know, such as the key of its server.
+
+        `tell_loaded` is told of every model that can be used from then on. Without `kinds` there are the program's own.
+        """
+        self.kinds = kinds or EngineKinds()
         self._launcher = launcher
         self._budget = budget or Budget(0, read_machine)
         self._clock = clock
         self._for_worker = for_worker
+        self._tell_loaded = tell_loaded
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="model load")
         self._loads: dict[str, Loading] = {}
@@ -93,7 +100,7 @@ class EngineHost:
         ModelBusy while the model itself or those that would have to make room are at work, ModelError for a model that
         no engine takes.
         """
-        kind = engine_named(engine) if engine else engine_for(model.format)
+        kind = self.kinds.named(engine) if engine else self.kinds.taking(model.format)
         wish = Wish(model, kind.name, options, chat_template, needed)
         with self._lock:
             loading, loaded = self._loads.get(model.id), self._loaded.get(model.id)
@@ -202,6 +209,7 @@ class EngineHost:
             self._failed(loading, error)
         else:
             loading.result.set_result(loaded)
+            self._tell_loaded(loaded)
 
     def _start(self, loading: Loading) -> LoadedModel:
         """A worker with the model in it. Raises ModelError, also when the load was abandoned meanwhile."""
@@ -211,7 +219,9 @@ class EngineHost:
         loading.process = process
         if loading.abandoned:
             process.kill()
-        capabilities = process.load(wish.engine, self._for_worker(wish.model), wish.options, loading.report)
+        source = self.kinds.source(wish.engine)
+        model = self._for_worker(wish.model)
+        capabilities = process.load(wish.engine, model, wish.options, loading.report, source)
         if wish.chat_template:
             capabilities = replace(capabilities, chat_template=wish.chat_template)
         loaded = LoadedModel(wish, process, capabilities, loading.uses)

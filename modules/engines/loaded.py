@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -116,12 +116,18 @@ class LoadedModel:
             self._tokens_evaluated += found.tokens
         return found
 
-    def submit(self, request: GenerationRequest, generation: Generation, dropped_messages: int = 0) -> None:
-        """Start the request or put it in line; its events go to `generation`.
+    def submit(
+        self,
+        request: GenerationRequest,
+        generation: Generation,
+        dropped_messages: int = 0,
+        deliver: Callable[[Event], None] | None = None,
+    ) -> None:
+        """Start the request or put it in line; its events go to `generation`, or to `deliver` on their way there.
 
         Raises Busy when the line is full, WorkerDied when the model was unloaded.
         """
-        run = Run(request, generation, dropped_messages)
+        run = Run(request, generation, dropped_messages, deliver or generation.put)
         with self._lock:
             if len(self._queue) >= LIMITS.queued_requests:
                 raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
@@ -175,9 +181,16 @@ class LoadedModel:
 class Run:
     """One request on its way through the queue and the engine."""
 
-    def __init__(self, request: GenerationRequest, generation: Generation, dropped_messages: int) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        generation: Generation,
+        dropped_messages: int,
+        deliver: Callable[[Event], None],
+    ) -> None:
         self.request = request
         self.generation = generation
+        self._deliver = deliver
         self._dropped_messages = dropped_messages
         self.number: int | None = None
         self._pipeline = ReplyPipeline(prompt=request.prompt, splits_reasoning=not request.keep_tags)
@@ -193,4 +206,4 @@ class Run:
                 event, first_token_seconds=waited, dropped_messages=self._dropped_messages or event.dropped_messages
             )
         for out in self._pipeline.feed(event):
-            self.generation.put(out)
+            self._deliver(out)

@@ -54,7 +54,10 @@ class Hooks(Protocol):
 
     @spec
     def filter_reply(self, text: str, context: RequestContext) -> str:
-        """The finished reply as it is kept and shown; what a program has read of a stream stays as it was."""
+        """The finished reply as it is kept and shown; what a program has read of a stream stays as it was.
+
+        Not asked in the notebook, where what was written has become a part of a document.
+        """
         ...
 
     @spec

@@ -14,6 +14,7 @@ from modules.prompts.filling import render
 from modules.services.label_scoring import wait_for_end
 from modules.services.models import ModelService
 from modules.services.prompt_templates import PromptTemplateService
+from modules.services.request_hooks import RequestSource
 from modules.storage.batch_runs import InputRow, ResultIndex, ResultLog, RunFolder
 from modules.storage.prompt_templates import parse
 from modules.types.batch_runs import RowResult
@@ -171,7 +172,7 @@ class BatchWork:
             return RowResult(row=row.number, key=row.key, error=str(error), is_final=True)
         if rendered.output == "labels":
             return self._classified(row, rendered)
-        generation = self._prompts.start(rendered, self._record.model)
+        generation = self._prompts.start(rendered, self._record.model, asked_by=RequestSource("run"))
         wait_for_end(generation, self._stopped.is_set)
         assert isinstance(generation.end, Finished)
         text = generation.text

@@ -1,5 +1,6 @@
 """Conversations as a person has them: send, stop, regenerate, edit, find again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modules.engines.generation import Generation
@@ -8,6 +9,7 @@ from modules.limits import LIMITS
 from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText, state_of, stats_of
 from modules.services.parameters import ParameterService
+from modules.services.request_hooks import RequestSource
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.generation import Failed
@@ -28,9 +30,11 @@ class ConversationView:
 class ReplyRecord:
     """Keeps a generation as the message that it is."""
 
-    def __init__(self, store: ConversationStore, message_id: str) -> None:
+    def __init__(self, store: ConversationStore, message_id: str, saved: Callable[[], None]) -> None:
+        """`saved` is called once its last state is in the database."""
         self.message_id = message_id
         self._store = store
+        self._saved = saved
         self._written_chars = -1
 
     def write(self, generation: Generation) -> None:
@@ -46,6 +50,7 @@ class ReplyRecord:
                 error=end.message if isinstance(end, Failed) else "",
                 stats=stats_of(end),
             )
+            self._saved()
         elif chars != self._written_chars:
             self._store.update_reply(self.message_id, content=text, reasoning=reasoning, state="streaming")
             self._written_chars = chars
@@ -57,11 +62,19 @@ class ChatService:
     The person's message is in the database before a model is asked.
     """
 
-    def __init__(self, store: ConversationStore, inference: Inference, parameters: ParameterService) -> None:
+    def __init__(
+        self,
+        store: ConversationStore,
+        inference: Inference,
+        parameters: ParameterService,
+        saved: Callable[[str], None] = lambda _conversation_id: None,
+    ) -> None:
+        """`saved` is told which conversation has changed in the database."""
         self._store = store
         self._inference = inference
         self._journal: Journal[ReplyRecord] = Journal()
         self._parameters = parameters
+        self._saved = saved
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
 
@@ -101,6 +114,7 @@ class ChatService:
     def select_version(self, conversation_id: str, message_id: str, revision: int) -> ConversationView:
         self._require_quiet(conversation_id)
         self._store.select_version(conversation_id, message_id, revision)
+        self._saved(conversation_id)
         return self.open(conversation_id)
 
     def open(self, conversation_id: str) -> ConversationView:
@@ -139,16 +153,21 @@ class ChatService:
         return [SearchHit(conversation, "") for conversation in self._store.newest()]
 
     def rename(self, conversation_id: str, title: str) -> Conversation:
-        return self._store.rename(conversation_id, title)
+        renamed = self._store.rename(conversation_id, title)
+        self._saved(conversation_id)
+        return renamed
 
     def delete(self, conversation_id: str) -> None:
         """Undone by `restore`; a reply being written is stopped."""
         for live in self._journal.running(conversation_id):
             live.generation.cancel()
         self._store.delete(conversation_id)
+        self._saved(conversation_id)
 
     def restore(self, conversation_id: str) -> Conversation:
-        return self._store.restore(conversation_id)
+        restored = self._store.restore(conversation_id)
+        self._saved(conversation_id)
+        return restored
 
     def close(self) -> None:
         self._journal.close()
@@ -161,11 +180,15 @@ class ChatService:
         ]
         try:
             params = self._parameters.for_reply(model=model or "", conversation=reply.conversation_id)
-            generation = self._inference.chat(messages, replace(params, overflow="drop_oldest"), model)
+            source = RequestSource("page", reply.conversation_id)
+            params = replace(params, overflow="drop_oldest")
+            generation = self._inference.chat(messages, params, model, asked_by=source)
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:
-            self._journal.follow(generation, reply.conversation_id, ReplyRecord(self._store, reply.id))
+            record = ReplyRecord(self._store, reply.id, lambda: self._saved(reply.conversation_id))
+            self._journal.follow(generation, reply.conversation_id, record)
+        self._saved(reply.conversation_id)
         return self.open(reply.conversation_id)
 
     def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:

@@ -7,7 +7,7 @@ from modules.errors import BadRequest
 from modules.prompts.document import DocumentContext, fitting_prompt
 from modules.prompts.gap import SUFFIX_SHARE
 from modules.services.gap_prompt import gap_tokens, with_bos
-from modules.services.prompt_requests import reply_tokens, request_for, self_counted, tokens_of
+from modules.services.prompt_requests import FilterText, as_it_is, reply_tokens, request_for, self_counted, tokens_of
 from modules.types.generation import GenerationRequest
 from modules.types.reply_params import ReplyParams
 
@@ -27,6 +27,7 @@ class DocumentPrompt:
 
     context: DocumentContext
     after: str = ""
+    filter_text: FilterText = as_it_is
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """Raises BadRequest when memory and note leave no room for any text."""
@@ -38,10 +39,12 @@ class DocumentPrompt:
         budget = can.context_length - reply_tokens(can.context_length, params)
         if can.renders_chat:
             text = self._guessed(budget) if can.context_length else self.context.prompt()
+            text = self.filter_text(text)
             return replace(self_counted(loaded, GenerationRequest(text, (), 0), params), keep_tags=True), 0
         if self.after and can.fill_tokens:
             return replace(request_for(loaded, "", self._filling(loaded, params, budget), params), keep_tags=True), 0
         text = fitting_prompt(self.context, lambda prompt: len(tokens_of(loaded, prompt)), budget)
+        text = self.filter_text(text)
         tokens = tokens_of(loaded, text)
         if len(tokens) >= can.context_length:
             raise BadRequest(

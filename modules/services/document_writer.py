@@ -12,6 +12,7 @@ from modules.prompts.document import DocumentContext
 from modules.services.document_prompt import DocumentPrompt
 from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText
+from modules.services.request_hooks import RequestSource
 from modules.services.transcript import plain
 from modules.services.version_record import VersionRecord
 from modules.storage.document_versions import VersionStore
@@ -145,7 +146,11 @@ class DocumentWriter:
         try:
             for number in range(count):
                 params = differing(self._parameters(document.id, model), number)
-                generations.append(self._inference.start(DocumentPrompt(context, after), params, model))
+                generations.append(
+                    self._inference.start(
+                        DocumentPrompt(context, after), params, model, asked_by=RequestSource("notebook")
+                    )
+                )
             versions = self._versions.begin(document.id, base, draft, count=count, model=model or "")
         except Exception:
             for generation in generations:

@@ -4,22 +4,26 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Thread
 
 from modules.engines.generation import Generation
 from modules.engines.grammar_checker import GrammarChecker
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
-from modules.errors import Busy, ParlorError
+from modules.errors import Busy, ParlorError, WorkerDied
+from modules.extensions.registry import Extensions
 from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.embedding import embedding_tokens
 from modules.services.models import ModelService
 from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt, check_writes, tokens_of
+from modules.services.request_hooks import RequestHooks, RequestSource
 from modules.types.generation import (
     Constraint,
+    Event,
     Failed,
     Finished,
+    GenerationRequest,
     Progress,
 )
 from modules.types.local_model import LocalModel
@@ -55,30 +59,63 @@ class Inference:
         renderer: TemplateRenderer,
         grammars: GrammarChecker,
         record_run: Callable[[LoadedModel, Finished | Failed], None] = lambda _loaded, _end: None,
+        extensions: Extensions | None = None,
     ) -> None:
-        """`record_run` is told how every request to an engine has ended."""
+        """`record_run` is told how every request to an engine has ended; without `extensions` none is asked."""
         self._models = models
         self._renderer = renderer
         self._grammars = grammars
         self._record_run = record_run
+        self._extensions = extensions
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, thread_name_prefix="prepare")
         self._places = BoundedSemaphore(LIMITS.queued_requests)
 
-    def chat(self, messages: Sequence[Message], params: ReplyParams, model: str | None = None) -> Generation:
-        """A reply to `messages`. Raises NotFound for an unknown model, Busy when too many requests wait."""
-        return self.start(ChatPrompt(tuple(messages), self._renderer), params, model)
+    def chat(
+        self,
+        messages: Sequence[Message],
+        params: ReplyParams,
+        model: str | None = None,
+        *,
+        asked_by: RequestSource | None = None,
+    ) -> Generation:
+        """A reply to `messages`. Raises NotFound for an unknown model, Busy when too many requests wait.
 
-    def complete(self, prompt: str | Sequence[int], params: ReplyParams, model: str | None = None) -> Generation:
+        Extensions have a say where `asked_by` tells where the request comes from; the program's own questions to a
+        model and those of extensions are nobody's but theirs.
+        """
+        return self.start(ChatPrompt(tuple(messages), self._renderer), params, model, asked_by=asked_by)
+
+    def complete(
+        self,
+        prompt: str | Sequence[int],
+        params: ReplyParams,
+        model: str | None = None,
+        *,
+        asked_by: RequestSource | None = None,
+    ) -> Generation:
         """A continuation of `prompt`, text or token ids, without a chat template."""
-        return self.start(RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt)), params, model)
+        raw = RawPrompt(prompt if isinstance(prompt, str) else tuple(prompt))
+        return self.start(raw, params, model, asked_by=asked_by)
 
-    def start(self, prompt: Prompt, params: ReplyParams, model: str | None = None) -> Generation:
+    def start(
+        self,
+        prompt: Prompt,
+        params: ReplyParams,
+        model: str | None = None,
+        *,
+        asked_by: RequestSource | None = None,
+    ) -> Generation:
         """What a model makes of any kind of prompt. Raises as `chat` does."""
         chosen = self._models.chosen(model)
         self._take_place()
         generation = Generation()
         generation.put(Progress("preparing"))
-        self._preparing.submit(self._prepare, generation, prompt, params, chosen)
+        if asked_by is not None and asked_by.source == "extension":
+            # It may be asked from within a request that is being prepared, and must not wait for that one's end.
+            arguments = (generation, prompt, params, chosen, None)
+            Thread(target=self._prepare, args=arguments, name="prepare", daemon=True).start()
+        else:
+            self._preparing.submit(self._prepare, generation, prompt, params, chosen, asked_by)
         return generation
 
     def distribution(
@@ -153,7 +190,15 @@ class Inference:
         if generation.end is not None:
             self._record_run(loaded, generation.end)
 
-    def _prepare(self, generation: Generation, prompt: Prompt, params: ReplyParams, model: LocalModel) -> None:
+    def _prepare(
+        self,
+        generation: Generation,
+        prompt: Prompt,
+        params: ReplyParams,
+        model: LocalModel,
+        asked_by: RequestSource | None,
+    ) -> None:
+        deliver: Callable[[Event], None] = generation.put
         try:
             with self._models.in_use(model.id) as loading:
                 loaded = wait_for(loading, generation)
@@ -161,16 +206,43 @@ class Inference:
                     generation.put(Finished("cancelled"))
                     return
                 check_writes(loaded)
-                request, dropped = prompt.request(loaded, params)
-                # A server that runs models for us reads constraints in its own way.
-                if request.constraint is not None and not loaded.capabilities.renders_chat:
-                    self._grammars.check(request.constraint)
-                loaded.submit(request, generation, dropped)
+                if self._extensions is None or asked_by is None:
+                    request, dropped = self._request(loaded, prompt, params)
+                    loaded.submit(request, generation, dropped)
+                else:
+                    hooks = RequestHooks(self._extensions, asked_by, generation, loaded)
+                    request, dropped = self._hooked(hooks, loaded, prompt, params)
+                    deliver = hooks.delivery()
+                    loaded.submit(request, generation, dropped, deliver)
+                    hooks.asked()
                 generation.on_end(lambda: self._ended(loaded, generation))
         except Exception as error:  # noqa: BLE001 - the reader must get an end, whatever went wrong
-            generation.put(Failed.of(error))
+            deliver(Failed.of(error))
         finally:
             self._places.release()
+
+    def _request(self, loaded: LoadedModel, prompt: Prompt, params: ReplyParams) -> tuple[GenerationRequest, int]:
+        """(what the engine is asked, how many messages were left out). Raises what forbids it."""
+        request, dropped = prompt.request(loaded, params)
+        # A server that runs models for us reads constraints in its own way.
+        if request.constraint is not None and not loaded.capabilities.renders_chat:
+            self._grammars.check(request.constraint)
+        return request, dropped
+
+    def _hooked(
+        self, hooks: RequestHooks, loaded: LoadedModel, prompt: Prompt, params: ReplyParams
+    ) -> tuple[GenerationRequest, int]:
+        """The same as extensions want it; as it was, when what they made of it cannot be asked."""
+        try:
+            return self._request(loaded, hooks.prompt(prompt), hooks.params(params))
+        except WorkerDied:
+            raise
+        except ParlorError as error:
+            if not hooks.has_changed:
+                raise
+            plain = self._request(loaded, prompt, params)
+            hooks.refused(error)
+            return plain
 
 
 def wait_for(loading: Loading, generation: Generation) -> LoadedModel | None:

@@ -118,6 +118,7 @@ def stats_of(end: Finished | Failed) -> dict[str, float | str]:
     """What the page shows under an answer."""
     if isinstance(end, Failed):
         return {}
+    notes = {"notes": " ".join(note.text for note in end.notes)} if end.notes else {}
     return {
         "finish_reason": end.reason,
         "tokens_per_second": round(end.tokens_per_second, 2),
@@ -127,4 +128,5 @@ def stats_of(end: Finished | Failed) -> dict[str, float | str]:
         "cached_tokens": end.usage.cached_tokens,
         "context_length": end.context_length,
         "dropped_messages": end.dropped_messages,
+        **notes,
     }

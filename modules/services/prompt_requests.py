@@ -1,6 +1,6 @@
 """What is asked of a model, as its engine reads it: prompts tokenized and cut, what cannot be had refused."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,6 +17,14 @@ from modules.types.reply_params import ReplyParams
 REPLY_SHARE = 4
 
 
+# The text that a model reads, as extensions want it to be.
+FilterText = Callable[[str], str]
+
+
+def as_it_is(text: str) -> str:
+    return text
+
+
 class Prompt(Protocol):
     """What is asked, before it is known how the model reads it."""
 
@@ -31,6 +39,7 @@ class ChatPrompt:
 
     messages: tuple[Message, ...]
     renderer: TemplateRenderer
+    filter_text: FilterText = as_it_is
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """(what the engine is asked, how many messages were left out)."""
@@ -50,6 +59,8 @@ class ChatPrompt:
             )
             text = self._render(loaded, window)
             tokens = tokens_of(loaded, text, add_bos=add_bos)
+        if (filtered := self.filter_text(text)) != text:
+            text, tokens = filtered, tokens_of(loaded, filtered, add_bos=add_bos)
         return request_for(loaded, text, tokens, params), dropped
 
     def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from modules.prompts.filling import render
 from modules.services.inference import Inference
 from modules.services.label_scoring import LabelScorer
 from modules.services.models import ModelService
+from modules.services.request_hooks import RequestSource
 from modules.storage.prompt_templates import PromptTemplateStore
 from modules.types.prompt_templates import LabelProbabilities, ListedTemplate, PromptTemplate, RenderedPrompt
 from modules.types.reply_params import reply_params
@@ -45,14 +46,16 @@ class PromptTemplateService:
         """Raises NotFound, BadRequest naming the variable."""
         return render(self.get(name), variables)
 
-    def start(self, rendered: RenderedPrompt, model: str | None = None) -> Generation:
+    def start(
+        self, rendered: RenderedPrompt, model: str | None = None, *, asked_by: RequestSource | None = None
+    ) -> Generation:
         """Raises as `Inference.chat`; BadRequest where probabilities are asked instead of a text."""
         if rendered.output == "labels":
             raise BadRequest("This template tells probabilities, which cannot be streamed.", field="stream")
         params = reply_params(rendered.parameters)
         if rendered.messages:
-            return self._inference.chat(rendered.messages, params, model)
-        return self._inference.complete(rendered.prompt, params, model)
+            return self._inference.chat(rendered.messages, params, model, asked_by=asked_by)
+        return self._inference.complete(rendered.prompt, params, model, asked_by=asked_by)
 
     def label_probabilities(
         self, rendered: RenderedPrompt, model: str | None = None, cancelled: Callable[[], bool] = lambda: False

@@ -207,6 +207,13 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE document SET step = (SELECT max(id) FROM document_step WHERE document_id = document.id);
     ALTER TABLE document_version DROP COLUMN chosen_child;
     """,
+    """
+    CREATE TABLE extension (
+        name TEXT PRIMARY KEY,
+        place INTEGER NOT NULL DEFAULT 0,
+        settings TEXT NOT NULL DEFAULT '{}'
+    );
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

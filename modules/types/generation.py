@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from modules import errors
 from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, ParlorError
 from modules.limits import LIMITS
+from modules.types.extension_source import ExtensionSource
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
 
@@ -42,10 +43,14 @@ class AdapterUse:
 
 @dataclass(frozen=True)
 class ProcessorUse:
-    """A logits processor by import path, `package.module:name`, and what it is made with."""
+    """A logits processor by import path, `package.module:name`, and what it is made with.
+
+    One of an extension says where that is; when it fails it is left out, and the reply goes on.
+    """
 
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    source: ExtensionSource | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,22 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """The whole text as it is kept and shown from now on, instead of what was written; just before the end."""
+
+    text: str
+    kind: Literal["replaced"] = "replaced"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence about a reply, for its reader. `fault_of` is the extension that failed in it, if one did."""
+
+    text: str
+    fault_of: str = ""
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event of a generation that did not fail. Times in seconds."""
 
@@ -178,6 +199,7 @@ class Finished:
     tokens_per_second: float = 0.0
     context_length: int = 0
     dropped_messages: int = 0
+    notes: tuple[Note, ...] = ()
     kind: Literal["finished"] = "finished"
 
 
@@ -208,5 +230,7 @@ class Failed:
         return kind(self.message, self.field) if issubclass(kind, BadRequest | NotFound) else kind(self.message)
 
 
-AnyEvent = Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | Finished | Failed
+AnyEvent = (
+    Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | Replaced | Finished | Failed
+)
 Event = Annotated[AnyEvent, Field(discriminator="kind")]

@@ -12,6 +12,7 @@ from modules.api.openai.shapes import chat_logprobs_shape, finish_reason, tool_c
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
+from modules.services.request_hooks import RequestSource
 from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta, TokenLogprob, ToolCall
 
 
@@ -23,7 +24,7 @@ def chat_router(app: App) -> APIRouter:
         messages = [message.message() for message in body.messages]
         params = body.reply_params(await asyncio.to_thread(app.presets.parameters, body.preset))
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
-        generation = app.inference.chat(messages, params, model.id)
+        generation = app.inference.chat(messages, params, model.id, asked_by=RequestSource("api"))
         wire = ChatWire(generation.id, model.id, body.top_logprobs)
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage

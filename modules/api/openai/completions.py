@@ -12,6 +12,7 @@ from modules.api.openai.shapes import completion_logprobs_shape, finish_reason, 
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
+from modules.services.request_hooks import RequestSource
 from modules.types.generation import Event, Finished, PromptLogprobs, TextDelta
 
 
@@ -23,7 +24,7 @@ def completions_router(app: App) -> APIRouter:
         prompt = body.asked()
         params = body.reply_params(await asyncio.to_thread(app.presets.parameters, body.preset))
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
-        generation = app.inference.start(prompt, params, model.id)
+        generation = app.inference.start(prompt, params, model.id, asked_by=RequestSource("api"))
         wire = CompletionWire(generation.id, model.id, body.logprobs or 0, body.echoed())
         return await answer(
             request, generation, wire, stream=body.stream, include_usage=body.stream_options.include_usage

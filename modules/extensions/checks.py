@@ -1,0 +1,177 @@
+"""What hooks must return, and what is done to what they are handed so that it stays as it was."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy, deepcopy
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from modules.engines.protocol import EngineKind
+from modules.extensions.contracts import (
+    Command,
+    DocumentReader,
+    EmbeddingModel,
+    LogitsProcessor,
+    Panel,
+    Route,
+    Tab,
+    Tool,
+)
+from modules.extensions.guard import Unfit
+from modules.types.faults import fault_of
+from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
+from modules.types.sampling import SamplingParams
+
+# Hooks that return a list, and what it holds; then hooks that return one thing.
+LISTS: Mapping[str, type] = {
+    "logits_processors": LogitsProcessor,
+    "tools": Tool,
+    "tabs": Tab,
+    "panels": Panel,
+    "routes": Route,
+    "commands": Command,
+    "engines": EngineKind,
+    "document_readers": DocumentReader,
+    "embedding_models": EmbeddingModel,
+}
+SINGLES: Mapping[str, type] = {"custom_css": str, "custom_js": str}
+# What a filter is handed, by the name of its argument.
+FILTERED: Mapping[str, str] = {
+    "filter_messages": "messages",
+    "filter_prompt": "prompt",
+    "filter_request": "params",
+    "filter_reply": "text",
+}
+# Knobs that could be changed in place.
+CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_tokens", "banned_phrases")
+MAX_ITEMS = 200
+PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
+MAX_STYLE_CHARS = 512 * 1024
+# Text may grow to this many times what went in, and may always have this many characters.
+FLOOD_TIMES = 4
+FLOOD_CHARS = 64 * 1024
+
+
+def items_of(hook: str, returned: object) -> tuple[Any, ...]:
+    """What a hook gave, as items. Raises Unfit."""
+    if hook in SINGLES:
+        if not isinstance(returned, str):
+            raise Unfit(f"returned {kind_of(returned)} instead of text.")
+        if len(returned) > MAX_STYLE_CHARS:
+            raise Unfit(f"returned {len(returned):,} characters; {MAX_STYLE_CHARS:,} are the limit.")
+        return (returned,)
+    wanted = LISTS[hook]
+    if not isinstance(returned, Sequence) or isinstance(returned, str | bytes):
+        raise Unfit(f"returned {kind_of(returned)} instead of a list of {wanted.__name__}.")
+    items = tuple(cast(Sequence[object], returned))
+    if len(items) > MAX_ITEMS:
+        raise Unfit(f"returned {len(items):,} items; {MAX_ITEMS} are the limit.")
+    for item in items:
+        if not isinstance(item, wanted):
+            raise Unfit(f"returned a list with {kind_of(item)} in it; {wanted.__name__} is expected.")
+        if isinstance(item, LogitsProcessor):
+            check_processor(item)
+    return items
+
+
+def check_processor(processor: LogitsProcessor) -> None:
+    """What crosses to an engine must be JSON. Raises Unfit."""
+    try:
+        json.dumps(dict(processor.arguments), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Unfit(f"returned a LogitsProcessor whose arguments are no JSON: {error}.") from error
+    if processor.path and not PROCESSOR_PATH.fullmatch(processor.path):
+        raise Unfit(f"returned a LogitsProcessor with the path {processor.path[:80]!r}; `module:name` is expected.")
+
+
+def handed(value: Any) -> Any:
+    """`value` as an extension gets it: whatever could be changed in place is a copy."""
+    if not isinstance(value, ReplyParams):
+        return value
+    own: dict[str, Any] = {name: copy(vars(value.sampling)[name]) for name in CHANGEABLE_KNOBS}
+    processors = tuple(replace(use, arguments=deepcopy(use.arguments)) for use in value.processors)
+    return replace(value, sampling=value.sampling.model_copy(update=own), processors=processors)
+
+
+def filtered(hook: str, before: Any, after: object) -> Any:
+    """What a filter made of `before`. Raises Unfit."""
+    return before if after is before else CHECKS[hook](before, after)
+
+
+def checked_messages(before: tuple[Message, ...], after: object) -> tuple[Message, ...]:
+    if not isinstance(after, tuple):
+        raise Unfit(f"returned {kind_of(after)} instead of a tuple of messages.")
+    messages: list[Message] = []
+    for one in cast(tuple[object, ...], after):
+        if not isinstance(one, Message):
+            raise Unfit(f"returned a tuple with {kind_of(one)} in it; Message is expected.")
+        sound_text(one.content)
+        messages.append(one)
+    if not messages:
+        raise Unfit("returned no message at all.")
+    refuse_flood(sum(len(one.content) for one in before), sum(len(one.content) for one in messages))
+    return tuple(messages)
+
+
+def checked_prompt(before: str, after: object) -> str:
+    text = checked_text(before, after)
+    if not text:
+        raise Unfit("returned an empty prompt.")
+    return text
+
+
+def checked_text(before: str, after: object) -> str:
+    if not isinstance(after, str):
+        raise Unfit(f"returned {kind_of(after)} instead of text.")
+    refuse_flood(len(before), len(after))
+    return sound_text(after)
+
+
+def checked_request(before: ReplyParams, after: object) -> ReplyParams:
+    """Knobs that were changed are read anew: whoever made them may have gone past their ranges."""
+    if not isinstance(after, ReplyParams):
+        raise Unfit(f"returned {kind_of(after)} instead of ReplyParams.")
+    if after.max_tokens is not None and after.max_tokens < 1:
+        raise Unfit(f"returned max_tokens {after.max_tokens}; at least 1 is needed.")
+    if after == before:
+        return before
+    try:
+        return replace(after, sampling=SamplingParams.model_validate(after.sampling.model_dump()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unfit(f"returned sampling whose {first['loc'][0]} {fault_of(first)}.") from error
+
+
+CHECKS: Mapping[str, Callable[[Any, object], Any]] = {
+    "filter_messages": checked_messages,
+    "filter_prompt": checked_prompt,
+    "filter_request": checked_request,
+    "filter_reply": checked_text,
+}
+
+
+def checked_settings_model(returned: object) -> type[BaseModel]:
+    if isinstance(returned, type) and issubclass(returned, BaseModel):
+        return returned
+    raise Unfit("returned something else than a class of pydantic's BaseModel.")
+
+
+def refuse_flood(before: int, after: int) -> None:
+    """Characters that went in, and came out. Raises Unfit."""
+    if after > FLOOD_CHARS and after > FLOOD_TIMES * before:
+        raise Unfit(f"made {after:,} characters of {before:,}, more than {FLOOD_TIMES} times as many.")
+
+
+def sound_text(text: str) -> str:
+    """Raises Unfit for halves of surrogate pairs, which nothing after it could store or send."""
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise Unfit("returned text with half of a surrogate pair, which is no character.")
+    return text
+
+
+def kind_of(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

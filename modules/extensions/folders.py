@@ -1,0 +1,56 @@
+"""The extensions there are: folders with a manifest, looked at without running anything of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.errors import BadRequest
+from modules.extensions.manifest import Manifest, read_manifest
+
+# What the program itself brings goes by this name.
+BUILTIN = "parlor"
+
+
+@dataclass(frozen=True)
+class ExtensionFolder:
+    """`name` is the folder's; `fault` says why it is no sound extension, and there may be no manifest then."""
+
+    name: str
+    folder: Path
+    is_bundled: bool
+    manifest: Manifest | None = None
+    fault: str = ""
+
+
+def find_extensions(bundled: Path, own: Path) -> list[ExtensionFolder]:
+    """Those that ship, then the person's own, each by name. A name counts once: the second of it is faulty."""
+    found: list[ExtensionFolder] = []
+    for place, is_bundled in ((bundled, True), (own, False)):
+        for folder in subfolders(place):
+            taken = any(one.name == folder.name for one in found)
+            found.append(look_at(folder, is_bundled=is_bundled, taken=taken))
+    return found
+
+
+def look_at(folder: Path, *, is_bundled: bool, taken: bool = False) -> ExtensionFolder:
+    try:
+        manifest = read_manifest(folder)
+    except BadRequest as error:
+        return ExtensionFolder(folder.name, folder, is_bundled, fault=str(error))
+    fault = ""
+    if folder.name == BUILTIN:
+        fault = f"{BUILTIN} is the program itself; give this one another name."
+    elif taken:
+        fault = f"An extension called {folder.name} ships with the program; rename this one and its folder."
+    elif manifest.name != folder.name:
+        fault = f"The folder is called {folder.name}, but the manifest says {manifest.name}; give both one name."
+    return ExtensionFolder(folder.name, folder, is_bundled, manifest, fault)
+
+
+def subfolders(place: Path) -> Sequence[Path]:
+    """Hidden ones and those of Python left out; none where the place cannot be read."""
+    try:
+        entries = sorted(place.iterdir())
+    except OSError:
+        return ()
+    return [one for one in entries if one.is_dir() and not one.name.startswith((".", "_"))]

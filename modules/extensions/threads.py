@@ -1,0 +1,42 @@
+"""Threads that may be left behind: daemons, used again when they come back."""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+Work = Callable[[], None]
+
+
+class Threads:
+    """Any thread may call. Work must not raise."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._idle: list[SimpleQueue[Work | None]] = []
+        self._closed = False
+
+    def run(self, work: Work) -> None:
+        """On a thread that waits for work, or a new one; never in line behind other work."""
+        try:
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = self._new()
+        inbox.put(work)
+
+    def close(self) -> None:
+        """Threads end when they have nothing to do."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().put(None)
+
+    def _new(self) -> SimpleQueue[Work | None]:
+        inbox: SimpleQueue[Work | None] = SimpleQueue()
+        Thread(target=self._serve, args=(inbox,), name=self._name, daemon=True).start()
+        return inbox
+
+    def _serve(self, inbox: SimpleQueue[Work | None]) -> None:
+        while (work := inbox.get()) is not None:
+            work()
+            if self._closed:
+                return
+            self._idle.append(inbox)

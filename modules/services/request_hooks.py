@@ -1,0 +1,133 @@
+"""One request on its way through the extensions: what is asked, and the events that answer it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from modules.engines.generation import Generation
+from modules.engines.loaded import LoadedModel
+from modules.errors import ParlorError
+from modules.extension_packages import package_name
+from modules.extensions.contracts import LogitsProcessor, RequestContext, Source
+from modules.extensions.facts import Given
+from modules.extensions.registry import ChainWatch, Extensions
+from modules.services.document_prompt import DocumentPrompt
+from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt
+from modules.types.generation import Event, Failed, Finished, Note, ProcessorUse
+from modules.types.reply_params import ReplyParams
+
+
+@dataclass(frozen=True)
+class RequestSource:
+    """Where a request comes from, as extensions are told."""
+
+    source: Source
+    conversation_id: str | None = None
+
+
+class RequestHooks:
+    """What the extensions that are enabled now do to one request. One thread at a time."""
+
+    def __init__(
+        self, extensions: Extensions, asked_by: RequestSource, generation: Generation, loaded: LoadedModel
+    ) -> None:
+        self._extensions = extensions
+        self._generation = generation
+        self._loaded = loaded
+        self._context = RequestContext(
+            generation.id, asked_by.source, loaded.model.id, loaded.engine, asked_by.conversation_id
+        )
+        self._changes: list[tuple[str, str]] = []
+        self._watch = ChainWatch(
+            lambda extension, hook: self._changes.append((extension, hook)), lambda: generation.cancelled
+        )
+        self._notes: list[Note] = []
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the request is any other than it was."""
+        return bool(self._changes)
+
+    def prompt(self, prompt: Prompt) -> Prompt:
+        """The prompt that is asked instead; its text is filtered once it is known."""
+        match prompt:
+            case ChatPrompt():
+                messages = self._extensions.chain("filter_messages", prompt.messages, self._context, self._watch)
+                return replace(prompt, messages=messages, filter_text=self._text)
+            case RawPrompt(prompt=str(text)):
+                return RawPrompt(self._text(text))
+            case DocumentPrompt():
+                return replace(prompt, filter_text=self._text)
+            case _:
+                return prompt
+
+    def params(self, params: ReplyParams) -> ReplyParams:
+        """What is asked of the reply instead, logits processors included."""
+        params = self._extensions.chain("filter_request", params, self._context, self._watch)
+        for given in self._extensions.collect("logits_processors", self._context):
+            params = self._with_processor(params, given)
+        return params
+
+    def refused(self, error: ParlorError) -> None:
+        """The request as it was changed cannot be asked, and is asked as it was."""
+        for extension, hook in dict.fromkeys(self._changes):
+            self._extensions.record_fault(extension, hook, f"made a request that was refused: {error}")
+        changed = ", ".join(dict.fromkeys(extension for extension, _ in self._changes))
+        self._notes = [Note(f"What {changed} changed could not be asked ({error}), so it was left out of this reply.")]
+
+    def delivery(self) -> Callable[[Event], None]:
+        """What takes the engine's events; they arrive at the generation."""
+        stream = self._extensions.reply_stream(self._context, self._deliver, self._watch)
+        return self._deliver if stream is None else stream.take
+
+    def asked(self) -> None:
+        """The engine has the request now."""
+        self._extensions.notify("generation_started", context=self._context)
+        self._generation.on_end(self._tell_end)
+
+    def _changed(self, extension: str, hook: str) -> None:
+        self._changes.append((extension, hook))
+
+    def _text(self, text: str) -> str:
+        return self._extensions.chain("filter_prompt", text, self._context, self._watch)
+
+    def _with_processor(self, params: ReplyParams, given: Given) -> ReplyParams:
+        processor: LogitsProcessor = given.item
+        can = self._loaded.capabilities
+        if can.logits_processors and processor.path:
+            use = ProcessorUse(
+                f"{package_name(given.extension)}.{processor.path}",
+                dict(processor.arguments),
+                self._extensions.source(given.extension),
+            )
+            self._changes.append((given.extension, "logits_processors"))
+            return replace(params, processors=(*params.processors, use))
+        changed = params
+        if processor.logit_bias and "logit_bias" not in can.ignored_knobs:
+            bias = {str(token): float(value) for token, value in processor.logit_bias.items()}
+            bias |= params.sampling.logit_bias or {}
+            changed = replace(changed, sampling=params.sampling.model_copy(update={"logit_bias": bias}))
+        constraint = processor.constraint
+        if constraint is not None and params.constraint is None and constraint.kind in can.constraints:
+            changed = replace(changed, constraint=constraint)
+        if changed is params:
+            self._notes.append(Note(f"The logits processor of {given.extension} does nothing on {can.runs_on}."))
+        else:
+            self._changes.append((given.extension, "logits_processors"))
+        return changed
+
+    def _deliver(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self._record(event.notes)
+            event = replace(event, notes=(*event.notes, *self._notes))
+        self._generation.put(event)
+
+    def _record(self, notes: Sequence[Note]) -> None:
+        """What the worker tells of an extension that failed there."""
+        for note in notes:
+            if note.fault_of:
+                self._extensions.record_fault(note.fault_of, "logits_processors", note.text)
+
+    def _tell_end(self) -> None:
+        end = self._generation.end
+        reason = "error" if isinstance(end, Failed) or end is None else end.reason
+        self._extensions.notify("generation_finished", text=self._generation.text, reason=reason, context=self._context)

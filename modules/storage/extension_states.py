@@ -1,0 +1,49 @@
+"""Which extensions are enabled, in which order, and what is set of them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modules.storage.database import Database
+
+
+class ExtensionStates:
+    """By the extension's name. Any thread may call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def enabled(self) -> tuple[str, ...]:
+        """In the order in which they were enabled."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT name FROM extension WHERE place > 0 ORDER BY place").fetchall()
+        return tuple(row["name"] for row in rows)
+
+    def enable(self, name: str) -> None:
+        """The last in order, unless it is enabled already."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO extension (name) VALUES (?)", (name,))
+            connection.execute(
+                "UPDATE extension SET place = (SELECT max(place) + 1 FROM extension) WHERE name = ? AND place = 0",
+                (name,),
+            )
+
+    def disable(self, name: str) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE extension SET place = 0 WHERE name = ?", (name,))
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """Empty where nothing was set."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT settings FROM extension WHERE name = ?", (name,)).fetchone()
+        return json.loads(row["settings"]) if row else {}
+
+    def set_settings(self, name: str, values: Mapping[str, Any]) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO extension (name) VALUES (?)", (name,))
+            connection.execute("UPDATE extension SET settings = ? WHERE name = ?", (json.dumps(dict(values)), name))
+
+    def forget(self, name: str) -> None:
+        """All that is kept of it."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM extension WHERE name = ?", (name,))
