@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .store import Store, StoredPassage
+from .store import Store, StoredPassage, WindowVectors
 from .words import full_text_query
 
 Matrix = NDArray[np.float32]
@@ -32,11 +32,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Of all passages at one moment."""
+    """Of all passages at one moment: the windows of passage n are the rows from `starts[n]` on."""
 
     changes: int
     ids: NDArray[np.int64]
     collections: NDArray[np.int64]
+    starts: NDArray[np.int64]
     matrix: Matrix
 
 
@@ -56,22 +57,27 @@ class Search:
         best = fused(((by_words, WORDS_WEIGHT), (list(by_meaning), MEANING_WEIGHT)))[:limit]
         return [Found(one, by_meaning.get(one.id)) for one in self._store.passages(best)]
 
+    def warm_up(self) -> None:
+        """What the first question would wait for."""
+        self._current()
+
     def _by_words(self, question: str, collection_ids: Collection[int]) -> list[int]:
         query = full_text_query(question)
         return self._store.match(query, collection_ids, CANDIDATES) if query else []
 
     def _by_meaning(self, question: str, collection_ids: Collection[int]) -> dict[int, float]:
-        """Passages with their cosine, highest first; empty without vectors."""
+        """Passages with the cosine of their nearest window, highest first; empty without vectors."""
         vectors = self._current()
-        if not len(vectors.ids) or (asked := self._embed([question])) is None:
+        wanted = np.isin(vectors.collections, list(collection_ids))
+        if not wanted.any() or (asked := self._embed([question])) is None:
             return {}
-        asked_vector = np.asarray(asked[0], np.float32)
-        if asked_vector.shape[0] != vectors.matrix.shape[1]:
+        vector = np.asarray(asked[0], np.float32)
+        if len(vector) != vectors.matrix.shape[1]:
             return {}
-        cosines = vectors.matrix @ asked_vector
-        cosines[~np.isin(vectors.collections, list(collection_ids))] = -np.inf
-        best = np.argsort(-cosines)[:CANDIDATES]
-        return {int(vectors.ids[place]): float(cosines[place]) for place in best if np.isfinite(cosines[place])}
+        cosines = np.maximum.reduceat(vectors.matrix @ vector, vectors.starts)
+        cosines[~wanted] = -np.inf
+        best = np.argsort(-cosines)[: min(CANDIDATES, int(wanted.sum()))]
+        return {int(vectors.ids[place]): float(cosines[place]) for place in best}
 
     def _current(self) -> Vectors:
         with self._lock:
@@ -82,22 +88,27 @@ class Search:
 
 
 def read_vectors(store: Store, changes: int) -> Vectors:
-    """Vectors of another length than the newest ones, from an earlier model, are left out."""
     rows = store.vectors()
-    length = len(rows[-1][2]) if rows else 0
-    rows = [row for row in rows if len(row[2]) == length]
-    stored = np.frombuffer(b"".join(row[2] for row in rows), np.float16)
+    counts = np.array([0, *(row.vectors.count for row in rows)], np.int64)
     return Vectors(
         changes,
-        np.array([row[0] for row in rows], np.int64),
-        np.array([row[1] for row in rows], np.int64),
-        stored.astype(np.float32).reshape(len(rows), -1) if rows else np.zeros((0, 0), np.float32),
+        np.array([row.passage_id for row in rows], np.int64),
+        np.array([row.collection_id for row in rows], np.int64),
+        np.cumsum(counts)[:-1],
+        unpacked([row.vectors for row in rows]),
     )
 
 
-def packed(vector: Sequence[float]) -> bytes:
-    """As it is stored: 2 bytes a number, which changes a cosine by less than 0.001."""
-    return np.asarray(vector, np.float16).tobytes()
+def packed(vectors: Sequence[Sequence[float]]) -> WindowVectors:
+    """As they are stored: 2 bytes a number, which changes a cosine by less than 0.001."""
+    return WindowVectors(len(vectors), np.asarray(vectors, np.float16).tobytes())
+
+
+def unpacked(stored: Sequence[WindowVectors]) -> Matrix:
+    """A row for each window, in order."""
+    count = sum(one.count for one in stored)
+    numbers = np.frombuffer(b"".join(one.content for one in stored), np.float16)
+    return numbers.astype(np.float32).reshape(count, -1) if count else np.zeros((0, 0), np.float32)
 
 
 def fused(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:

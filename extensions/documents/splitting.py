@@ -1,4 +1,7 @@
-"""Text into passages of about 200 words: never across headings, whole sentences, the last one repeated in the next."""
+"""Text into passages of about 200 words, and passages into windows of a few sentences whose meaning is compared.
+
+Passages never run across headings; their last sentence is repeated in the next one.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from modules.extensions import Passage
 
 WORDS = 200
+# A vector of a whole passage would blur the one sentence that answers; measured by tests/benchmarks/retrieval.
+WINDOW = 40
 # A sentence longer than this is cut between words: tables and lists without full stops.
 LONGEST = 120
 # Sentences up to this length are repeated at the beginning of the next passage.
@@ -45,6 +50,21 @@ def split(blocks: Iterable[Passage], words: int = WORDS) -> Iterator[Passage]:
             is_new = True
     if is_new:
         yield passage(held, heading)
+
+
+def windows(text: str, words: int = WINDOW) -> list[str]:
+    """Sentences that follow each other, as many as fit."""
+    found: list[str] = []
+    held: list[str] = []
+    count = 0
+    for sentence in sentence_texts(text):
+        size = length(sentence)
+        if held and count + size > words:
+            found.append(" ".join(held))
+            held, count = [], 0
+        held.append(sentence)
+        count += size
+    return [*found, " ".join(held)] if held else found
 
 
 def passage(held: list[Sentence], heading: str) -> Passage:

@@ -24,10 +24,11 @@ CREATE TABLE IF NOT EXISTS documents (
 );
 CREATE TABLE IF NOT EXISTS passages (
     id INTEGER PRIMARY KEY, document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    page INTEGER, heading TEXT NOT NULL, text TEXT NOT NULL, vector BLOB
+    page INTEGER, heading TEXT NOT NULL, text TEXT NOT NULL,
+    windows INTEGER NOT NULL DEFAULT 0, vectors BLOB
 );
 CREATE INDEX IF NOT EXISTS passages_of_documents ON passages (document_id);
-CREATE INDEX IF NOT EXISTS passages_without_vectors ON passages (id) WHERE vector IS NULL;
+CREATE INDEX IF NOT EXISTS passages_without_vectors ON passages (id) WHERE vectors IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5(
     text, heading, content='passages', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'
 );
@@ -86,6 +87,21 @@ class StoredPassage:
     page: int | None
     heading: str
     text: str
+
+
+@dataclass(frozen=True)
+class WindowVectors:
+    """One vector after the other, of the parts of a passage, as float16."""
+
+    count: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class PassageVectors:
+    passage_id: int
+    collection_id: int
+    vectors: WindowVectors
 
 
 class Store:
@@ -147,7 +163,7 @@ class Store:
 
     def documents(self, collection_id: int) -> list[Document]:
         rows = self._rows(
-            "SELECT d.*, count(p.id) AS passages, count(p.vector) AS vectors, coalesce(max(p.page), 0) AS pages "
+            "SELECT d.*, count(p.id) AS passages, count(p.vectors) AS vectors, coalesce(max(p.page), 0) AS pages "
             "FROM documents d LEFT JOIN passages p ON p.document_id = d.id WHERE d.collection_id = ? "
             "GROUP BY d.id ORDER BY d.name COLLATE NOCASE",
             (collection_id,),
@@ -219,25 +235,36 @@ class Store:
 
     def without_vectors(self, limit: int, after: int = 0) -> list[StoredPassage]:
         """In the order of their ids, from behind `after`."""
-        return self._passages("p.vector IS NULL AND p.id > ? ORDER BY p.id LIMIT ?", (after, limit))
+        return self._passages("p.vectors IS NULL AND p.id > ? ORDER BY p.id LIMIT ?", (after, limit))
 
     def count_without_vectors(self) -> int:
-        return self._rows("SELECT count(*) AS count FROM passages WHERE vector IS NULL")[0]["count"]
+        return self._rows("SELECT count(*) AS count FROM passages WHERE vectors IS NULL")[0]["count"]
 
-    def set_vectors(self, vectors: Mapping[int, bytes]) -> None:
-        """Those whose passage has gone meanwhile are dropped."""
+    def set_vectors(self, vectors: Mapping[int, WindowVectors]) -> None:
+        """Of each passage; those that have gone meanwhile are dropped."""
         with self._changing() as connection:
             connection.executemany(
-                "UPDATE passages SET vector = ? WHERE id = ?", [(vector, one) for one, vector in vectors.items()]
+                "UPDATE passages SET windows = ?, vectors = ? WHERE id = ?",
+                [(one.count, one.content, passage) for passage, one in vectors.items()],
             )
 
-    def vectors(self) -> list[tuple[int, int, bytes]]:
-        """(passage, its collection, its vector) of all that have one."""
+    def vectors(self, ids: Sequence[int] | None = None) -> list[PassageVectors]:
+        """Of these passages, or of all; only of those that have some."""
+        where = "" if ids is None else f" AND p.id IN ({marks(ids)})"
         rows = self._rows(
-            "SELECT p.id, d.collection_id, p.vector FROM passages p JOIN documents d ON d.id = p.document_id "
-            "WHERE p.vector IS NOT NULL"
+            "SELECT p.id, d.collection_id, p.windows, p.vectors FROM passages p "
+            f"JOIN documents d ON d.id = p.document_id WHERE p.windows > 0{where} ORDER BY p.id",
+            tuple(ids or ()),
         )
-        return [(row["id"], row["collection_id"], row["vector"]) for row in rows]
+        return [
+            PassageVectors(row["id"], row["collection_id"], WindowVectors(row["windows"], row["vectors"]))
+            for row in rows
+        ]
+
+    def forget_vectors(self) -> None:
+        """They were another model's."""
+        with self._changing() as connection:
+            connection.execute("UPDATE passages SET windows = 0, vectors = NULL WHERE windows > 0")
 
     def match(self, query: str, collection_ids: Iterable[int], limit: int) -> list[int]:
         """The passages an FTS5 query finds, best first; what stands in a heading counts half."""
