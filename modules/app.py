@@ -219,7 +219,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     adapters = AdapterService(adapter_library, host, gguf_adapters)
     inference = Inference(models, renderer, grammars, record_run, extensions)
     embeddings = EmbeddingService(models)
-    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data)
+    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data, paths.models)
     installer = ExtensionInstaller(
         paths,
         extensions,

@@ -1,5 +1,6 @@
 """What an extension imports: `from modules.extensions import hook, Tool, ...`; see extensions/README.md."""
 
+from modules.errors import ParlorError
 from modules.extensions.contracts import (
     API_VERSION,
     Button,
@@ -26,6 +27,8 @@ from modules.extensions.contracts import (
     ViewEvent,
 )
 from modules.extensions.hooks import hook
+from modules.types.messages import Message
+from modules.types.packaged_models import PackagedFile, PackagedModel
 
 __all__ = (
     "API_VERSION",
@@ -37,7 +40,11 @@ __all__ = (
     "Field",
     "Heading",
     "LogitsProcessor",
+    "Message",
+    "PackagedFile",
+    "PackagedModel",
     "Panel",
+    "ParlorError",
     "Part",
     "Passage",
     "RequestContext",

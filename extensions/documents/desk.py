@@ -1,0 +1,182 @@
+"""What runs while the extension is enabled: store, search, indexing, and the replies that are being marked."""
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.extensions import ExtensionHost, Message, RequestContext
+
+from .answering import Answering, Marking, question_of, with_passages
+from .embedding import MODEL, Embedder
+from .indexing import Cancelled, Indexer, Report
+from .search import Found, Search, unpacked
+from .settings import DocumentSettings
+from .store import Collection, Document, Store
+from .support import evidence
+
+WORDS_PER_PASSAGE = 200
+RESULTS = 8
+# Replies whose marks are remembered at once; those that never came are forgotten.
+ANSWERS = 64
+
+Work = Callable[[Report, Cancelled], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of the work in the background."""
+
+    fraction: float | None
+    note: str
+
+
+class Desk:
+    """Any thread may call."""
+
+    def __init__(self, host: ExtensionHost) -> None:
+        self._host = host
+        self.store = Store(host.data / "documents.sqlite3")
+        self.embedder = Embedder(host)
+        self.search = Search(self.store, self.embedder.embed)
+        self._indexer = Indexer(self.store, host.readers, self.embedder)
+        self._files = host.data / "files"
+        self._lock = threading.Lock()
+        self._at_work = threading.Lock()
+        self._progress: Progress | None = None
+        self._answering: dict[str, Answering] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="documents")
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Work in the background ends after the file or batch it is at; the store closes then."""
+        self._closed.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        with self._at_work:
+            self.store.close()
+
+    # Documents
+
+    @property
+    def progress(self) -> Progress | None:
+        """None while nothing is done."""
+        return self._progress
+
+    def add_upload(self, collection_id: int, upload: Path) -> None:
+        """Keeps a copy, for what was sent is deleted sooner or later."""
+        folder = self._files / str(collection_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        copy = folder / upload.name
+        shutil.copyfile(upload, copy)
+        self.add(collection_id, copy)
+
+    def add(self, collection_id: int, path: Path) -> None:
+        """A file or folder, read in the background. Raises ValueError."""
+        path = path.expanduser()
+        if not path.exists():
+            raise ValueError(f"There is no file or folder {path}.")
+        self._start(
+            f"reading {path.name}", lambda report, cancelled: self._index(collection_id, [path], report, cancelled)
+        )
+
+    def refresh(self, collection_id: int) -> None:
+        """Reads again what has changed, and forgets what is no longer there."""
+        documents = self.store.documents(collection_id)
+        for document in documents:
+            if not document.path.exists():
+                self.remove(document)
+        there = [document.path for document in documents if document.path.exists()]
+        self._start("reading again", lambda report, cancelled: self._index(collection_id, there, report, cancelled))
+
+    def remove(self, document: Document) -> None:
+        self.store.remove_document(document.id)
+        self._forget_copy(document.path)
+
+    def remove_collection(self, collection: Collection) -> None:
+        for document in self.store.documents(collection.id):
+            self._forget_copy(document.path)
+        self.store.remove_collection(collection.id)
+
+    def fetch_model(self) -> None:
+        """And compare the meaning of all that is there already."""
+
+        def work(report: Report, cancelled: Cancelled) -> None:
+            self._host.fetch_model(MODEL, report, cancelled)
+            self._indexer.embed(report, cancelled)
+
+        self._start("fetching the embedding model", work)
+
+    # Answers
+
+    def filter_messages(self, messages: tuple[Message, ...], context: RequestContext) -> tuple[Message, ...]:
+        chosen = self.store.chosen(context.conversation_id) if context.conversation_id else frozenset[int]()
+        found = self._found(question_of(messages), chosen, settings_of(context)) if chosen else []
+        if found:
+            self._remember(context.id, self._answering_from(found))
+        changed = with_passages(messages, found)
+        return messages if changed == messages else changed
+
+    def marking(self, context: RequestContext) -> Marking | None:
+        """None for a reply that was given no passages."""
+        with self._lock:
+            answering = self._answering.pop(context.id, None)
+        return Marking(answering, self._embedded_later) if answering is not None else None
+
+    def find(self, question: str, collection_ids: Sequence[int]) -> list[Found]:
+        return self.search.find(question, collection_ids, RESULTS)
+
+    def _found(self, question: str, chosen: frozenset[int], settings: DocumentSettings) -> list[Found]:
+        return self.search.find(question, chosen, max(1, settings.passage_words // WORDS_PER_PASSAGE))
+
+    def _answering_from(self, found: Sequence[Found]) -> Answering:
+        vectors = {one.passage_id: unpacked([one.vectors]) for one in self.store.vectors([o.passage.id for o in found])}
+        empty = unpacked([])
+        given = tuple(evidence(one.passage, vectors.get(one.passage.id, empty)) for one in found)
+        return Answering(given, by_words_only=all(one.by_meaning is None for one in found))
+
+    def _remember(self, request: str, answering: Answering) -> None:
+        with self._lock:
+            self._answering[request] = answering
+            while len(self._answering) > ANSWERS:
+                self._answering.pop(next(iter(self._answering)))
+
+    def _embedded_later(self, sentence: str) -> "Future[Sequence[float] | None]":
+        return self._thread.submit(lambda: first(self.embedder.embed([sentence])))
+
+    # Work in the background
+
+    def _index(self, collection_id: int, paths: Sequence[Path], report: Report, cancelled: Cancelled) -> None:
+        self._indexer.index(collection_id, paths, report, cancelled)
+        self.search.warm_up()
+
+    def _start(self, title: str, work: Work) -> None:
+        def run(report: Report, cancelled: Cancelled) -> None:
+            def tell(fraction: float | None, note: str) -> None:
+                self._progress = Progress(fraction, note)
+                report(fraction, note)
+
+            def ended() -> bool:
+                return cancelled() or self._closed.is_set()
+
+            with self._at_work:
+                try:
+                    if not ended():
+                        work(tell, ended)
+                finally:
+                    self._progress = None
+
+        self._host.start_job(title, run)
+
+    def _forget_copy(self, path: Path) -> None:
+        if path.is_relative_to(self._files):
+            path.unlink(missing_ok=True)
+
+
+def settings_of(context: RequestContext) -> DocumentSettings:
+    return context.settings if isinstance(context.settings, DocumentSettings) else DocumentSettings()
+
+
+def first(vectors: Sequence[Sequence[float]] | None) -> Sequence[float] | None:
+    return vectors[0] if vectors else None

