@@ -161,6 +161,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     host = EngineHost(
         launcher,
         budget,
+        kinds=extensions.kinds,
         for_worker=model_for_worker(servers),
         tell_loaded=lambda loaded: extensions.notify("model_loaded", model=loaded.model.id, engine=loaded.engine),
     )

@@ -88,7 +88,7 @@ def required_modules(folder: Path) -> list[str]:
     inside: dict[str, list[str]] = {}
     native: set[str] = set()
     for name, module in tuple(sys.modules.items()):
-        file = module.__dict__.get("__file__") if isinstance(module, ModuleType) else None
+        file = vars(module).get("__file__")
         if isinstance(file, str) and Path(file).is_relative_to(folder):
             top = name.partition(".")[0]
             inside.setdefault(top, []).append(name)

@@ -1,4 +1,4 @@
-"""Every hook there is, in the order of modules/extensions/hooks.py. What they do lies in the modules beside this one."""
+"""Every hook there is, in the order of modules/extensions/hooks.py; the modules beside this one do the work."""
 
 import modules.extensions as parlor
 from modules.engines.protocol import EngineKind

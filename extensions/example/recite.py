@@ -1,28 +1,37 @@
-"""An engine without a model: it answers with the lines of a text file, one after another; good for trying the page."""
+"""An engine without a model: it answers each turn with the next line of a text; good for trying the page."""
 
-from pathlib import Path
 from threading import Event as Flag
 
+from pydantic import Field
+
 from modules.engines.protocol import Capabilities, Emit, EngineKind, EngineOptions, Report
-from modules.errors import ModelError
 from modules.types.estimates import MemoryEstimate
 from modules.types.generation import Finished, GenerationRequest, TextDelta, Usage
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
 
-CONTEXT = 8192
-MESSAGES = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
+CONTEXT, SLOTS = 8192, 4
+# What the chat template puts before each message of the person, so that the turns can be counted.
+TURN = "> "
+TEMPLATE = (
+    "{% for message in messages %}{{ '"
+    + TURN
+    + "' if message.role == 'user' else '' }}{{ message.content }}\n{% endfor %}"
+)
+
+
+class ReciteOptions(EngineOptions):
+    lines: str = Field(
+        default="Good day.\nTell me more.\nWhat then?", description="What it says, a line for each turn."
+    )
 
 
 class Reciter:
-    """A word is a token; the line of the file is that of the turn."""
+    """A word is a token."""
 
-    def __init__(self, path: Path | None) -> None:
-        try:
-            self._lines = path.read_text(encoding="utf-8").splitlines() if path is not None else []
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}.", cause="missing_file") from error
-        self.capabilities = Capabilities(CONTEXT, slots=4, chat_template=MESSAGES, runs_on="the reciter")
+    def __init__(self, options: ReciteOptions) -> None:
+        self._lines = options.lines.splitlines() or ["..."]
+        self.capabilities = Capabilities(CONTEXT, SLOTS, chat_template=TEMPLATE, runs_on="the reciter")
 
     def tokenize(self, text: str) -> list[int]:
         return [len(word) for word in text.split()]
@@ -31,8 +40,8 @@ class Reciter:
         return [(len(word), word.encode().hex()) for word in text.split()]
 
     def generate(self, request: GenerationRequest, emit: Emit, cancelled: Flag) -> None:
-        lines = self._lines or ["(The file is empty.)"]
-        words = lines[request.prompt.count("\n") // 2 % len(lines)].split()[: request.max_tokens]
+        turns = [line for line in request.prompt.splitlines() if line.startswith(TURN)]
+        words = self._lines[(len(turns) - 1) % len(self._lines)].split()[: request.max_tokens]
         for word in words:
             if cancelled.is_set():
                 break
@@ -43,12 +52,12 @@ class Reciter:
         pass
 
 
-def load(model: LocalModel, _options: EngineOptions, _report: Report) -> Reciter:
-    return Reciter(model.path)
+def load(_model: LocalModel, options: ReciteOptions, _report: Report) -> Reciter:
+    return Reciter(options)
 
 
-def estimate(_model: LocalModel, _options: EngineOptions, _machine: Machine) -> MemoryEstimate:
-    return MemoryEstimate(0, context_length=CONTEXT, slots=4)
+def estimate(_model: LocalModel, _options: ReciteOptions, _machine: Machine) -> MemoryEstimate:
+    return MemoryEstimate(0, context_length=CONTEXT, slots=SLOTS)
 
 
-RECITE = EngineKind("recite", ("txt",), EngineOptions, load, estimate)
+RECITE = EngineKind("recite", ("echo",), ReciteOptions, load, estimate)

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
-from modules.engines.registry import ENGINES
 from modules.types.local_model import LocalModel
 
 ModelName = Annotated[Text, Field(min_length=1, max_length=500)]
@@ -39,7 +38,7 @@ def models_control_router(app: App) -> APIRouter:
         """What each engine can be loaded with, as a JSON schema; `readOnly` options are set by flags alone."""
         kinds = [
             {"name": kind.name, "formats": kind.formats, "options": kind.options.model_json_schema()}
-            for kind in ENGINES
+            for kind in app.models.engines()
         ]
         return {"engines": kinds, "chat_templates": app.models.chat_templates()}
 

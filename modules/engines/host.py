@@ -14,7 +14,7 @@ from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
 from modules.engines.process import EngineProcess
-from modules.engines.registry import engine_for, engine_named
+from modules.engines.registry import EngineKinds
 from modules.engines.status import ModelStatus, loading_status, ready_status
 from modules.engines.uses import Uses
 from modules.engines.wish import NOTHING, Wish
@@ -39,11 +39,13 @@ class EngineHost:
         *,
         for_worker: Callable[[LocalModel], LocalModel] = lambda model: model,
         tell_loaded: Callable[[LoadedModel], None] = lambda _loaded: None,
+        kinds: EngineKinds | None = None,
     ) -> None:
         """`for_worker` adds to a model what only its worker may know, such as the key of its server.
 
-        `tell_loaded` is told of every model that can be used from then on.
+        `tell_loaded` is told of every model that can be used from then on. Without `kinds` there are the program's own.
         """
+        self.kinds = kinds or EngineKinds()
         self._launcher = launcher
         self._budget = budget or Budget(0, read_machine)
         self._clock = clock
@@ -98,7 +100,7 @@ class EngineHost:
         ModelBusy while the model itself or those that would have to make room are at work, ModelError for a model that
         no engine takes.
         """
-        kind = engine_named(engine) if engine else engine_for(model.format)
+        kind = self.kinds.named(engine) if engine else self.kinds.taking(model.format)
         wish = Wish(model, kind.name, options, chat_template, needed)
         with self._lock:
             loading, loaded = self._loads.get(model.id), self._loaded.get(model.id)
@@ -217,7 +219,9 @@ class EngineHost:
         loading.process = process
         if loading.abandoned:
             process.kill()
-        capabilities = process.load(wish.engine, self._for_worker(wish.model), wish.options, loading.report)
+        source = self.kinds.source(wish.engine)
+        model = self._for_worker(wish.model)
+        capabilities = process.load(wish.engine, model, wish.options, loading.report, source)
         if wish.chat_template:
             capabilities = replace(capabilities, chat_template=wish.chat_template)
         loaded = LoadedModel(wish, process, capabilities, loading.uses)

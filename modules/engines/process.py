@@ -31,6 +31,7 @@ from modules.engines.wire import (
 )
 from modules.errors import EngineError, ModelError, WorkerDied
 from modules.types.embeddings import Embeddings
+from modules.types.extension_source import ExtensionSource
 from modules.types.generation import Event, Failed, Finished, GenerationRequest
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
@@ -98,12 +99,17 @@ class EngineProcess:
         return self._child.last_words
 
     def load(
-        self, engine: str, model: LocalModel, options: dict[str, Any], report: Callable[[float, str], None]
+        self,
+        engine: str,
+        model: LocalModel,
+        options: dict[str, Any],
+        report: Callable[[float, str], None],
+        source: ExtensionSource | None = None,
     ) -> Capabilities:
         """Blocks until the model is loaded; raises ModelError with its cause and the engine's last words otherwise."""
         self._report = report
         try:
-            self._send(Load(engine, model, options))
+            self._send(Load(engine, model, options, source))
             capabilities = self._ready.result()
         except ModelError as error:
             self._child.end(1.0)

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from modules.engines.protocol import Capabilities
 from modules.errors import ModelCause
+from modules.types.extension_source import ExtensionSource
 from modules.types.generation import Event, Failed, GenerationRequest
 from modules.types.local_model import LocalModel
 
@@ -15,9 +16,12 @@ Method = Literal["tokenize", "tokenize_chat", "token_pieces", "embed", "embed_te
 
 @dataclass(frozen=True)
 class Load:
+    """`source` is the extension that brings the engine, where one does."""
+
     engine: str
     model: LocalModel
     options: dict[str, Any]
+    source: ExtensionSource | None = None
     op: Literal["load"] = "load"
 
 

@@ -7,6 +7,7 @@ from threading import Event as Flag
 from threading import Thread
 
 from modules.children import ParentPipe
+from modules.engines.brought import BroughtCode
 from modules.engines.protocol import Emit, Engine
 from modules.engines.registry import engine_named
 from modules.engines.wire import (
@@ -38,6 +39,7 @@ class Worker:
         self._pipe = pipe
         self._cancel_flags: dict[int, Flag] = {}
         self._callers = ThreadPoolExecutor(max_workers=2)
+        self._brought = BroughtCode()
         self._engine: Engine | None = None
 
     def serve(self) -> None:
@@ -63,7 +65,8 @@ class Worker:
 
     def _load(self, order: Load) -> None:
         try:
-            kind = engine_named(order.engine)
+            source = order.source
+            kind = engine_named(order.engine) if source is None else self._brought.engine(order.engine, source)
             options = kind.options.model_validate(order.options)
             kind.prepare()
             empty_bytes = measured(os.getpid())
@@ -84,6 +87,9 @@ class Worker:
 
         try:
             assert self._engine is not None
+            for use in request.processors:
+                if use.source is not None:
+                    self._brought.make_importable(use.source)
             stopping = StoppingEmitter(request.stop, emit, cancelled)
             self._engine.generate(request, stopping if request.stop else emit, cancelled)
         except Exception as error:  # noqa: BLE001 - the worker boundary: every fault becomes an answer

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any, cast
 
@@ -46,6 +46,8 @@ FILTERED: Mapping[str, str] = {
     "filter_request": "params",
     "filter_reply": "text",
 }
+# Knobs that could be changed in place.
+CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_tokens", "banned_phrases")
 MAX_ITEMS = 200
 PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 MAX_STYLE_CHARS = 512 * 1024
@@ -90,8 +92,7 @@ def handed(value: Any) -> Any:
     """`value` as an extension gets it: whatever could be changed in place is a copy."""
     if not isinstance(value, ReplyParams):
         return value
-    fields: dict[str, Any] = value.sampling.__dict__
-    own = {name: field.copy() for name, field in fields.items() if isinstance(field, list | dict)}
+    own: dict[str, Any] = {name: copy(vars(value.sampling)[name]) for name in CHANGEABLE_KNOBS}
     processors = tuple(replace(use, arguments=deepcopy(use.arguments)) for use in value.processors)
     return replace(value, sampling=value.sampling.model_copy(update=own), processors=processors)
 

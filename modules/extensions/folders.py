@@ -7,6 +7,9 @@ from pathlib import Path
 from modules.errors import BadRequest
 from modules.extensions.manifest import Manifest, read_manifest
 
+# What the program itself brings goes by this name.
+BUILTIN = "parlor"
+
 
 @dataclass(frozen=True)
 class ExtensionFolder:
@@ -35,7 +38,9 @@ def look_at(folder: Path, *, is_bundled: bool, taken: bool = False) -> Extension
     except BadRequest as error:
         return ExtensionFolder(folder.name, folder, is_bundled, fault=str(error))
     fault = ""
-    if taken:
+    if folder.name == BUILTIN:
+        fault = f"{BUILTIN} is the program itself; give this one another name."
+    elif taken:
         fault = f"An extension called {folder.name} ships with the program; rename this one and its folder."
     elif manifest.name != folder.name:
         fault = f"The folder is called {folder.name}, but the manifest says {manifest.name}; give both one name."

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from importlib import import_module, invalidate_caches
-from pathlib import Path
 
 import pluggy
 
@@ -12,6 +11,7 @@ from modules.extensions.folders import ExtensionFolder
 from modules.extensions.hooks import PROJECT_NAME, Hooks
 from modules.extensions.isolation.parent import Isolated
 from modules.extensions.plugins import Plugin
+from modules.types.extension_source import ExtensionSource
 
 
 class Loader:
@@ -40,7 +40,7 @@ class Loader:
         invalidate_caches()
         return import_module(f"{package}.{found.manifest.entry}")
 
-    def register(self, name: str, folder: Path, module: object) -> Plugin:
+    def register(self, name: str, source: ExtensionSource, module: object) -> Plugin:
         """Raises BadRequest for hooks that there are not, and for arguments that they do not have."""
         known = {hook for hook in dir(Hooks) if not hook.startswith("_")}
         for hook in dir(module):
@@ -50,7 +50,7 @@ class Loader:
             self._plugins.register(module, name)
         except pluggy.PluginValidationError as error:
             raise BadRequest(" ".join(str(error).split())) from error
-        return Plugin(name, folder, module, self._hooks_of(name))
+        return Plugin(name, source, module, self._hooks_of(name))
 
     def unload(self, name: str) -> None:
         """Nothing of it can be found or imported any more."""

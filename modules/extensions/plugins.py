@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pluggy import HookImpl
 from pydantic import BaseModel
 
 from modules.extensions.contracts import RequestContext
+from modules.types.extension_source import ExtensionSource
 
 
 class Plugin:
     """`hooks` are those it has. `live` turns false when it is disabled; a reply that began before may still hold it."""
 
-    def __init__(self, name: str, folder: Path, module: object, hooks: Mapping[str, HookImpl]) -> None:
+    def __init__(self, name: str, source: ExtensionSource, module: object, hooks: Mapping[str, HookImpl]) -> None:
         self.name = name
-        self.folder = folder
+        self.source = source
         self.module = module
         self.hooks = hooks
         self.live = True

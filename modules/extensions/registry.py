@@ -1,20 +1,23 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from modules.children import Launcher
-from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
+from modules.engines.protocol import EngineKind
+from modules.engines.registry import EngineKinds
+from modules.errors import BadRequest, ExtensionFault, ModelError, NotFound, ParlorError
+from modules.extensions import builtin
 from modules.extensions.checks import FILTERED, checked_settings_model, filtered, handed, items_of, kind_of
 from modules.extensions.contracts import ExtensionHost, RequestContext, StreamTransformer
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
-from modules.extensions.folders import ExtensionFolder, find_extensions
+from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
 from modules.extensions.guard import Guard, Step, StepFault, Unfit
 from modules.extensions.isolation.parent import Isolated, start_isolated
 from modules.extensions.loading import Loader
@@ -25,6 +28,8 @@ from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import ReplyStream, Stage
 from modules.paths import Paths
 from modules.storage.extension_states import ExtensionStates
+from modules.types.estimates import MemoryEstimate
+from modules.types.extension_source import ExtensionSource
 from modules.types.faults import fault_of
 from modules.types.generation import Event
 
@@ -59,7 +64,7 @@ class Extensions:
     """Any thread may call. Nothing that an extension does ends a reply or the program."""
 
     def __init__(self, paths: Paths, states: ExtensionStates, budgets: Budgets = Budgets()) -> None:
-        """Nothing is enabled before `start`."""
+        """Nothing is enabled before `start` but what the program itself brings."""
         self.budgets = budgets
         self._paths = paths
         self._states = states
@@ -71,8 +76,10 @@ class Extensions:
         self._changing = RLock()
         self._lock = Lock()
         self._host_for: HostFor | None = None
-        self._plugins: tuple[Plugin, ...] = ()
         self._failed: dict[str, str] = {}
+        own = self._loader.register(BUILTIN, ExtensionSource(BUILTIN, paths.extensions, "", 0.0), builtin)
+        self._plugins: tuple[Plugin, ...] = (own,)
+        self.kinds = EngineKinds(own.invoke("engines"))
 
     def start(self, host_for: HostFor) -> None:
         """Enable those that were enabled when the program ended; one that cannot be says so on its card."""
@@ -168,12 +175,12 @@ class Extensions:
             report=self._book.add,
         )
 
-    def folder(self, name: str) -> Path:
-        """Of one that is enabled. Raises NotFound."""
+    def source(self, name: str) -> ExtensionSource:
+        """What a worker imports of one that is enabled. Raises NotFound."""
         plugin = self._plugin(name)
         if plugin is None:
             raise NotFound(f"The extension {name} is not enabled.", field="name")
-        return plugin.folder
+        return plugin.source
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
         """Of a failure that shows later than in the hook itself."""
@@ -300,7 +307,7 @@ class Extensions:
     def _load(self, folder: ExtensionFolder) -> Plugin:
         """Raises BadRequest with the reason."""
         module = self._must(folder, "import", lambda: self._loader.import_entry(folder), self.budgets.load)
-        plugin = self._loader.register(folder.name, folder.folder, module)
+        plugin = self._loader.register(folder.name, source_of(folder), module)
         if "settings_model" in plugin.hooks:
             model = self._must(
                 folder,
@@ -312,10 +319,37 @@ class Extensions:
             plugin.settings = self._must(
                 folder, "settings_model", lambda: self._kept_settings(folder.name, model), self.budgets.collect
             )
+        if "engines" in plugin.hooks:
+            self._add_engines(folder, plugin)
         return plugin
 
     def _isolate(self, folder: ExtensionFolder) -> Isolated:
         return start_isolated(self._launcher, folder.folder, lambda sentence: self._book.log(folder.name, sentence))
+
+    def _add_engines(self, folder: ExtensionFolder, plugin: Plugin) -> None:
+        """Raises BadRequest."""
+        kinds = self._must(
+            folder, "engines", lambda: items_of("engines", plugin.invoke("engines")), self.budgets.collect
+        )
+        self.kinds.add([self._contained(plugin.name, kind) for kind in kinds], plugin.source)
+
+    def _contained(self, extension: str, kind: EngineKind) -> EngineKind:
+        """The same with what is asked of it here, in the program's own process, behind the guard."""
+
+        def estimate(*asked: Any) -> MemoryEstimate:
+            try:
+                return self.call(
+                    extension,
+                    f"engine {kind.name}",
+                    kind.estimate,
+                    *asked,
+                    seconds=self.budgets.collect,
+                    returns=MemoryEstimate,
+                )
+            except ExtensionFault as error:
+                raise ModelError(str(error)) from error
+
+        return kind._replace(estimate=estimate, token_cost=None)
 
     def _must(self, folder: ExtensionFolder, what: str, make: Callable[[], Any], seconds: float) -> Any:
         """What is needed before an extension can be enabled. Raises BadRequest."""
@@ -336,6 +370,7 @@ class Extensions:
 
     def _unload(self, name: str) -> None:
         plugin = self._take_out(name)
+        self.kinds.remove(name)
         if plugin is not None and "stopping" in plugin.hooks:
             self._run([self._observe_step("stopping", plugin, {}, self.budgets.observe)], None)
         self._loader.unload(name)
@@ -353,6 +388,7 @@ class Extensions:
     def _give_up(self, name: str) -> None:
         """It left too many calls behind: off, without asking it anything any more."""
         if self._take_out(name) is not None:
+            self.kinds.remove(name)
             self._failed[name] = "It left too many calls behind that never returned, so it was switched off."
             self._book.log(name, self._failed[name])
             self._states.disable(name)
@@ -392,3 +428,8 @@ class Extensions:
             plugin.invoke(hook, **own)
 
         return Step(plugin.name, hook, seconds, run)
+
+
+def source_of(folder: ExtensionFolder) -> ExtensionSource:
+    assert folder.manifest is not None
+    return ExtensionSource(folder.name, folder.folder, folder.manifest.entry, time.time())

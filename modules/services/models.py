@@ -13,7 +13,6 @@ from modules.engines.host import EngineHost
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
 from modules.engines.protocol import EngineKind
-from modules.engines.registry import ENGINES, engine_for, engine_named
 from modules.engines.status import ModelStatus
 from modules.errors import BadRequest, ModelError, NotFound, ParlorError
 from modules.jobs import JobRunner
@@ -217,11 +216,15 @@ class ModelService:
         finally:
             loading.uses.release()
 
+    def engines(self) -> tuple[EngineKind, ...]:
+        """All there are."""
+        return self._host.kinds.all
+
     def engines_for(self, name: str) -> list[EngineKind]:
         """Those that can load it, the one that would be taken first."""
         model = self.find(name)
         default = self._kind(model)
-        return [default, *(kind for kind in ENGINES if model.format in kind.formats and kind is not default)]
+        return [default, *(kind for kind in self.engines() if model.format in kind.formats and kind is not default)]
 
     def remembered(self, model: LocalModel, engine: str | None = None) -> dict[str, Any]:
         """The options it will be loaded with when none are given, beside the flags of the start."""
@@ -276,10 +279,10 @@ class ModelService:
         """Raises BadRequest for an engine that cannot load it."""
         chosen = engine or (self._settings.engine if model.id == self._settings.model else None)
         if not chosen:
-            return engine_for(model.format)
-        kind = engine_named(chosen)
+            return self._host.kinds.taking(model.format)
+        kind = self._host.kinds.named(chosen)
         if model.format not in kind.formats:
-            able = ", ".join(one.name for one in ENGINES if model.format in one.formats)
+            able = ", ".join(one.name for one in self.engines() if model.format in one.formats)
             raise BadRequest(
                 f"The engine {kind.name} cannot load {model.title}, which is in the format {model.format}. These can: "
                 f"{able or 'none'}.",

@@ -12,7 +12,7 @@ from typing import Any
 from modules.children import Child, Launcher
 from modules.engines.loaded import LoadedModel
 from modules.engines.protocol import EngineKind, EngineOptions
-from modules.engines.registry import engine_named
+from modules.engines.registry import ENGINES
 from modules.engines.worker_memory import measured
 from modules.errors import ModelError, StorageError
 from modules.machine import find_gpus, read_machine
@@ -141,8 +141,8 @@ class Oracle:
         return corrected(predicted, SPEED, self._runs.of_engine(kind.name, "speed"), model.id, cost.variant)
 
     def _record(self, loaded: LoadedModel, finished: Finished) -> None:
-        kind = engine_named(loaded.engine)
-        if kind.token_cost is None:
+        kind = next((kind for kind in ENGINES if kind.name == loaded.engine), None)
+        if kind is None or kind.token_cost is None:
             return
         cost = kind.token_cost(loaded.model, kind.options.model_validate(loaded.wish.options))
         with suppress(StorageError):

@@ -37,7 +37,9 @@ class RequestHooks:
             generation.id, asked_by.source, loaded.model.id, loaded.engine, asked_by.conversation_id
         )
         self._changes: list[tuple[str, str]] = []
-        self._watch = ChainWatch(lambda *change: self._changes.append(change), lambda: generation.cancelled)
+        self._watch = ChainWatch(
+            lambda extension, hook: self._changes.append((extension, hook)), lambda: generation.cancelled
+        )
         self._notes: list[Note] = []
 
     @property
@@ -82,6 +84,9 @@ class RequestHooks:
         self._extensions.notify("generation_started", context=self._context)
         self._generation.on_end(self._tell_end)
 
+    def _changed(self, extension: str, hook: str) -> None:
+        self._changes.append((extension, hook))
+
     def _text(self, text: str) -> str:
         return self._extensions.chain("filter_prompt", text, self._context, self._watch)
 
@@ -92,8 +97,7 @@ class RequestHooks:
             use = ProcessorUse(
                 f"{package_name(given.extension)}.{processor.path}",
                 dict(processor.arguments),
-                given.extension,
-                self._extensions.folder(given.extension),
+                self._extensions.source(given.extension),
             )
             self._changes.append((given.extension, "logits_processors"))
             return replace(params, processors=(*params.processors, use))

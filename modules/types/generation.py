@@ -4,7 +4,6 @@ The events cross the worker's pipe as JSON, so each is a frozen pydantic datacla
 """
 
 from dataclasses import field
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
@@ -13,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from modules import errors
 from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, ParlorError
 from modules.limits import LIMITS
+from modules.types.extension_source import ExtensionSource
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
 
@@ -45,14 +45,12 @@ class AdapterUse:
 class ProcessorUse:
     """A logits processor by import path, `package.module:name`, and what it is made with.
 
-    One of an extension names that and its folder, which `package` is, so that the worker can import it; when it fails
-    it is left out, and the reply goes on.
+    One of an extension says where that is; when it fails it is left out, and the reply goes on.
     """
 
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
-    extension: str = ""
-    folder: Path | None = None
+    source: ExtensionSource | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from modules.engines.hf.candidates import IMPOSSIBLE
 from modules.engines.hf.constraints import Matcher
 from modules.engines.hf.phrases import PhraseBan
-from modules.engines.hf.processors import Processor
+from modules.engines.hf.processors import LogitsStep
 from modules.errors import EngineError
 from modules.types.sampling import SamplingParams
 
@@ -20,7 +20,7 @@ class Bans:
         end_tokens: Sequence[int],
         phrases: PhraseBan | None,
         matcher: Matcher | None,
-        processors: Sequence[Processor],
+        processors: Sequence[LogitsStep],
     ) -> None:
         bias = knobs.logit_bias or {}
         self._biased = torch.tensor([int(token) for token in bias], dtype=torch.long)

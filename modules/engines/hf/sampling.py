@@ -14,12 +14,12 @@ from modules.engines.hf.constraints import Matcher
 from modules.engines.hf.detokenizer import Detokenizer
 from modules.engines.hf.guidance import guided
 from modules.engines.hf.phrases import PhraseBan
-from modules.engines.hf.processors import Processor
+from modules.engines.hf.processors import LogitsStep, notes_of, processors_of
 from modules.engines.hf.steering import steering
 from modules.engines.hf.truncations import Chance, Step, is_greedy
 from modules.engines.hf.vocabulary import Vocabulary
 from modules.errors import EngineError
-from modules.types.generation import GenerationRequest
+from modules.types.generation import GenerationRequest, Note
 from modules.types.sampling import SAMPLER_ORDER, SamplingParams
 
 # Samplers that never drop the likeliest token.
@@ -44,12 +44,13 @@ class Sampler:
         breakers: Breakers = NO_BREAKERS,
         phrases: PhraseBan | None = None,
         matcher: Matcher | None = None,
-        processors: Sequence[Processor] = (),
+        processors: Sequence[LogitsStep] = (),
     ) -> None:
         self._knobs = knobs
         self._prompt = prompt
         self._breakers = breakers
         self._matcher = matcher
+        self._processors = processors
         self._bans = Bans(knobs, end_tokens, phrases, matcher, processors)
         self._steering = steering(knobs)
         self._random = torch.Generator()
@@ -57,6 +58,11 @@ class Sampler:
         self._chain = self._steps(self._chance)
         if is_greedy(knobs):
             drop_needless(self._chain)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What went wrong on the way, without ending it."""
+        return notes_of(self._processors)
 
     def choose(
         self, logits: Tensor, history: list[int], head: Head | None = None, negative: Tensor | None = None
@@ -146,7 +152,7 @@ def sampler_of(request: GenerationRequest, vocabulary: Vocabulary) -> Sampler:
         breakers=vocabulary.breakers(knobs.dry_sequence_breakers) if knobs.dry_multiplier else NO_BREAKERS,
         phrases=phrase_ban(request, vocabulary) if knobs.banned_phrases else None,
         matcher=vocabulary.constraints.matcher(request.constraint) if request.constraint else None,
-        processors=[Processor(use) for use in request.processors],
+        processors=processors_of(request.processors),
     )
 
 

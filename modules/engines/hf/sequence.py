@@ -188,6 +188,7 @@ class Sequence:
             first_token_seconds=first - self._started,
             tokens_per_second=max(self._written - 1, 0) / seconds,
             context_length=context_length,
+            notes=self._sampler.notes,
         )
         self._ended.set()
 
