@@ -8,11 +8,7 @@ class Settings(BaseModel):
     trim: bool = Field(default=True, description="Leave out blanks at the ends of lines of what the model reads.")
     tidy: bool = Field(default=True, description="At most one empty line in a row in finished replies.")
     dashes: bool = Field(default=True, description="Make -- a dash while a reply is written.")
-    longest: int = Field(
-        default=0, ge=0, le=100_000, description="The most tokens a reply may have (0: as set elsewhere)."
-    )
-    banned_token: int = Field(
-        default=-1, ge=-1, lt=2**31, description="Id of a token that is never written (-1: none)."
-    )
+    longest: int = Field(default=0, ge=0, le=100_000, description="Most tokens of a reply (0: as set elsewhere).")
+    banned_token: int = Field(default=-1, ge=-1, lt=2**31, description="Id of a token never written (-1: none).")
     dice: bool = Field(default=True, description="Let models roll dice, and roll them yourself beside a conversation.")
     wrap: bool = Field(default=False, description="Wrap long lines of code; copy a block of code by a double click.")
