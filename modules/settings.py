@@ -72,6 +72,7 @@ class Settings(BaseModel):
         le=3600,
         description="seconds that a tool may take (0: what it asks for itself, usually 30)",
     )
+    dev: bool = Field(default=False, description="reload extensions whose files change, for who writes one")
     memory_budget_mib: int = Field(
         0, ge=0, le=16_777_216, description="main memory for all loaded models (0: chosen for the machine)"
     )
