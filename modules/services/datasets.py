@@ -154,5 +154,5 @@ def existing(path: str) -> Path:
 
 def sentence(problem: RowProblem) -> str:
     """Where it is and what is wrong."""
-    places = [f"{problem.file}" if problem.file else "", f"row {problem.row}" if problem.row else "", problem.column]
+    places = [f"{problem.file}" if problem.file else "", f"row {problem.row}" if problem.row else "", problem.place]
     return f"{', '.join(place for place in places if place)}: {problem.message}"

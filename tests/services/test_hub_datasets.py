@@ -56,7 +56,7 @@ def test_a_look_streams_and_a_check_downloads_once(hub: FakeHub, make: Make) -> 
     assert (look.format, [example.prompt for example in look.first]) == ("completion", ["q1", "q2", "q3"])
     check = datasets.check(source)
     assert (check.rows, check.examples) == (4, 3)
-    assert [(one.row, one.column, one.file) for one in check.problems] == [(1, "completion", "someone/data")]
+    assert [(one.row, one.place, one.file) for one in check.problems] == [(1, "column completion", "someone/data")]
     sent = hub.sent_bytes("train.jsonl")
     assert [one.prompt for one in datasets.sound_examples(source)] == ["q1", "q2", "q3"]
     assert hub.sent_bytes("train.jsonl") == sent

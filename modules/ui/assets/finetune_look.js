@@ -125,7 +125,7 @@ function subjectOf({ format, columns, ...subject }) {
 }
 
 function problemList(problems, count) {
-  const where = ({ row, column, file }) => [row ? `Row ${row}` : "", column ? `column ${column}` : "", file].filter(Boolean).join(", ");
+  const where = ({ row, place, file }) => [row ? `Row ${row}` : "", place, file].filter(Boolean).join(", ");
   const items = problems.slice(0, SHOWN_PROBLEMS).map((one) => element("li", {}, element("span", { class: "tune-where", text: where(one) }), element("span", { dir: "auto", text: one.message })));
   return folded(`${numberText(count)} ${count === 1 ? "row has a problem" : "rows have a problem"}`, items, count);
 }
