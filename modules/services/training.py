@@ -162,7 +162,7 @@ class TrainingService:
             raise BadRequest(f"The run {name[:120]} is done, so there is nothing to resume.", field="name")
         if run.record.state not in UNFINISHED:
             self.models.find(run.recipe.model)
-            self._publisher.check_free(run.recipe)
+            self._publisher.check_free_for(folder)
             folder.update({"state": "queued", "error": "", "note": "", "ended": None})
             self._queue.add(folder.name)
         return self._run(folder)
@@ -235,12 +235,13 @@ class TrainingService:
         """What the record says of a stretch that has ended; a result is published first."""
         state: RunState = ending.state
         error, note = ending.error, ""
-        if state == "done":
+        if state == "done" or (state == "stopped" and folder.result.is_dir()):
             try:
-                self._publisher.publish(folder)
+                self._publisher.publish(folder, mark_of(self._run(folder)) if state == "stopped" else "")
             except ParlorError as fault:
-                state, error = "failed", str(fault)
-        elif state == "stopped" and self._queue.is_closed:
+                error = str(fault)
+                state = "failed" if state == "done" else state
+        if state == "stopped" and self._queue.is_closed:
             state, note = "interrupted", PROGRAM_ENDED
         return {"state": state, "error": error, "note": note, "ended": time.time()}
 
@@ -263,9 +264,16 @@ class TrainingService:
             recipe,
             summary,
             newest.seconds / newest.step * max(record.total_steps - newest.step, 0) if newest and is_running else None,
-            kind if record.state == "done" and self._publisher.is_published(recipe) else "",
+            kind if record.state not in UNFINISHED and self._publisher.is_published(folder) else "",
             place,
         )
+
+
+def mark_of(run: TrainingRun) -> str:
+    """What is said of weights that a run has left half-way."""
+    summary, total = run.summary, run.record.total_steps
+    learned = f" These are the weights of step {summary.result_step:,}." if summary.result_step else ""
+    return f"Stopped at step {summary.step:,} of {total:,}.{learned}"
 
 
 def versions() -> dict[str, str]:
