@@ -12,13 +12,14 @@ from modules.children import Launcher
 from modules.errors import BadRequest, Busy, NotFound, ParlorError, StorageError
 from modules.paths import Paths
 from modules.services.trainable_models import TrainableModels
+from modules.services.training_deletion import DeletedRuns
 from modules.services.training_process import WORKER, Ending, TrainingProcess
 from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
 from modules.storage.training_runs import TrainingFolder, TrainingStore
 from modules.types.recipes import Recipe
-from modules.types.training import LensSample, RunRecord, RunState, TrainingPlan, TrainingRun
+from modules.types.training import Deletion, LensSample, RunRecord, RunState, TrainingPlan, TrainingRun
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 UNFINISHED = ("queued", "running")
@@ -66,6 +67,7 @@ class TrainingService:
         self._store = TrainingStore(paths.training)
         self._publisher = ResultPublisher(paths)
         self._queue = TrainingQueue(self._begin)
+        self._deleted = DeletedRuns(self._store)
         self._lock = threading.Lock()
         for folder in self._store.all():
             if folder.record.state in UNFINISHED:
@@ -167,13 +169,21 @@ class TrainingService:
             self._queue.add(folder.name)
         return self._run(folder)
 
-    def delete(self, name: str) -> None:
-        """With its checkpoints; what was published of it stays. Raises Busy while it is at work or waits, NotFound."""
+    def delete(self, name: str) -> Deletion:
+        """With its checkpoints; what was published of it stays. For a short while it can be restored.
+
+        Raises Busy while it is at work or waits, NotFound.
+        """
         with self._lock:
             folder = self._store.find(name)
             if self._run(folder).record.state in UNFINISHED:
                 raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
-            self._store.delete(folder.name)
+            kept = self._publisher.place(folder)
+            return Deletion(self._deleted.add(folder.name), kept)
+
+    def restore(self, undo: str) -> TrainingRun:
+        """What was deleted just now. Raises NotFound when it is gone, Conflict where its name is taken meanwhile."""
+        return self.get(self._deleted.restore(undo))
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
         """Until it has ended if it is at work, no longer than this. Raises NotFound."""
@@ -186,6 +196,7 @@ class TrainingService:
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._deleted.close()
         self._planner.close()
 
     @contextmanager

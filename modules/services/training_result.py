@@ -75,6 +75,13 @@ class ResultPublisher:
             ) from error
         return target
 
+    def place(self, run: TrainingFolder) -> str:
+        """Of what was published of it, as people are told: models/adapters/NAME. Empty where nothing is."""
+        if not self.is_published(run):
+            return ""
+        target = self.target(run.recipe)
+        return target.relative_to(self._paths.models.parent).as_posix()
+
     def is_published(self, run: TrainingFolder) -> bool:
         """Whether what lies there is of this run: its recipe, which names all that was chosen, is kept with it."""
         kept = self.target(run.recipe) / KEPT_RECIPE

@@ -227,6 +227,14 @@ class MetricsSummary:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """`undo` brings the run back for a short while; `kept` is where what came of it stays, empty for nothing."""
+
+    undo: str
+    kept: str
+
+
+@dataclass(frozen=True)
 class TrainingRun:
     """A run as it stands. `place_in_queue` counts from 1; 0: it does not wait.
 

@@ -18,6 +18,8 @@ from modules.library.library import Library
 from modules.paths import PROJECT, Paths
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
+from modules.services.training_deletion import DeletedRuns
+from modules.storage.training_runs import TrainingStore
 from modules.types.datasets import DataSource, Example
 from modules.types.recipes import Recipe
 from modules.types.training import LensSample, Prediction, RunState, TokenFacts, TrainingPlan, TrainingRun
@@ -340,6 +342,41 @@ def test_what_cannot_begin_leaves_nothing_behind(service: TrainingService, tmp_p
     assert (tmp_path / "models" / "adapters" / "good").is_dir()
     with pytest.raises(NotFound, match="no run called 'good'"):
         service.resume("good")
+
+
+def test_a_deleted_run_can_be_had_back(service: TrainingService, tmp_path: Path) -> None:
+    service.start(recipe("dear"))
+    done = wait_for(service, "dear", "done")
+    deleted = service.delete("dear")
+    assert deleted.kept == "models/adapters/dear"
+    assert service.runs() == []
+    assert (tmp_path / deleted.kept / "adapter_config.json").is_file()
+    assert service.restore(deleted.undo) == done
+    assert steps_told(service, "dear") == [1, 2, 3, 4]
+    with pytest.raises(NotFound, match="gone for good"):
+        service.restore(deleted.undo)
+
+
+def test_a_deleted_run_is_gone_after_a_while(tmp_path: Path, launcher: Launcher) -> None:
+    script(tmp_path)
+    service = build(tmp_path, launcher)
+    for name in ("early", "late"):
+        service.start(recipe(name))
+        wait_for(service, name, "done")
+    folder = tmp_path / "data" / "training"
+    store = TrainingStore(folder)
+    early = DeletedRuns(store, seconds=0.05)
+    token = early.add("early")
+    deadline = time.monotonic() + 10
+    while len(list(folder.iterdir())) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(NotFound):
+        early.restore(token)
+    service.delete("late")
+    assert list(folder.iterdir())
+    service.close()
+    assert not list(folder.iterdir())
 
 
 def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path, launcher: Launcher) -> None:

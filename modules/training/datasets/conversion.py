@@ -164,7 +164,9 @@ def content_text(value: Any, place: str) -> str:
         kind = fields.get("type")
         if kind != "text":
             what = f"of the kind {shown(kind)}" if isinstance(kind, str) else "without a kind"
-            raise BadRequest(f"A part {what} is not supported; only text is, no images.", field=f"{place}, part {number}")
+            raise BadRequest(
+                f"A part {what} is not supported; only text is, no images.", field=f"{place}, part {number}"
+            )
         texts.append(checked_text(fields.get("text"), f"{place}, part {number}, text"))
     return checked_text("".join(texts), place)
 

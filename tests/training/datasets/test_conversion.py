@@ -129,7 +129,11 @@ def test_instructions_prompts_and_texts() -> None:
         ({"instruction": "i", "input": 3, "output": "o"}, "column input", "a number"),
         ({"instruction": " ", "output": "o"}, "column instruction", "empty"),
         ({"question": "q", "answer": True}, "column answer", "true or false"),
-        ({"prompt": [ASKED], "completion": [{**ANSWERED, "role": 5}]}, "column completion, message 1, role", "a number"),
+        (
+            {"prompt": [ASKED], "completion": [{**ANSWERED, "role": 5}]},
+            "column completion, message 1, role",
+            "a number",
+        ),
         ({"text": ""}, "column text", "empty"),
         ({"text": float("nan")}, "column text", "a number"),
         ({"text": "a\0b"}, "column text", "NUL"),
