@@ -82,6 +82,15 @@ class Example:
 
 
 @dataclass(frozen=True)
+class HubDataset:
+    """What was downloaded of a dataset on the hub; `modified` in Unix seconds."""
+
+    name: str
+    size_bytes: int
+    modified: float
+
+
+@dataclass(frozen=True)
 class RowProblem:
     """Why a row cannot be used. `place` says where in it, in words: "column answer", "message 2, role".
 
