@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from modules.adapter_files import read_adapter
 from modules.training.distributed import Group
+from modules.training.layers import linear_layers
 from modules.training.loop import step_seed
 from modules.training.orders import Order
 from modules.training.running import train
@@ -95,6 +96,19 @@ def test_gpt2_trains(tmp_path: Path) -> None:
     first, *_, last = metrics(folder, "evaluation")
     assert last["loss"] < first["loss"] - 0.02
     assert read_adapter(folder / "result").layers
+
+
+def test_of_a_mixture_of_experts_only_the_other_layers_are_taught(tmp_path: Path) -> None:
+    """Those that an adapter can be used on: the experts of a loaded model are no linear layers."""
+    model = make_folder(tmp_path / "mixtral", "mixtral", initializer_range=0.1)
+    folder, end = run(tmp_path / "run", model, make_recipe(steps=30, learning_rate=0.05, evaluate_every=15, checkpoint_every=15))
+    assert end["kind"] == "done"
+    losses = [line["loss"] for line in metrics(folder, "step")]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
+    adapter = read_adapter(folder / "result")
+    assert {name.rpartition(".")[2] for name in adapter.layers} == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    shapes = {name: tensor.shape for name, tensor in load_file(model / "model.safetensors").items()}
+    assert set(adapter.layers) == {layer.name for layer in linear_layers(shapes)}
 
 
 def test_recurrent_models_train_in_padded_rows(tmp_path: Path) -> None:
