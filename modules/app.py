@@ -22,6 +22,7 @@ from modules.services.batch_runs import BatchRunService
 from modules.services.chat import ChatService
 from modules.services.conversation_samples import ConversationSamples
 from modules.services.conversion import ConversionService
+from modules.services.dataset_checks import DatasetChecks
 from modules.services.datasets import DatasetService
 from modules.services.document_writer import DocumentWriter
 from modules.services.downloads import DownloadService
@@ -88,6 +89,7 @@ class Finetuning:
     """The services by which models learn, from samples to what is shown to others."""
 
     datasets: DatasetService
+    checks: DatasetChecks
     recipes: RecipeStore
     training: TrainingService
     comparison: TrainingComparison
@@ -267,6 +269,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     sources = ExportSources(adapter_library, library, TrainingStore(paths.training))
     finetuning = Finetuning(
         datasets=datasets,
+        checks=DatasetChecks(datasets, jobs),
         recipes=RecipeStore(paths.shipped_recipes, paths.own_recipes),
         training=training,
         comparison=TrainingComparison(training, adapter_library, models, adapters, inference),

@@ -113,11 +113,11 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_left_out_are_named() -> None:
-    problems = tuple(RowProblem(row, "messages[2].role", "It is unknown.", "a.jsonl") for row in range(3, 10))
+    problems = tuple(RowProblem(row, "message 2, role", "It is unknown.", "a.jsonl") for row in range(3, 10))
     lines = problem_lines(DatasetCheck(60, 53, 7, problems, 0, ()))
     assert lines[:2] == [
         "7 of 60 rows cannot be used and are left out:",
-        "  a.jsonl, row 3, messages[2].role: It is unknown.",
+        "  a.jsonl, row 3, message 2, role: It is unknown.",
     ]
     assert lines[-1] == "  and 2 more"
     assert problem_lines(DatasetCheck(60, 60, 0, (), 0, ())) == []

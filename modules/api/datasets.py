@@ -20,9 +20,15 @@ from modules.types.datasets import (
     Example,
 )
 
+JobId = Annotated[str, Field(max_length=64)]
+
 
 class DatasetName(WireModel):
     name: Annotated[Text, Field(min_length=1, max_length=120)]
+
+
+class HubName(WireModel):
+    name: Annotated[Text, Field(min_length=1, max_length=500)]
 
 
 class SourceFields(WireModel):
@@ -62,6 +68,28 @@ def datasets_router(app: App) -> APIRouter:
         """Every row; answers when all are read."""
         require_may_read(body.source, request)
         return {"check": check_shape(app.finetuning.datasets.check(body.source))}
+
+    @router.post("/checks")
+    def begin_check(body: SourceFields, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """The same as a job, which is followed at /control/jobs: for data that is downloaded first."""
+        require_may_read(body.source, request)
+        return {"job": asdict(app.finetuning.checks.start(body.source))}
+
+    @router.get("/checks/{job_id}")
+    def check_of(job_id: JobId) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What such a job found, when it is done."""
+        return {"check": check_shape(app.finetuning.checks.result(job_id))}
+
+    @router.get("/hub")
+    def downloaded() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What was downloaded of datasets on the hub, by name."""
+        return {"datasets": [asdict(one) for one in app.finetuning.datasets.downloaded()]}
+
+    @router.post("/hub/delete")
+    def delete_downloaded(body: HubName) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What was downloaded of it."""
+        app.finetuning.datasets.delete_downloaded(body.name)
+        return {"status": "ok"}
 
     @router.post("/conversations")
     def conversations(body: ChoiceFields) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -43,6 +43,10 @@ class LensRequest(RecipeRequest):
     count: int = Field(default=8, ge=1, le=64)
 
 
+class RestoreRequest(WireModel):
+    undo: Annotated[Text, Field(min_length=1, max_length=64)] = Field(description="As the deletion answered.")
+
+
 class ConvertRequest(NameRequest):
     model: ModelName
 
@@ -78,6 +82,7 @@ def training_router(app: App) -> APIRouter:
                 "is_trainable": one.is_trainable,
                 "reason": one.reason,
                 "is_convertible": one.is_convertible,
+                "converted": one.converted,
             }
             for one in training.models.all()
         ]
@@ -115,9 +120,13 @@ def training_router(app: App) -> APIRouter:
 
     @router.post("/delete")
     def delete(body: NameRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """The adapter or model that came of it stays."""
-        training.delete(body.name)
-        return {"status": "ok"}
+        """The adapter or model that came of it stays, where `kept` says. It can be restored for a short while."""
+        return asdict(training.delete(body.name))
+
+    @router.post("/restore")
+    def restore(body: RestoreRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """A deleted run, as it was."""
+        return {"run": run_shape(training.restore(body.undo))}
 
     @router.get("/runs")
     def runs() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -171,6 +180,7 @@ def lens_shape(sample: LensSample) -> dict[str, Any]:
         "share_trained": sample.share_trained,
         "flags": [asdict(flag) for flag in sample.flags],
         "tokens": [[token.id, token.text, letters[token.state]] for token in sample.tokens],
+        "hidden_tokens": sample.hidden_tokens,
     }
 
 
@@ -200,5 +210,6 @@ def run_shape(run: TrainingRun) -> dict[str, Any]:
         "seconds_left": run.seconds_left,
         "seconds": newest.seconds if newest else 0.0,
         "result": run.result,
+        "result_step": summary.result_step,
         "place_in_queue": run.place_in_queue,
     }

@@ -1,9 +1,11 @@
 """GGUF models as folders in Hugging Face format, so that transformers can run and finetune them."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from modules.children import Launcher
 from modules.errors import BadRequest, ModelError, NotFound, StorageError
@@ -19,6 +21,22 @@ from modules.types.jobs import Job
 PROGRAM = "modules.engines.hf.convert"
 # bfloat16, and as much again for what is in between.
 BYTES_PER_PARAMETER = 2
+# In the folder: which file it was made of.
+ORIGIN = "parlor-origin.json"
+MAX_ORIGIN_BYTES = 4096
+
+
+def origin_of(folder: Path) -> str:
+    """The name of the GGUF file that a folder was made of; empty where it does not say."""
+    try:
+        said: Any = json.loads((folder / ORIGIN).read_bytes()[:MAX_ORIGIN_BYTES])
+    except (OSError, ValueError):
+        return ""
+    match said:
+        case {"file": str(name)}:
+            return name
+        case _:
+            return ""
 
 
 class ConversionService:
@@ -49,6 +67,7 @@ class ConversionService:
             subject = f"The conversion of {file.name}"
             run_task(self._launcher, PROGRAM, order, subject=subject, report=report, cancelled=cancelled)
             read_model_folder(staging)
+            (staging / ORIGIN).write_text(json.dumps({"file": file.name}), encoding="utf-8")
             staging.chmod(0o755)
             staging.rename(folder)
         except OSError as error:

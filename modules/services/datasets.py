@@ -9,9 +9,10 @@ from modules.errors import BadRequest
 from modules.services.conversation_samples import ConversationSamples
 from modules.services.hub import HubService
 from modules.storage.datasets import DatasetStore, StagedDataset
+from modules.storage.hub_datasets import HubDatasets
 from modules.training.datasets.checking import DatasetChecker
 from modules.training.datasets.order import HubRows, ReadOrder
-from modules.training.datasets.reader import DatasetReader
+from modules.training.datasets.reader import DatasetReader, Watch
 from modules.types.conversation import Conversation
 from modules.types.datasets import (
     ConversationChoice,
@@ -19,6 +20,7 @@ from modules.types.datasets import (
     DatasetLook,
     DataSource,
     Example,
+    HubDataset,
     RowProblem,
     StoredDataset,
 )
@@ -56,6 +58,7 @@ class DatasetService:
         self._conversations = conversations
         self._hub = hub
         self._hub_cache = hub_cache
+        self._downloaded = HubDatasets(hub_cache)
 
     def datasets(self) -> list[StoredDataset]:
         return self._store.all()
@@ -66,6 +69,14 @@ class DatasetService:
 
     def delete(self, name: str) -> None:
         self._store.delete(name)
+
+    def downloaded(self) -> list[HubDataset]:
+        """What is here of datasets on the hub, by name."""
+        return self._downloaded.all()
+
+    def delete_downloaded(self, name: str) -> None:
+        """It is downloaded again when it is used again. Raises NotFound."""
+        self._downloaded.delete(name)
 
     def conversations(self, choice: ConversationChoice) -> ChosenConversations:
         chosen = list(self._conversations.chosen(choice))
@@ -86,10 +97,10 @@ class DatasetService:
             problems=tuple(one for one in first if isinstance(one, RowProblem)),
         )
 
-    def check(self, source: DataSource) -> DatasetCheck:
-        """Every row; takes as long as reading all of it does."""
+    def check(self, source: DataSource, watch: Watch = lambda _rows: None) -> DatasetCheck:
+        """Every row; takes as long as reading all of it does. `watch` as in `DatasetReader.check`."""
         if source.conversations is None:
-            return self._reader.check(self._order(source))
+            return self._reader.check(self._order(source), watch)
         checker = DatasetChecker()
         for one in self._samples(source):
             checker.take(one)
@@ -154,5 +165,5 @@ def existing(path: str) -> Path:
 
 def sentence(problem: RowProblem) -> str:
     """Where it is and what is wrong."""
-    places = [f"{problem.file}" if problem.file else "", f"row {problem.row}" if problem.row else "", problem.column]
+    places = [f"{problem.file}" if problem.file else "", f"row {problem.row}" if problem.row else "", problem.place]
     return f"{', '.join(place for place in places if place)}: {problem.message}"

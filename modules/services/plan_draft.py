@@ -92,6 +92,7 @@ class PlanDraft:
             tuple(self._warnings(prediction)),
             refusal,
             tuple(helps),
+            len(self.subject.held_out(self.recipe)),
         )
 
     def examination(self, recipe: Recipe) -> Examination:

@@ -12,13 +12,14 @@ from modules.children import Launcher
 from modules.errors import BadRequest, Busy, NotFound, ParlorError, StorageError
 from modules.paths import Paths
 from modules.services.trainable_models import TrainableModels
+from modules.services.training_deletion import DeletedRuns
 from modules.services.training_process import WORKER, Ending, TrainingProcess
 from modules.services.training_queue import TrainingQueue
 from modules.services.training_result import ResultPublisher
 from modules.services.training_samples import Examples, write_split
 from modules.storage.training_runs import TrainingFolder, TrainingStore
 from modules.types.recipes import Recipe
-from modules.types.training import LensSample, RunRecord, RunState, TrainingPlan, TrainingRun
+from modules.types.training import Deletion, LensSample, RunRecord, RunState, TrainingPlan, TrainingRun
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
 UNFINISHED = ("queued", "running")
@@ -66,6 +67,7 @@ class TrainingService:
         self._store = TrainingStore(paths.training)
         self._publisher = ResultPublisher(paths)
         self._queue = TrainingQueue(self._begin)
+        self._deleted = DeletedRuns(self._store)
         self._lock = threading.Lock()
         for folder in self._store.all():
             if folder.record.state in UNFINISHED:
@@ -162,18 +164,26 @@ class TrainingService:
             raise BadRequest(f"The run {name[:120]} is done, so there is nothing to resume.", field="name")
         if run.record.state not in UNFINISHED:
             self.models.find(run.recipe.model)
-            self._publisher.check_free(run.recipe)
+            self._publisher.check_free_for(folder)
             folder.update({"state": "queued", "error": "", "note": "", "ended": None})
             self._queue.add(folder.name)
         return self._run(folder)
 
-    def delete(self, name: str) -> None:
-        """With its checkpoints; what was published of it stays. Raises Busy while it is at work or waits, NotFound."""
+    def delete(self, name: str) -> Deletion:
+        """With its checkpoints; what was published of it stays. For a short while it can be restored.
+
+        Raises Busy while it is at work or waits, NotFound.
+        """
         with self._lock:
             folder = self._store.find(name)
             if self._run(folder).record.state in UNFINISHED:
                 raise Busy(f"The run {folder.name} is at work or waits. Stop it first.")
-            self._store.delete(folder.name)
+            kept = self._publisher.place(folder)
+            return Deletion(self._deleted.add(folder.name), kept)
+
+    def restore(self, undo: str) -> TrainingRun:
+        """What was deleted just now. Raises NotFound when it is gone, Conflict where its name is taken meanwhile."""
+        return self.get(self._deleted.restore(undo))
 
     def wait(self, name: str, seconds: float) -> TrainingRun:
         """Until it has ended if it is at work, no longer than this. Raises NotFound."""
@@ -186,6 +196,7 @@ class TrainingService:
     def close(self) -> None:
         """Ends the run at work, with a checkpoint if that does not take long."""
         self._queue.close()
+        self._deleted.close()
         self._planner.close()
 
     @contextmanager
@@ -235,12 +246,13 @@ class TrainingService:
         """What the record says of a stretch that has ended; a result is published first."""
         state: RunState = ending.state
         error, note = ending.error, ""
-        if state == "done":
+        if state == "done" or (state == "stopped" and folder.result.is_dir()):
             try:
-                self._publisher.publish(folder)
+                self._publisher.publish(folder, mark_of(self._run(folder)) if state == "stopped" else "")
             except ParlorError as fault:
-                state, error = "failed", str(fault)
-        elif state == "stopped" and self._queue.is_closed:
+                error = str(fault)
+                state = "failed" if state == "done" else state
+        if state == "stopped" and self._queue.is_closed:
             state, note = "interrupted", PROGRAM_ENDED
         return {"state": state, "error": error, "note": note, "ended": time.time()}
 
@@ -263,9 +275,16 @@ class TrainingService:
             recipe,
             summary,
             newest.seconds / newest.step * max(record.total_steps - newest.step, 0) if newest and is_running else None,
-            kind if record.state == "done" and self._publisher.is_published(recipe) else "",
+            kind if record.state not in UNFINISHED and self._publisher.is_published(folder) else "",
             place,
         )
+
+
+def mark_of(run: TrainingRun) -> str:
+    """What is said of weights that a run has left half-way."""
+    summary, total = run.summary, run.record.total_steps
+    learned = f" These are the weights of step {summary.result_step:,}." if summary.result_step else ""
+    return f"Stopped at step {summary.step:,} of {total:,}.{learned}"
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,8 @@
 import errno
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modules.errors import BadRequest, Conflict, ModelError, StorageError
@@ -10,7 +12,7 @@ from modules.library.adapters import is_adapter_folder, weights_of
 from modules.library.folders import count_parameters, read_model_folder
 from modules.paths import Paths
 from modules.storage.files import resolve_name, sync_folder
-from modules.storage.training_runs import RECIPE, TrainingFolder
+from modules.storage.training_runs import TrainingFolder
 from modules.types.recipes import Recipe
 
 # Beside the weights, so that whoever gets them can make them again.
@@ -18,7 +20,10 @@ KEPT_RECIPE = "parlor-recipe.yaml"
 
 
 class ResultPublisher:
-    """Adapters go to models/adapters, whole models to models; nothing that is there is ever overwritten."""
+    """Adapters go to models/adapters, whole models to models.
+
+    Nothing that is there is ever overwritten, but for what the same run has put there when it was stopped.
+    """
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -36,24 +41,32 @@ class ResultPublisher:
         if recipe.method == "full" and target == self._paths.adapters:
             raise BadRequest("This name cannot be used: the adapters lie there.", field="name")
 
-    def publish(self, run: TrainingFolder) -> Path:
+    def check_free_for(self, run: TrainingFolder) -> None:
+        """As `check_free`; what the run itself has published does not count."""
+        if not self.is_published(run):
+            self.check_free(run.recipe)
+
+    def publish(self, run: TrainingFolder, mark: str = "") -> Path:
         """By one rename, after a look at it. Raises Conflict, ModelError for what is not whole, or StorageError.
 
-        Whatever goes wrong, the result stays in the run's folder and what was published before stays as it is.
+        `mark` is a sentence above the recipe that is kept with it. Whatever goes wrong, the result stays in the run's
+        folder and what was published before stays as it is.
         """
         recipe = run.recipe
-        self.check_free(recipe)
+        self.check_free_for(run)
         check_whole(run.result, recipe)
         target = self.target(recipe)
         try:
-            shutil.copyfile(run.path / RECIPE, run.result / KEPT_RECIPE)
+            text = f"# {mark}\n{run.recipe_text}" if mark else run.recipe_text
+            (run.result / KEPT_RECIPE).write_text(text, encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                run.result.rename(target)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                self._copy(run.result, target)
+            with out_of_the_way(target):
+                try:
+                    run.result.rename(target)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    self._copy(run.result, target)
             sync_folder(target.parent)
         except OSError as error:
             raise StorageError(
@@ -62,9 +75,20 @@ class ResultPublisher:
             ) from error
         return target
 
-    def is_published(self, recipe: Recipe) -> bool:
-        """Whether it still lies where it was put."""
-        return (self.target(recipe) / KEPT_RECIPE).is_file()
+    def place(self, run: TrainingFolder) -> str:
+        """Of what was published of it, as people are told: models/adapters/NAME. Empty where nothing is."""
+        if not self.is_published(run):
+            return ""
+        target = self.target(run.recipe)
+        return target.relative_to(self._paths.models.parent).as_posix()
+
+    def is_published(self, run: TrainingFolder) -> bool:
+        """Whether what lies there is of this run: its recipe, which names all that was chosen, is kept with it."""
+        kept = self.target(run.recipe) / KEPT_RECIPE
+        try:
+            return kept.read_text(encoding="utf-8").endswith(run.recipe_text)
+        except (OSError, ValueError):
+            return False
 
     def _copy(self, result: Path, target: Path) -> None:
         """To another file system: under a name of its own first."""
@@ -76,6 +100,23 @@ class ResultPublisher:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         shutil.rmtree(result, ignore_errors=True)
+
+
+@contextmanager
+def out_of_the_way(target: Path) -> Generator[None]:
+    """What is at `target` is aside meanwhile: gone when all went well, else in its place again."""
+    aside = target.with_name(f".{target.name}.replaced")
+    shutil.rmtree(aside, ignore_errors=True)
+    was_there = target.exists()
+    if was_there:
+        target.rename(aside)
+    try:
+        yield
+    except OSError:
+        if was_there:
+            aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def check_whole(result: Path, recipe: Recipe) -> None:

@@ -62,9 +62,27 @@ class NamedFolders:
 
     def delete(self, name: str) -> None:
         """Raises NotFound, or StorageError."""
+        self.discard(self.set_aside(name))
+
+    def set_aside(self, name: str) -> str:
+        """It counts no more; returns the token by which it comes back or goes. Raises NotFound, or StorageError."""
         folder = self.find(name)
+        token = os.urandom(6).hex()
         try:
-            gone = folder.rename(self._folder / f"{GONE}{os.urandom(6).hex()}")
+            folder.rename(self._folder / f"{GONE}{token}")
         except OSError as error:
             raise StorageError(f"The {self._noun} could not be deleted: {error.strerror}.") from error
-        shutil.rmtree(gone, ignore_errors=True)
+        return token
+
+    def bring_back(self, token: str, name: str) -> Path:
+        """Raises NotFound for what is gone, Conflict where the name is taken meanwhile, or StorageError."""
+        target = self.check_free(name)
+        try:
+            return (self._folder / f"{GONE}{token}").rename(target)
+        except FileNotFoundError as error:
+            raise NotFound(f"The {self._noun} {name} is gone for good.", field="name") from error
+        except OSError as error:
+            raise StorageError(f"The {self._noun} could not be restored: {error.strerror}.") from error
+
+    def discard(self, token: str) -> None:
+        shutil.rmtree(self._folder / f"{GONE}{token}", ignore_errors=True)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from modules.types.training import EvaluationMetrics, Metrics, MetricsSummary, StepMetrics
+from modules.types.training import EvaluationMetrics, Metrics, MetricsSummary, ResultWritten, StepMetrics
 
 # Of what was read last, to see whether the file still goes on from there.
 TAIL_BYTES = 4096
@@ -91,5 +91,7 @@ def with_line(summary: MetricsSummary, line: bytes) -> MetricsSummary:
                 last_evaluation=told,
                 best_evaluation=told if told.is_best else summary.best_evaluation,
             )
+        case ResultWritten():
+            return replace(summary, result_step=told.step)
         case _:
             return summary

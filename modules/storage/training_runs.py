@@ -61,11 +61,19 @@ class TrainingStore:
         folders = [self._at(path) for path in self._folders.all()]
         return sorted((one for one in folders if one.is_sound), key=lambda one: one.record.created, reverse=True)
 
-    def delete(self, name: str) -> None:
-        """Raises NotFound, or StorageError."""
+    def set_aside(self, name: str) -> str:
+        """It counts no more; the token brings it back. Raises NotFound, or StorageError."""
         path = self._folders.find(name)
-        self._folders.delete(name)
+        token = self._folders.set_aside(name)
         self._known.pop(path, None)
+        return token
+
+    def bring_back(self, token: str, name: str) -> None:
+        """Raises NotFound for what is gone, Conflict where the name is taken meanwhile, or StorageError."""
+        self._folders.bring_back(token, name)
+
+    def discard(self, token: str) -> None:
+        self._folders.discard(token)
 
     def _at(self, path: Path) -> "TrainingFolder":
         return self._known.setdefault(path, TrainingFolder(path))

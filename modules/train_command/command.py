@@ -1,6 +1,7 @@
 """`webui.py train`: a finetuning run in the terminal, with its progress and an honest exit status."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,8 +25,10 @@ HELD = "Start this run on its page, or stop it first. (--data-folder chooses ano
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Until the run is done: 0. 1 when it fails or cannot begin, 2 for a wrong use, 130 after Ctrl+C."""
+    """Until the run is done: 0. 1 when it fails or cannot begin, 2 for a wrong use, 130 after Ctrl+C or SIGTERM."""
     asked = asked_of(make_parser(COMMAND).parse_args(arguments))
+    # Whoever ends the program in the system's way loses as little as who presses Ctrl+C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings, _ = load_settings([f"{PLACES[flag]}={value}" for flag, value in asked.places.items()])
         lock = held(settings)
@@ -42,6 +45,8 @@ def train(arguments: Sequence[str]) -> int:
         return MISUSED if isinstance(error, BadRequest | StartError) and not isinstance(error, Conflict) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def held(settings: Settings) -> FolderLock:
@@ -68,7 +73,7 @@ def carried_out(asked: Asked, services: "Finetuning") -> int:
 
 
 def followed(training: TrainingService, begun: TrainingRun, asked: Asked) -> int:
-    """Shown until it has ended. Ctrl+C saves a checkpoint and ends; a second one ends at once."""
+    """Shown until it has ended. Ctrl+C or SIGTERM saves a checkpoint and ends; a second one ends at once."""
     name = begun.record.name
     on_terminal = sys.stderr.isatty()
     report = ProgressReport(training, name, on_terminal=on_terminal)

@@ -82,7 +82,7 @@ def problem_lines(check: DatasetCheck) -> list[str]:
 
 def place_of(problem: RowProblem) -> str:
     row = f"row {problem.row:,}" if problem.row else ""
-    return ", ".join(part for part in (problem.file, row, problem.column) if part)
+    return ", ".join(part for part in (problem.file, row, problem.place) if part)
 
 
 def prediction_lines(plan: TrainingPlan) -> list[str]:

@@ -13,6 +13,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor, distributed
 
+from modules.errors import TrainingError
 from modules.training.orders import Order
 
 # Typed only in parts.
@@ -36,11 +37,14 @@ class Group:
         return self.rank == 0
 
     def add(self, tensors: Sequence[Tensor]) -> None:
-        """Put the sum over all processes into each, in place."""
+        """Put the sum over all processes into each, in place. Raises TrainingError when one of them is gone."""
         if self.size == 1:
             return
-        for tensor in tensors:
-            collectives.all_reduce(tensor)
+        try:
+            for tensor in tensors:
+                collectives.all_reduce(tensor)
+        except RuntimeError as error:
+            raise TrainingError(one_is_gone(self.size)) from error
 
 
 def own_device(local_rank: int = 0) -> torch.device:
@@ -71,12 +75,15 @@ def launch(order: Order, processes: int, send: Callable[[bytes], None], stop: th
             end = told
         else:
             send(line.rstrip())
-    status = launched.wait()
-    return end or {
-        "kind": "error",
-        "message": f"One of the {processes} training processes ended unexpectedly (status {status}).",
-        "cause": "other",
-    }
+    launched.wait()
+    return end or {"kind": "error", "message": one_is_gone(processes), "cause": "other"}
+
+
+def one_is_gone(processes: int) -> str:
+    return (
+        f"One of the {processes} training processes ended unexpectedly. The system ends some when memory runs out: "
+        "close other programs, or choose fewer processes. Resume goes on from the newest checkpoint."
+    )
 
 
 def launch_config(processes: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ TABLES = frozenset({
     "embed_tokens", "tok_embeddings", "word_embeddings", "wte", "wpe", "embed_in", "embed_positions", "embeddings",
     "embedding", "lm_head", "embed_out", "output", "score",
 })  # fmt: skip
-# The layers of a mixture's experts lie together in one block of numbers once the model is loaded.
+# The layers of a mixture's experts lie together in one block of numbers once the model is loaded, which no adapter is
+# put on here; nor on what lies beside them, for peft takes it for a part of them.
 EXPERTS = ".experts."
 
 
@@ -62,10 +63,16 @@ def anatomy_of(shape: ModelShape, shapes: Mapping[str, Sequence[int]]) -> Anatom
 
 
 def linear_layers(shapes: Mapping[str, Sequence[int]]) -> Iterable[LinearLayer]:
+    blocks = expert_blocks(shapes)
     for name, shape in shapes.items():
         layer = LinearLayer(name.removesuffix(WEIGHT), shape[-1], shape[0]) if len(shape) == 2 else None
-        if layer and name.endswith(WEIGHT) and layer.kind not in TABLES and EXPERTS not in name:
+        if layer and name.endswith(WEIGHT) and layer.kind not in TABLES and blocks.isdisjoint(name.split(".")):
             yield layer
+
+
+def expert_blocks(names: Iterable[str]) -> set[str]:
+    """What the blocks are called that hold experts: block_sparse_moe."""
+    return {name.partition(EXPERTS)[0].rpartition(".")[2] for name in names if EXPERTS in name}
 
 
 def targeted(layers: Sequence[LinearLayer], targets: Sequence[str]) -> tuple[LinearLayer, ...]:

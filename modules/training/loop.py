@@ -22,7 +22,7 @@ from modules.training.ordering import Ordering, Step
 from modules.training.probing import answer
 from modules.training.telling import Listener
 from modules.types.recipes import Recipe
-from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, StepMetrics
+from modules.types.training import CheckpointSaved, EvaluationMetrics, ProbeAnswer, ResultWritten, StepMetrics
 
 RESULT = "result"
 # Typed only in parts.
@@ -74,7 +74,7 @@ class Training:
         self.total_steps = task.recipe.steps or max(1, math.ceil((task.recipe.epochs or 1.0) * steps_per_epoch))
 
     def run(self) -> bool:
-        """Whether it has come to its end, and `result` is whole; False where it was asked to stop before. Raises
+        """Whether it has come to its end, or was asked to stop before. `result` is whole either way. Raises
         TrainingError."""
         self._begin()
         while self._progress.step < self.total_steps and not self._is_hopeless:
@@ -84,11 +84,12 @@ class Training:
             is_due = self._is_due(self._recipe.checkpoint_every, is_last or self._is_hopeless)
             # A better evaluation is saved at once, but answers take long: they are given at regular checkpoints.
             if is_due:
-                self._answer_probes()
+                self._answer_probes(self._progress.step)
             if is_due or wants_to_stop or (is_better and self._recipe.keep_best):
                 self._save()
             if wants_to_stop and not is_last:
                 self._task.listener.say(f"Stopped after step {self._progress.step:,}.")
+                self._finish(is_stopped=True)
                 return False
         self._finish()
         return True
@@ -111,7 +112,7 @@ class Training:
             listener.begin(0)
             listener.say(f"Begins; {self.total_steps:,} steps, samples are {self._packing}.")
             self._evaluate()
-            self._answer_probes()
+            self._answer_probes(0)
         else:
             path = self._checkpoints.path(found.step)
             self._learner.load(path)
@@ -211,15 +212,16 @@ class Training:
         self._task.listener.status("", progress.step, self.total_steps)
         return is_best
 
-    def _answer_probes(self) -> None:
-        """By the first process alone; the others wait at the next step."""
-        recipe, step = self._recipe, self._progress.step
+    def _answer_probes(self, step: int) -> None:
+        """With the weights of `step`, by the first process alone; the others wait at the next step."""
+        recipe = self._recipe
         if not self._task.group.is_first:
             return
         for prompt in recipe.probes:
-            self._task.listener.status("answering prompts", step, self.total_steps)
+            self._task.listener.status("answering prompts", self._progress.step, self.total_steps)
             text = answer(self._learner, self._task.encoder, prompt, recipe.probe_tokens)
             self._task.listener.metrics(ProbeAnswer(step=step, prompt=prompt, text=text))
+        self._task.listener.status("", self._progress.step, self.total_steps)
 
     def _save(self) -> None:
         if self._task.group.is_first:
@@ -236,23 +238,30 @@ class Training:
     def _size_bytes(self) -> int:
         return sum(weights.nbytes for weights in self._learner.learned.values()) + self._optimization.size_bytes
 
-    def _finish(self) -> None:
-        """Put the result beside the checkpoints: the best one's weights, where they are wanted and there are some."""
+    def _finish(self, *, is_stopped: bool = False) -> None:
+        """Put the result beside the checkpoints: the best one's weights, where they are wanted and there are some.
+
+        Prompts are answered once more by what is kept, unless someone waits for the run to stop.
+        """
         task, best = self._task, self._progress.best_step
         if not task.group.is_first:
             return
-        task.listener.status("writing the result", self._progress.step, self.total_steps)
         step = self._progress.step
         if self._recipe.keep_best and best is not None and best != step and self._checkpoints.has(best):
             self._learner.load(self._checkpoints.path(best))
             step = best
+            was_answered = best % (self._recipe.checkpoint_every or self.total_steps) == 0
+            if not is_stopped and not was_answered:
+                self._answer_probes(best)
+        task.listener.status("writing the result", self._progress.step, self.total_steps)
         unfinished = task.folder / f"{RESULT}.unfinished"
         remove(unfinished)
         unfinished.mkdir()
         self._learner.save_result(unfinished, task.source)
         remove(task.folder / RESULT)
         unfinished.rename(task.folder / RESULT)
-        task.listener.say(f"Done; the result is the state after step {step:,}.")
+        task.listener.metrics(ResultWritten(step=step))
+        task.listener.say(f"The result is the state after step {step:,}.")
 
 
 def make_ordering(task: Task) -> Ordering:

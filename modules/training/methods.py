@@ -18,13 +18,14 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
 from torch import nn
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
 
 from modules.errors import TrainingError
+from modules.training.layers import ALL_LINEAR, TABLES, expert_blocks
 from modules.training.lora import compute_lean
 from modules.types.local_adapter import ADAPTER_WEIGHTS
 from modules.types.recipes import BaseWeights, Recipe
 
-ALL_LINEAR = "all-linear"
 # Of a full finetuning: everything that is learned, in one file.
 WEIGHTS = "weights.safetensors"
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.jinja")
@@ -167,7 +168,6 @@ def adapter_config(recipe: Recipe, model: Any) -> PeftConfig:
         return PromptTuningConfig(
             task_type=task, num_virtual_tokens=recipe.prompt_tokens or 16, prompt_tuning_init="SAMPLE_VOCAB"
         )
-    targets = recipe.targets or (ALL_LINEAR,)
     rank = recipe.rank or 8
     return LoraConfig(
         task_type=task,
@@ -175,11 +175,21 @@ def adapter_config(recipe: Recipe, model: Any) -> PeftConfig:
         # A whole number where it is one, as other programs expect it.
         lora_alpha=cast(int, whole(recipe.alpha or 2.0 * rank)),
         lora_dropout=recipe.dropout,
-        target_modules=ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets),
+        target_modules=targets_of(recipe, model),
         use_rslora=recipe.method == "rslora",
         use_dora=recipe.method == "dora",
         fan_in_fan_out=model.config.model_type == "gpt2",
     )
+
+
+def targets_of(recipe: Recipe, model: Any) -> str | list[str]:
+    """As peft is told. By all linear layers of a mixture it would mean the experts and their router too."""
+    targets = recipe.targets or (ALL_LINEAR,)
+    blocks = expert_blocks(name for name, _ in model.named_parameters())
+    if targets != (ALL_LINEAR,) or not blocks:
+        return ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets)
+    linears = (name.split(".") for name, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D))
+    return sorted({path[-1] for path in linears if blocks.isdisjoint(path)} - TABLES)
 
 
 def whole(number: float) -> float | int:

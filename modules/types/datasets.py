@@ -82,11 +82,23 @@ class Example:
 
 
 @dataclass(frozen=True)
+class HubDataset:
+    """What was downloaded of a dataset on the hub; `modified` in Unix seconds."""
+
+    name: str
+    size_bytes: int
+    modified: float
+
+
+@dataclass(frozen=True)
 class RowProblem:
-    """Why a row cannot be used. `column` is empty where the whole row is wrong, `row` 0 where the whole file is."""
+    """Why a row cannot be used. `place` says where in it, in words: "column answer", "message 2, role".
+
+    It is empty where the whole row is wrong; `row` is 0 where the whole file is.
+    """
 
     row: int
-    column: str
+    place: str
     message: str
     file: str = ""
 

@@ -80,7 +80,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A recipe with nothing left open. `reasons` say why a field was chosen; `refusal` why it cannot be started."""
+    """A recipe with nothing left open. `reasons` say why a field was chosen; `refusal` why it cannot be started.
+
+    `held_out` samples of the data are not learned: the model is judged by them.
+    """
 
     recipe: Recipe
     reasons: Mapping[str, str]
@@ -89,6 +92,7 @@ class TrainingPlan:
     warnings: tuple[str, ...] = ()
     refusal: str = ""
     remedies: tuple[str, ...] = ()
+    held_out: int = 0
 
 
 TokenState = Literal["trained", "masked", "truncated", "padded"]
@@ -165,7 +169,18 @@ class CheckpointSaved(BaseModel):
     name: str
 
 
-Metrics = Annotated[StepMetrics | EvaluationMetrics | ProbeAnswer | CheckpointSaved, Field(discriminator="kind")]
+class ResultWritten(BaseModel):
+    """What was learned until `step` is the run's result, until a later one takes its place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["result"] = "result"
+    step: int
+
+
+Metrics = Annotated[
+    StepMetrics | EvaluationMetrics | ProbeAnswer | CheckpointSaved | ResultWritten, Field(discriminator="kind")
+]
 
 
 class RunRecord(BaseModel):
@@ -194,7 +209,8 @@ class MetricsSummary:
     """What a run has told so far: the newest of each kind; None before the first. The model before the run is
     never the best.
 
-    `step_seconds` went into steps alone, without evaluations, answers and checkpoints.
+    `step_seconds` went into steps alone, without evaluations, answers and checkpoints. The result is the state after
+    `result_step`.
     """
 
     metrics: StepMetrics | None = None
@@ -203,6 +219,7 @@ class MetricsSummary:
     best_evaluation: EvaluationMetrics | None = None
     peak_memory_bytes: int = 0
     step_seconds: float = 0.0
+    result_step: int | None = None
 
     @property
     def step(self) -> int:
@@ -210,8 +227,19 @@ class MetricsSummary:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """`undo` brings the run back for a short while; `kept` is where what came of it stays, empty for nothing."""
+
+    undo: str
+    kept: str
+
+
+@dataclass(frozen=True)
 class TrainingRun:
-    """A run as it stands. `result`: what was published of it. `place_in_queue` counts from 1; 0: it does not wait."""
+    """A run as it stands. `place_in_queue` counts from 1; 0: it does not wait.
+
+    `result` is what was published of it, empty while it is at work or waits.
+    """
 
     record: RunRecord
     recipe: Recipe

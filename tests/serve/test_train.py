@@ -47,8 +47,8 @@ class Command:
         said, told = self._process.communicate(timeout=seconds)
         return self._process.returncode, said, told
 
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, by: signal.Signals = signal.SIGINT) -> None:
+        self._process.send_signal(by)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -79,21 +79,23 @@ def test_from_samples_to_an_adapter(folder: Path) -> None:
     assert Command(folder, str(recipe)).end()[0] == 1
 
 
-def test_ctrl_c_saves_and_resume_goes_on(folder: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_saves_and_resume_goes_on(folder: Path, by: signal.Signals) -> None:
     metrics = folder / "data" / "training" / "mine" / "metrics.jsonl"
     command = Command(folder, *USUAL, "--steps", "600")
     wait_until(lambda: metrics.is_file() and metrics.read_text().count('"step"') > 8)
-    command.interrupt()
+    command.interrupt(by)
     status, said, told = command.end()
     assert (status, said) == (130, "")
+    assert (folder / "models" / "adapters" / "mine" / "adapter_model.safetensors").is_file()
     assert "Stopping after this step" in told
     assert "train --resume mine --models=models --data-folder=data --threads=1" in told
     before = metrics.read_text()
     command = Command(folder, "--resume", "mine")
     wait_until(lambda: metrics.read_text().count("\n") > before.count("\n") + 3)
     assert metrics.read_text().startswith(before)
-    command.interrupt()
-    command.interrupt()
+    command.interrupt(by)
+    command.interrupt(by)
     assert command.end()[0] == 130
 
 

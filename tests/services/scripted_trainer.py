@@ -35,6 +35,7 @@ def main() -> None:
         time.sleep(script.get("seconds", 0.01))
         tell(pipe, metrics, step_line(step))
         if not stop.empty():
+            write_result(pipe, folder, step)
             pipe.send(json.dumps({"kind": "stopped", "step": step}).encode())
             return
     tell(pipe, metrics, {"kind": "evaluation", "step": script["steps"], "loss": 2.5, "is_best": True})
@@ -45,12 +46,7 @@ def main() -> None:
 def end(pipe: ParentPipe, folder: Path, script: dict[str, Any]) -> None:
     match script.get("end", "done"):
         case "done":
-            result = folder / "result"
-            result.mkdir(exist_ok=True)
-            (result / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8}))
-            header = json.dumps({"a.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}).encode()
-            weights = len(header).to_bytes(8, "little") + header + bytes(16)
-            (result / "adapter_model.safetensors").write_bytes(weights)
+            write_result(pipe, folder, script["steps"])
             pipe.send(json.dumps({"kind": "done", "step": script["steps"]}).encode())
         case "hollow":
             pipe.send(json.dumps({"kind": "done", "step": script["steps"]}).encode())
@@ -65,6 +61,17 @@ def end(pipe: ParentPipe, folder: Path, script: dict[str, Any]) -> None:
         case cause:
             message = {"kind": "error", "message": "The loss is not a number.", "cause": cause}
             pipe.send(json.dumps(message).encode())
+
+
+def write_result(pipe: ParentPipe, folder: Path, step: int) -> None:
+    """An adapter whose only weights are the step."""
+    result = folder / "result"
+    result.mkdir(exist_ok=True)
+    (result / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8}))
+    header = json.dumps({"a.weight": {"dtype": "I32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    weights = len(header).to_bytes(8, "little") + header + step.to_bytes(4, "little")
+    (result / "adapter_model.safetensors").write_bytes(weights)
+    tell(pipe, folder / "metrics.jsonl", {"kind": "result", "step": step})
 
 
 def tell(pipe: ParentPipe, metrics: Path, line: dict[str, Any]) -> None:

@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from modules.children import Launcher
 from modules.errors import BadRequest, ModelError, NotFound
 from modules.library.library import Library
+from modules.library.starter import STARTER
 from modules.paths import PROJECT, Paths
-from modules.services.conversion import ConversionService
+from modules.services.conversion import ConversionService, origin_of
 
 
 @pytest.fixture
@@ -32,6 +33,10 @@ def test_the_folder_is_a_model(starter_folder: Path) -> None:
     assert "quantization_config" not in json.loads((starter_folder / "config.json").read_text())
     assert {path.name for path in starter_folder.parent.iterdir()} >= {"starter-hf"}
     assert list((starter_folder.parent / ".downloads").iterdir()) == []
+
+
+def test_it_says_what_it_was_made_of(starter_folder: Path) -> None:
+    assert origin_of(starter_folder) == STARTER.file_name
 
 
 def test_numbers_are_read_as_the_file_says(starter_folder: Path) -> None:

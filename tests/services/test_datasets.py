@@ -66,7 +66,7 @@ def test_an_uploaded_dataset(rig: Rig) -> None:
     assert [one.text for one in rig.datasets.sound_examples(source)] == ["one", "three"]
     taking = rig.datasets.examples(source)
     assert next(taking).text == "one"
-    with pytest.raises(BadRequest, match=r"a\.jsonl, row 2, text: It is empty"):
+    with pytest.raises(BadRequest, match=r"a\.jsonl, row 2, column text: It is empty"):
         next(taking)
     assert list(rig.datasets.examples(source.model_copy(update={"first_rows": 1}))) == [
         Example(text="one", row=1, file="a.jsonl")

@@ -10,12 +10,15 @@ import pytest
 
 from modules.children import Launcher
 from modules.errors import BadRequest, NotFound
+from modules.jobs import JobRunner
 from modules.services.conversation_samples import ConversationSamples
+from modules.services.dataset_checks import DatasetChecks
 from modules.services.datasets import DatasetService
 from modules.services.hub import HubService
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.datasets import DatasetStore
+from modules.storage.job_records import JobRecords
 from modules.training.datasets.reader import DatasetReader
 from modules.types.datasets import DataSource
 from tests.hub.fake_hub import FakeHub
@@ -49,6 +52,15 @@ def make(hub: FakeHub, tmp_path: Path, launcher: Launcher, monkeypatch: pytest.M
     database.close()
 
 
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[JobRunner]:
+    database = Database.open(tmp_path / "jobs.db")
+    jobs = JobRunner(JobRecords(database))
+    yield jobs
+    jobs.close()
+    database.close()
+
+
 def test_a_look_streams_and_a_check_downloads_once(hub: FakeHub, make: Make) -> None:
     hub.add("someone/data", {"train.jsonl": ROWS, "README.md": b"# Data"})
     datasets, source = make(), DataSource(hub="someone/data")
@@ -56,11 +68,44 @@ def test_a_look_streams_and_a_check_downloads_once(hub: FakeHub, make: Make) -> 
     assert (look.format, [example.prompt for example in look.first]) == ("completion", ["q1", "q2", "q3"])
     check = datasets.check(source)
     assert (check.rows, check.examples) == (4, 3)
-    assert [(one.row, one.column, one.file) for one in check.problems] == [(1, "completion", "someone/data")]
+    assert [(one.row, one.place, one.file) for one in check.problems] == [(1, "column completion", "someone/data")]
     sent = hub.sent_bytes("train.jsonl")
     assert [one.prompt for one in datasets.sound_examples(source)] == ["q1", "q2", "q3"]
     assert hub.sent_bytes("train.jsonl") == sent
     assert {request.authorization for request in hub.requests} == {""}
+
+
+def test_a_check_is_a_job_and_what_it_downloaded_can_go(hub: FakeHub, make: Make, jobs: JobRunner) -> None:
+    hub.add("someone/data", {"train.jsonl": ROWS})
+    hub.add("someone/other", {"train.jsonl": ROWS})
+    datasets, source = make(), DataSource(hub="someone/data")
+    checks = DatasetChecks(datasets, jobs)
+    job = checks.start(source)
+    assert job.name.startswith("check someone/data train (")
+    assert (jobs.wait(job.id).state, checks.result(job.id)) == ("done", datasets.check(source))
+    datasets.check(DataSource(hub="someone/other"))
+    here = {one.name: one.size_bytes for one in datasets.downloaded()}
+    assert here.keys() == {"someone/data", "someone/other"}
+    assert all(size > len(ROWS) for size in here.values())
+    sent = hub.sent_bytes("train.jsonl")
+    datasets.delete_downloaded("someone/data")
+    assert [one.name for one in datasets.downloaded()] == ["someone/other"]
+    assert datasets.check(source).rows == 4
+    assert hub.sent_bytes("train.jsonl") > sent
+    with pytest.raises(NotFound, match="Nothing was downloaded"):
+        datasets.delete_downloaded("../someone/data")
+
+
+def test_a_check_that_fails_or_is_cancelled_says_so(hub: FakeHub, make: Make, jobs: JobRunner) -> None:
+    checks = DatasetChecks(make(), jobs)
+    absent = jobs.wait(checks.start(DataSource(hub="someone/absent")).id)
+    assert (absent.state, "someone/absent" in absent.error) == ("failed", True)
+    with pytest.raises(NotFound, match="not done"):
+        checks.result(absent.id)
+    hub.add("someone/large", {"train.jsonl": ROWS * 50_000})
+    job = checks.start(DataSource(hub="someone/large"))
+    jobs.cancel(job.id)
+    assert jobs.wait(job.id).state == "cancelled"
 
 
 def test_parquet_with_splits_and_a_token(hub: FakeHub, make: Make, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from modules.library.library import Library
+from modules.library.starter import STARTER
 from modules.services.trainable import trainable
+from modules.services.trainable_models import TrainableModels
 from modules.types.local_model import LocalModel, ModelShape
 from tests.engines.tiny_models import make_encoder, make_folder
 
@@ -32,6 +34,16 @@ def test_folders(tmp_path: Path) -> None:
 
 def test_the_starter_can_be_converted(models_folder: Path) -> None:
     assert trainable(Library(models_folder).find("starter"))[0::2] == (False, True)
+
+
+def test_what_a_file_became_is_named_beside_it(models_folder: Path) -> None:
+    folder = make_folder(models_folder / "taught", "llama")
+    models = TrainableModels(Library(models_folder))
+    assert {one.model.id: one.converted for one in models.all()} == {"starter": "", "taught": ""}
+    (folder / "parlor-origin.json").write_text(json.dumps({"file": STARTER.file_name}))
+    assert {one.model.id: one.converted for one in models.all()} == {"starter": "taught", "taught": ""}
+    (folder / "parlor-origin.json").write_text("[")
+    assert not any(one.converted for one in models.all())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from modules.library.library import Library
 from modules.paths import PROJECT, Paths
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
+from modules.services.training_deletion import DeletedRuns
+from modules.storage.training_runs import TrainingStore
 from modules.types.datasets import DataSource, Example
 from modules.types.recipes import Recipe
 from modules.types.training import LensSample, Prediction, RunState, TokenFacts, TrainingPlan, TrainingRun
@@ -160,12 +162,12 @@ def test_metrics_are_read_from_where_one_is(service: TrainingService) -> None:
     service.start(recipe("told"))
     wait_for(service, "told", "done")
     lines, count = service.metrics("told")
-    assert [line["kind"] for line in lines] == ["evaluation", "step", "step", "step", "step", "evaluation"]
-    assert count == 6
-    assert service.metrics("told", 4) == (lines[4:], 6)
-    assert service.metrics("told", 6) == ([], 6)
+    assert [line["kind"] for line in lines] == ["evaluation", "step", "step", "step", "step", "evaluation", "result"]
+    assert count == 7
+    assert service.metrics("told", 4) == (lines[4:], 7)
+    assert service.metrics("told", 7) == ([], 7)
     # Who knows more lines than there are has those of before a resume.
-    assert service.metrics("told", 99) == (lines, 6)
+    assert service.metrics("told", 99) == (lines, 7)
 
 
 def test_samples_are_split_by_the_seed(service: TrainingService, tmp_path: Path) -> None:
@@ -219,12 +221,52 @@ def test_stopped_and_resumed(service: TrainingService, tmp_path: Path) -> None:
     service.stop("halted")
     stopped = wait_for(service, "halted", "stopped")
     assert 2 <= stopped.summary.step < 40
-    assert (stopped.seconds_left, stopped.result) == (None, "")
+    assert stopped.seconds_left is None
     script(tmp_path, steps=stopped.summary.step + 2)
     service.resume("halted")
     done = wait_for(service, "halted", "done")
     assert steps_told(service, "halted") == list(range(1, stopped.summary.step + 3))
     assert done.record.started == stopped.record.started
+
+
+def test_what_was_learned_until_a_stop_is_an_adapter_until_more_is(service: TrainingService, tmp_path: Path) -> None:
+    script(tmp_path, steps=40, seconds=0.05)
+    service.start(recipe("halted"))
+    wait_for_step(service, "halted", 2)
+    service.stop("halted")
+    stopped = wait_for(service, "halted", "stopped")
+    step = stopped.summary.step
+    adapter = tmp_path / "models" / "adapters" / "halted"
+    assert (stopped.result, stopped.summary.result_step, learned_steps(adapter)) == ("adapter", step, step)
+    kept = (adapter / "parlor-recipe.yaml").read_text()
+    assert kept.startswith(f"# Stopped at step {step} of 40. These are the weights of step {step}.\n")
+    script(tmp_path, steps=step + 2, seconds=0.2)
+    assert service.resume("halted").result == ""
+    assert learned_steps(adapter) == step
+    done = wait_for(service, "halted", "done")
+    assert (done.result, done.summary.result_step, learned_steps(adapter)) == ("adapter", step + 2, step + 2)
+    assert (adapter / "parlor-recipe.yaml").read_text() == service.recipe_text("halted")
+    assert [path.name for path in adapter.parent.iterdir()] == ["halted"]
+
+
+def learned_steps(adapter: Path) -> int:
+    return int.from_bytes((adapter / "adapter_model.safetensors").read_bytes()[-4:], "little")
+
+
+def test_an_adapter_of_another_is_not_replaced_after_a_stop(service: TrainingService, tmp_path: Path) -> None:
+    script(tmp_path, steps=40, seconds=0.05)
+    service.start(recipe("mine"))
+    wait_for_step(service, "mine", 2)
+    other = tmp_path / "models" / "adapters" / "mine"
+    other.mkdir(parents=True)
+    service.stop("mine")
+    stopped = wait_for(service, "mine", "stopped")
+    assert (stopped.result, list(other.iterdir())) == ("", [])
+    assert "There is an adapter called mine already" in stopped.record.error
+    other.rmdir()
+    script(tmp_path, steps=stopped.summary.step + 1)
+    service.resume("mine")
+    assert wait_for(service, "mine", "done").result == "adapter"
 
 
 def test_a_process_that_does_not_listen_is_stopped_at_once(service: TrainingService, tmp_path: Path) -> None:
@@ -302,6 +344,41 @@ def test_what_cannot_begin_leaves_nothing_behind(service: TrainingService, tmp_p
         service.resume("good")
 
 
+def test_a_deleted_run_can_be_had_back(service: TrainingService, tmp_path: Path) -> None:
+    service.start(recipe("dear"))
+    done = wait_for(service, "dear", "done")
+    deleted = service.delete("dear")
+    assert deleted.kept == "models/adapters/dear"
+    assert service.runs() == []
+    assert (tmp_path / deleted.kept / "adapter_config.json").is_file()
+    assert service.restore(deleted.undo) == done
+    assert steps_told(service, "dear") == [1, 2, 3, 4]
+    with pytest.raises(NotFound, match="gone for good"):
+        service.restore(deleted.undo)
+
+
+def test_a_deleted_run_is_gone_after_a_while(tmp_path: Path, launcher: Launcher) -> None:
+    script(tmp_path)
+    service = build(tmp_path, launcher)
+    for name in ("early", "late"):
+        service.start(recipe(name))
+        wait_for(service, name, "done")
+    folder = tmp_path / "data" / "training"
+    store = TrainingStore(folder)
+    early = DeletedRuns(store, seconds=0.05)
+    token = early.add("early")
+    deadline = time.monotonic() + 10
+    while len(list(folder.iterdir())) > 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(NotFound):
+        early.restore(token)
+    service.delete("late")
+    assert list(folder.iterdir())
+    service.close()
+    assert not list(folder.iterdir())
+
+
 def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path, launcher: Launcher) -> None:
     script(tmp_path)
     refusing = build(tmp_path, launcher, FixedPlanner("It needs 90 GB, and 4 GB are free."))
@@ -370,5 +447,5 @@ def test_metrics_cut_off_by_a_resume_are_forgotten(service: TrainingService, tmp
     other = [line.replace('"loss": 3', '"loss": 1') for line in lines]
     metrics.write_text("".join(lines[:2] + other[2:] + other[-1:]))
     assert service.get("cut").summary.metrics is not None
-    assert service.metrics("cut", 6)[1] == 7
+    assert service.metrics("cut", 6)[1] == 8
     assert service.get("cut").summary.metrics.loss == 1.6  # type: ignore[union-attr]

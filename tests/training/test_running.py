@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from modules.adapter_files import read_adapter
 from modules.training.distributed import Group
+from modules.training.layers import linear_layers
 from modules.training.loop import step_seed
 from modules.training.orders import Order
 from modules.training.running import train
@@ -97,6 +98,21 @@ def test_gpt2_trains(tmp_path: Path) -> None:
     assert read_adapter(folder / "result").layers
 
 
+def test_of_a_mixture_of_experts_only_the_other_layers_are_taught(tmp_path: Path) -> None:
+    """Those that an adapter can be used on: the experts of a loaded model are no linear layers."""
+    model = make_folder(tmp_path / "mixtral", "mixtral", initializer_range=0.1)
+    folder, end = run(
+        tmp_path / "run", model, make_recipe(steps=30, learning_rate=0.05, evaluate_every=15, checkpoint_every=15)
+    )
+    assert end["kind"] == "done"
+    losses = [line["loss"] for line in metrics(folder, "step")]
+    assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
+    adapter = read_adapter(folder / "result")
+    assert {name.rpartition(".")[2] for name in adapter.layers} == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    shapes = {name: tensor.shape for name, tensor in load_file(model / "model.safetensors").items()}
+    assert set(adapter.layers) == {layer.name for layer in linear_layers(shapes)}
+
+
 def test_recurrent_models_train_in_padded_rows(tmp_path: Path) -> None:
     model = make_folder(tmp_path / "mamba", "mamba", initializer_range=0.1)
     folder, end = run(tmp_path / "run", model, make_recipe(method="full", steps=4, batch_size=4))
@@ -119,7 +135,8 @@ def test_a_resumed_run_comes_to_the_same_numbers(tmp_path: Path, llama: Path, fi
     whole, _ = run(tmp_path / "whole", llama, recipe)
     parted, end = run(tmp_path / "parted", llama, recipe, stop_after(3))
     assert end == {"kind": "stopped", "step": 3}
-    assert not (parted / "result").exists()
+    assert metrics(parted, "result") == [{"kind": "result", "step": 2}]
+    assert list((parted / "result").glob("*.safetensors"))
     assert run(parted, llama, recipe).end == {"kind": "done", "step": 7}
     assert_same_run(parted, whole)
 
@@ -180,6 +197,16 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_result(tmp_path: Path, llam
     result = load_file(folder / "result" / "adapter_model.safetensors")
     expected = load_file(folder / "checkpoints" / f"step-{best['step']:08d}" / "adapter_model.safetensors")
     assert all(torch.equal(result[name], expected[name]) for name in expected)
+    assert metrics(folder, "result") == [{"kind": "result", "step": best["step"]}]
+
+
+def test_prompts_are_answered_by_what_is_kept_too(tmp_path: Path, llama: Path) -> None:
+    recipe = make_recipe(steps=30, learning_rate=0.05, accumulation=1, evaluate_every=3, checkpoint_every=100, patience=2,
+                         schedule="constant", probes=("t5 t6",), probe_tokens=5)  # fmt: skip
+    folder, end = run(tmp_path / "run", llama, recipe)
+    [result] = metrics(folder, "result")
+    assert result["step"] < end["step"]
+    assert [line["step"] for line in metrics(folder, "answer")] == [0, end["step"], result["step"]]
 
 
 @pytest.mark.parametrize("method", ["lora", "prompt_tuning"])
@@ -288,7 +315,7 @@ def test_lines_are_whole_and_in_order(tmp_path: Path, llama: Path) -> None:
     kinds = [(line["kind"], line["step"]) for line in metrics(folder)]
     assert kinds == [
         ("evaluation", 0), ("step", 1), ("step", 2), ("evaluation", 2), ("checkpoint", 2),
-        ("step", 3), ("step", 4), ("evaluation", 4), ("checkpoint", 4),
+        ("step", 3), ("step", 4), ("evaluation", 4), ("checkpoint", 4), ("result", 4),
     ]  # fmt: skip
     steps = metrics(folder, "step")
     assert all(line["memory_bytes"] > 50_000_000 and line["tokens_per_second"] > 0 for line in steps)

@@ -17,7 +17,7 @@ from modules.training.orders import Order
 from modules.training.running import train
 from modules.training.telling import RunFolder
 from tests.engines.tiny_models import make_folder
-from tests.training.runs import make_recipe, make_run, metrics
+from tests.training.runs import make_recipe, make_run
 from tests.training.test_running import assert_same_run
 
 WORKER = "modules.training.worker"
@@ -104,19 +104,3 @@ def test_it_stops_behind_the_step_and_leaves_with_its_parent(tmp_path: Path, lla
     assert worker.process.stdin is not None
     worker.process.stdin.close()
     assert worker.process.wait(20) == 1
-
-
-def test_two_processes_compute_what_one_does(tmp_path: Path, llama: Path) -> None:
-    """The same batches in each step: of two processes each takes every other pass."""
-    # Adam would make much of the last bits of gradients that are almost zero.
-    fields: dict[str, Any] = {"steps": 4, "optimizer": "sgd", "probes": ("t5",), "probe_tokens": 3}
-    alone = make_run(tmp_path / "alone", make_recipe(accumulation=4, **fields))
-    train(Order(alone, llama, 1), Group(), RunFolder(alone, lambda line: None), lambda: False)
-    shared = make_run(tmp_path / "shared", make_recipe(accumulation=2, processes=2, **fields))
-    worker = Worker(shared, llama)
-    told = list(worker.lines())
-    assert worker.process.wait() == 0
-    assert told[-1] == {"kind": "done", "step": 4}
-    assert [line for line in told[:-1] if line["kind"] != "status"] == metrics(shared)
-    assert_same_run(shared, alone)
-    assert json.loads((shared / "accelerate.yaml").read_text())["num_processes"] == 2

@@ -36,8 +36,12 @@ PLAN: dict[str, Any] = {
         "dropped": [[7, f"Nothing is left to learn. {HOSTILE}"]],
         "truncated_count": 2,
         "truncated": [[3, 26], [9, 5]],
-        "flags": [{"code": "no_eos", "message": "No sample ends.", "row": 0}],
+        "flags": [
+            {"code": "no_eos", "message": "No sample ends.", "row": 0, "count": 12},
+            {"code": "double_bos", "message": "It begins twice.", "row": 4, "count": 3},
+        ],
     },
+    "held_out": 2,
     "prediction": {
         "memory_bytes": 3_000_000_000,
         "available_bytes": 2_000_000_000,
@@ -164,6 +168,9 @@ def test_a_plan_names_rows_and_shows_lengths(page: Page) -> None:
     expect(stage.get_by_text("Row 3 loses 26 tokens at its end.")).to_be_visible()
     expect(stage.get_by_text(f"Row 7: Nothing is left to learn. {HOSTILE}")).to_be_visible()
     expect(stage.get_by_text("not known yet")).to_be_visible()
+    expect(stage.get_by_text("No sample ends.", exact=True)).to_be_visible()
+    expect(stage.get_by_text("Row 4 and 2 more: It begins twice.")).to_be_visible()
+    expect(stage.get_by_text("400 tokens, 2 held out to judge by")).to_be_visible()
     expect(stage.get_by_role("alert")).to_have_count(0)
     assert page.locator(".stage img").count() == 0
 
@@ -171,16 +178,20 @@ def test_a_plan_names_rows_and_shows_lengths(page: Page) -> None:
 def test_the_lens_tells_tokens_apart_by_more_than_colour(page: Page) -> None:
     tokens = [[1, "<s>", "m"], [2, HOSTILE, "t"], [3, "\n", "t"], [4, "tail", "x"], [0, "<pad>", "p"]]
     samples = [
-        {"row": row, "pack": pack, "share_trained": 0.4, "flags": [], "tokens": tokens}
+        {"row": row, "pack": pack, "share_trained": 0.4, "flags": [], "tokens": tokens, "hidden_tokens": 2000 * pack}
         for row, pack in [(1, 0), (2, 0), (3, 1)]
     ]
     body = """
         const lens = new module.Lens({ draft: {} });
         stage.append(lens.node);
-        lens.take(argument, 3);
+        lens.look = () => lens.take(argument, 3);
+        lens.show({ recipe: {}, held_out: 1 });
     """
     run(page, "finetune_lens.js", body, samples)
     stage = page.locator(".stage")
+    expect(stage.get_by_text("1 sample is held out to judge by: the model does not learn from it")).to_be_visible()
+    expect(stage.get_by_text("2,000 further tokens are not shown.")).to_have_count(1)
+    expect(stage.get_by_text("Row 3 · 2,005 tokens · 40 % learned")).to_be_visible()
     expect(stage.locator(".lens-sample").first.locator(".lens-token")).to_have_text(
         ["<s>", HOSTILE, "⏎\n", "tail", "<pad>"]
     )
@@ -205,3 +216,38 @@ def test_answers_mark_the_words_that_differ(page: Page) -> None:
     stage.get_by_label("At").select_option("10")
     expect(stage.locator("del")).to_have_text(["model"])
     expect(stage.locator("ins")).to_have_text(["pirate"])
+
+
+def test_answers_of_the_result_are_shown_first(page: Page) -> None:
+    answers = [{"kind": "answer", "step": step, "prompt": "Who?", "text": f"At {step}."} for step in (0, 10, 20)]
+    body = "window.answers = new module.Answers(); stage.append(answers.node); answers.show(argument, null);"
+    run(page, "finetune_answers.js", body, answers)
+    stage = page.locator(".stage")
+    shown = stage.locator(".answer").last
+    expect(shown).to_have_text("Step 20At 20.")
+    page.evaluate("(argument) => window.answers.show(argument, 10)", answers)
+    expect(shown).to_have_text("Step 10, the resultAt 10.")
+    expect(stage.get_by_label("At").locator("option").first).to_have_text("the result, step 10")
+    stage.get_by_label("At").select_option("20")
+    expect(shown).to_have_text("Step 20At 20.")
+
+
+def test_toasts_stand_above_a_dialog_and_can_be_pressed(page: Page) -> None:
+    body = """
+        const { Dialog } = await import(argument);
+        const dialog = new Dialog("A dialog");
+        const toasts = new module.Toasts({ onCutOff: () => {} });
+        stage.append(dialog.node, toasts.node);
+        dialog.open();
+        window.undone = 0;
+        const offer = { action: "Undo", onAction: () => (window.undone += 1) };
+        toasts.show("Gone.", offer);
+        toasts.show("Gone too.", offer);
+    """
+    run(page, "toasts.js", body, f"{assets_address()}/forms.js")
+    toast = page.locator(".stage .toast", has_text="Gone.")
+    toast.get_by_role("button", name="Undo").click()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator(".stage .toast", has_text="Gone too.").get_by_role("button", name="Undo").click()
+    assert page.evaluate("window.undone") == 2

@@ -1,4 +1,4 @@
-"""A row becomes a sample, or a BadRequest whose field is the column that is wrong."""
+"""A row becomes a sample, or a BadRequest whose field says in words where in the row it is wrong."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
@@ -64,11 +64,11 @@ def example_of_row(row: Row, recognition: Recognition) -> Example:
 
 def chat(row: Row, cells: "Cells", turns: tuple[Turn, ...]) -> Example:
     """Raises BadRequest for a chat from which no answer could be learned, or that stops at a question."""
-    column = cells.column("messages") or cells.column("completion")
+    place = cells.place("messages") or cells.place("completion")
     if not any(turn.role == "assistant" for turn in turns):
-        raise BadRequest("No turn is the assistant's, so there is nothing to learn.", field=column)
+        raise BadRequest("No turn is the assistant's, so there is nothing to learn.", field=place)
     if turns[-1].role != "assistant":
-        raise BadRequest(f"The chat ends with a turn of the {turns[-1].role}, not of the assistant.", field=column)
+        raise BadRequest(f"The chat ends with a turn of the {turns[-1].role}, not of the assistant.", field=place)
     return Example(turns=turns, row=row.number, file=row.file)
 
 
@@ -78,7 +78,7 @@ def texts_of(example: Example) -> Iterator[str]:
 
 
 class Cells:
-    """A row's cells by the roles they play. All raise BadRequest naming the column."""
+    """A row's cells by the roles they play. All raise BadRequest saying where."""
 
     def __init__(self, row: Row, mapping: Mapping[ColumnRole, str]) -> None:
         self._cells = row.cells
@@ -86,6 +86,11 @@ class Cells:
 
     def column(self, role: ColumnRole) -> str:
         return self._mapping.get(role, "")
+
+    def place(self, role: ColumnRole) -> str:
+        """In words; empty where there is no such column."""
+        column = self.column(role)
+        return f"column {column}" if column else ""
 
     def value(self, role: ColumnRole) -> Any:
         return self._cells.get(self.column(role))
@@ -96,14 +101,14 @@ class Cells:
     def text(self, role: ColumnRole) -> str:
         column = self.column(role)
         if column not in self._cells:
-            raise BadRequest("The row has no such column.", field=column)
-        return checked_text(self._cells[column], column)
+            raise BadRequest("The row has no such column.", field=self.place(role))
+        return checked_text(self._cells[column], self.place(role))
 
     def optional(self, role: ColumnRole) -> str:
         """Empty where there is nothing."""
         value = self.value(role)
         is_empty = value is None or (isinstance(value, str) and not value.strip())
-        return "" if is_empty else checked_text(value, self.column(role))
+        return "" if is_empty else checked_text(value, self.place(role))
 
     def system(self) -> tuple[Turn, ...]:
         text = self.optional("system")
@@ -116,13 +121,15 @@ class Cells:
         return tuple(Turn(turn.role, turn.content, is_trained=False) for turn in self.turns("prompt"))
 
     def turns(self, role: ColumnRole) -> tuple[Turn, ...]:
-        column = self.column(role)
+        place = self.place(role)
         messages = as_list(self.value(role))
         if messages is None:
-            raise BadRequest("Here belongs a list of messages.", field=column)
+            raise BadRequest("Here belongs a list of messages.", field=place)
         if not messages:
-            raise BadRequest("The chat has no messages.", field=column)
-        return tuple(turn_of(message, f"{column}[{place}]") for place, message in enumerate(messages, start=1))
+            raise BadRequest("The chat has no messages.", field=place)
+        # Of a row that is one chat the number is enough.
+        before = "" if role == "messages" else f"{place}, "
+        return tuple(turn_of(message, f"{before}message {number}") for number, message in enumerate(messages, start=1))
 
 
 def turn_of(message: Any, place: str) -> Turn:
@@ -131,11 +138,11 @@ def turn_of(message: Any, place: str) -> Turn:
         raise BadRequest("A message is an object with a role and a content.", field=place)
     fields = cast("dict[str, Any]", message)
     speaker, said = ("from", "value") if "from" in fields and "role" not in fields else ("role", "content")
-    role = known_role(fields.get(speaker), f"{place}.{speaker}")
+    role = known_role(fields.get(speaker), f"{place}, {speaker}")
     if any(fields.get(name) for name in TOOL_KEYS):
         raise BadRequest(NO_TOOLS, field=place)
-    content = content_text(fields.get(said), f"{place}.{said}")
-    return Turn(role, content, weight(fields.get("weight"), f"{place}.weight"))
+    content = content_text(fields.get(said), f"{place}, {said}")
+    return Turn(role, content, weight(fields.get("weight"), f"{place}, weight"))
 
 
 def known_role(value: Any, place: str) -> Role:
@@ -157,8 +164,10 @@ def content_text(value: Any, place: str) -> str:
         kind = fields.get("type")
         if kind != "text":
             what = f"of the kind {shown(kind)}" if isinstance(kind, str) else "without a kind"
-            raise BadRequest(f"A part {what} is not supported; only text is, no images.", field=f"{place}[{number}]")
-        texts.append(checked_text(fields.get("text"), f"{place}[{number}].text"))
+            raise BadRequest(
+                f"A part {what} is not supported; only text is, no images.", field=f"{place}, part {number}"
+            )
+        texts.append(checked_text(fields.get("text"), f"{place}, part {number}, text"))
     return checked_text("".join(texts), place)
 
 

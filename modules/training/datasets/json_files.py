@@ -149,7 +149,7 @@ def object_row(value: Any, twice: str, number: int, file: str) -> Row | RowProbl
     if not isinstance(value, dict):
         return RowProblem(number, "", "This is no JSON object, in curly brackets, with a name for each value.", file)
     if twice:
-        return RowProblem(number, twice[:200], "This name stands twice in one object.", file)
+        return RowProblem(number, f"column {twice[:200]}", "This name stands twice in one object.", file)
     return Row(number, cast("dict[str, Any]", value), file)
 
 

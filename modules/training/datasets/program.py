@@ -1,12 +1,13 @@
 """`python -m modules.training.datasets.program PARENT_PID` reads one dataset, in bounded memory.
 
 It answers a ReadOrder with {"look"}, {"check"}, or many {"rows"}, lists of {"sample"} and {"problem"}; at last comes
-{"done"}, or {"error", "field"}.
+{"done"}, or {"error", "field"}. While it checks it says how many rows were: {"checked"}.
 """
 
 import csv
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -29,6 +30,7 @@ from modules.types.datasets import Example, RowProblem
 LINE_CHARS = 64 * 1024
 # What a row's names and numbers take.
 ROW_CHARS = 100
+TELL_SECONDS = 0.5
 
 
 def main() -> None:
@@ -52,10 +54,7 @@ def answers(order: ReadOrder) -> Iterator[dict[str, Any]]:
                 look = look_at(rows_of(order), order)
                 yield {"look": asdict(look)}
             case "check":
-                checker = DatasetChecker()
-                for one in samples(order):
-                    checker.take(one)
-                yield {"check": asdict(checker.result())}
+                yield from checked(samples(order))
             case "samples":
                 yield from together(samples(order))
         yield {"done": True}
@@ -64,6 +63,18 @@ def answers(order: ReadOrder) -> Iterator[dict[str, Any]]:
     except MemoryError:
         limit = order.memory_bytes // 2**20
         yield {"error": f"Reading it needs more than {limit:,} MiB of memory, which is the limit.", "field": None}
+
+
+def checked(rows: Iterable[Example | RowProblem]) -> Iterator[dict[str, Any]]:
+    """How many were read so far, twice a second; at last what was found."""
+    checker = DatasetChecker()
+    told = time.monotonic()
+    for count, row in enumerate(rows, 1):
+        checker.take(row)
+        if time.monotonic() - told >= TELL_SECONDS:
+            told = time.monotonic()
+            yield {"checked": count}
+    yield {"check": asdict(checker.result())}
 
 
 def together(rows: Iterable[Example | RowProblem]) -> Iterator[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 import json
 import queue
-from collections.abc import Iterator
-from typing import Any, Literal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -16,6 +18,10 @@ from modules.types.datasets import DatasetCheck, DatasetLook, Example, RowProble
 
 PROGRAM = "modules.training.datasets.program"
 WAITING_LINES = 8
+# Between two looks whether anybody still waits for an answer.
+PAUSE_SECONDS = 0.5
+
+Watch = Callable[[int], None]
 
 
 class DatasetReader:
@@ -29,11 +35,13 @@ class DatasetReader:
         self._memory_bytes = memory_bytes
 
     def look(self, order: ReadOrder) -> DatasetLook:
-        answer = self._only_answer(order, "look", LIMITS.dataset_look_seconds)
-        return TypeAdapter(DatasetLook).validate_python(answer)
+        answers = self._answers(order.model_copy(update={"wanted": "look"}), LIMITS.dataset_look_seconds)
+        return TypeAdapter(DatasetLook).validate_python(last_of(answers)["look"])
 
-    def check(self, order: ReadOrder) -> DatasetCheck:
-        return TypeAdapter(DatasetCheck).validate_python(self._only_answer(order, "check", None))
+    def check(self, order: ReadOrder, watch: Watch = lambda _rows: None) -> DatasetCheck:
+        """`watch` is told twice a second how many rows were checked, and may raise to end it."""
+        answers = self._answers(order.model_copy(update={"wanted": "check"}), None, watch)
+        return TypeAdapter(DatasetCheck).validate_python(last_of(answers)["check"])
 
     def samples(self, order: ReadOrder) -> Iterator[Example | RowProblem]:
         """In their order, as fast as they are taken; the child ends with the iterator."""
@@ -41,20 +49,19 @@ class DatasetReader:
             for row in answer["rows"]:
                 yield example_of(row["sample"]) if "sample" in row else RowProblem(**row["problem"])
 
-    def _only_answer(self, order: ReadOrder, wanted: Literal["look", "check"], seconds: float | None) -> dict[str, Any]:
-        first, *_ = self._answers(order.model_copy(update={"wanted": wanted}), seconds)
-        return first[wanted]
-
-    def _answers(self, order: ReadOrder, seconds: float | None) -> Iterator[dict[str, Any]]:
+    def _answers(
+        self, order: ReadOrder, seconds: float | None, watch: Watch = lambda _rows: None
+    ) -> Iterator[dict[str, Any]]:
         """Until the child is done. `seconds` bound the wait for each answer."""
         waiting: queue.Queue[bytes | int] = queue.Queue(WAITING_LINES)
         child = Child(self._launcher, PROGRAM, on_line=waiting.put, on_end=waiting.put)
         ended = False
+        rows = 0
         try:
             bounded = order.model_copy(update={"memory_bytes": self._memory_bytes})
             child.send(bounded.model_dump_json().encode())
             while True:
-                line = waiting.get(timeout=seconds)
+                line = awaited(waiting, seconds, partial(watch, rows))
                 ended = isinstance(line, int)
                 if isinstance(line, int):
                     raise BadRequest(f"Reading ended unexpectedly (status {line}); the data may be damaged.")
@@ -63,7 +70,11 @@ class DatasetReader:
                     raise BadRequest(answer["error"], field=answer["field"])
                 if "done" in answer:
                     return
-                yield answer
+                if "checked" in answer:
+                    rows = answer["checked"]
+                    watch(rows)
+                else:
+                    yield answer
         except queue.Empty as error:
             raise BadRequest(f"The first rows could not be read within {seconds:g} seconds.") from error
         finally:
@@ -71,3 +82,20 @@ class DatasetReader:
             # Its reader may be waiting for room.
             while not ended:
                 ended = isinstance(waiting.get(), int)
+
+
+def awaited(waiting: queue.Queue[bytes | int], seconds: float | None, pause: Callable[[], None]) -> bytes | int:
+    """The next one; `pause` is called meanwhile. Raises queue.Empty after `seconds`."""
+    ends = None if seconds is None else time.monotonic() + seconds
+    while True:
+        try:
+            return waiting.get(timeout=PAUSE_SECONDS)
+        except queue.Empty:
+            if ends is not None and time.monotonic() >= ends:
+                raise
+        pause()
+
+
+def last_of(answers: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    *_, last = answers
+    return last

@@ -114,7 +114,7 @@ export class AdapterList {
     return element(
       "div",
       { class: "adapter-deeds" },
-      element("label", { class: "tool" }, toggle, element("span", { text: isOn ? "On" : "Off" })),
+      element("label", { class: "tool" }, toggle, element("span", { text: isOn ? "In use" : "Loaded, not in use" })),
       element("label", { class: "tool" }, element("span", { text: "Weight" }), strength),
       deed("Unload", "adapter_unload"),
     );

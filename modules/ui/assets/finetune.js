@@ -24,6 +24,7 @@ export class FinetuneView {
       onBack,
       onCopy: (recipe) => this.copy(recipe),
       onUsed: (model, adapter) => this.use(model, adapter),
+      onRestored: (name) => this.go({ name: "run", run: name }),
     });
     this.comparison = new RunComparison({ toasts, onBack });
     this.heading = element("h1", { tabIndex: -1, text: "Finetune" });

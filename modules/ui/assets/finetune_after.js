@@ -6,6 +6,7 @@ import { FormError, button, labelled } from "./forms.js";
 import { sideBySide } from "./finetune_answers.js";
 import { Exports } from "./finetune_exports.js";
 import { lossText } from "./finetune_words.js";
+import { numberText } from "./words.js";
 
 const PROMPT_CHARS = 4000;
 const ANSWER_TOKENS = 120;
@@ -38,11 +39,13 @@ export class AfterRun {
     this.stopper?.abort();
   }
 
-  show({ name, result, first_evaluation_loss: before, best_evaluation_loss: best, evaluation_loss: last, recipe }) {
+  show(run) {
+    const { name, result, recipe } = run;
     this.node.hidden = !result;
-    if (!result || name === this.name) return;
+    if (!result) return;
+    this.words.textContent = [`${RESULTS[result]} ${name} is ready.`, stateKept(run), judged(run)].filter(Boolean).join(" ");
+    if (name === this.name) return;
     this.name = name;
-    this.words.textContent = [`${RESULTS[result]} ${name} is ready.`, heldOut(before, recipe.keep_best ? (best ?? last) : last)].filter(Boolean).join(" ");
     this.answer.replaceChildren();
     this.status.textContent = "";
     for (const error of [this.useError, this.askError]) error.clear();
@@ -99,7 +102,17 @@ export class AfterRun {
   }
 }
 
-function heldOut(before, after) {
+// Which step's weights they are, where that is not the end of the run.
+function stateKept({ step, total_steps: total, result_step: kept }) {
+  const isStopped = step < total;
+  if (kept === null || (kept === step && !isStopped)) return "";
+  const stopped = isStopped ? `The run was stopped at step ${numberText(step)} of ${numberText(total)} and can go on; ` : "";
+  const best = kept < step ? ", the best until then" : "";
+  return `${stopped}${stopped ? "what is kept is" : "It is"} the state after step ${numberText(kept)}${best}.`;
+}
+
+function judged({ first_evaluation_loss: before, best_evaluation_loss: best, evaluation_loss: last, recipe }) {
+  const after = recipe.keep_best ? (best ?? last) : last;
   if (before === null || after === null) return "";
   const change = Math.round(100 * (1 - after / before));
   const words = change > 0 ? `${change} % less` : change < 0 ? `${-change} % more` : "the same";

@@ -5,7 +5,7 @@ import { choiceOf, labelled } from "./forms.js";
 import { wordDifference } from "./notebook_diff.js";
 import { numberText } from "./words.js";
 
-const NEWEST = "";
+const USUAL = "";
 
 export class Answers {
   constructor() {
@@ -14,17 +14,30 @@ export class Answers {
     this.node = element("section", { class: "tune-part answers", "aria-label": "Answers", hidden: true }, element("div", { class: "tune-head" }, element("h2", { text: "Answers" }), labelled("At", this.choice)), this.list);
   }
 
-  show(answers) {
-    const key = JSON.stringify([answers.length, answers.at(-1)]);
+  // `kept` is the step whose weights are the run's result, if it has one.
+  show(answers, kept = null) {
+    const key = JSON.stringify([answers.length, answers.at(-1), kept]);
     if (key === this.key) return;
     this.key = key;
     this.answers = answers;
+    this.kept = kept;
     this.node.hidden = !answers.length;
-    const steps = this.steps;
+    const { steps } = this;
     const chosen = this.choice.value;
-    this.choice.replaceChildren(element("option", { value: NEWEST, text: steps.length ? `the newest, step ${numberText(steps.at(-1))}` : "the beginning" }), ...steps.map((step) => element("option", { value: String(step), text: `step ${numberText(step)}` })));
-    this.choice.value = steps.includes(Number(chosen)) && chosen !== NEWEST ? chosen : NEWEST;
+    this.choice.replaceChildren(element("option", { value: USUAL, text: this.usualWords }), ...steps.map((step) => element("option", { value: String(step), text: `step ${numberText(step)}` })));
+    this.choice.value = steps.includes(Number(chosen)) && chosen !== USUAL ? chosen : USUAL;
     this.draw();
+  }
+
+  // Those of the result; as long as there are none, the newest.
+  get usual() {
+    return this.steps.includes(this.kept) ? this.kept : this.steps.at(-1);
+  }
+
+  get usualWords() {
+    if (!this.steps.length) return "the beginning";
+    const step = `step ${numberText(this.usual)}`;
+    return this.usual === this.kept ? `the result, ${step}` : `the newest, ${step}`;
   }
 
   get steps() {
@@ -32,10 +45,10 @@ export class Answers {
   }
 
   draw() {
-    const step = this.choice.value === NEWEST ? this.steps.at(-1) : Number(this.choice.value);
+    const step = this.choice.value === USUAL ? this.usual : Number(this.choice.value);
     const prompts = [...new Set(this.answers.map((one) => one.prompt))];
     const at = (prompt, wanted) => this.answers.findLast((one) => one.prompt === prompt && one.step === wanted)?.text;
-    this.list.replaceChildren(...prompts.map((prompt) => sideBySide(prompt, ["Before", at(prompt, 0)], [step ? `Step ${numberText(step)}` : "", at(prompt, step)])));
+    this.list.replaceChildren(...prompts.map((prompt) => sideBySide(prompt, ["Before", at(prompt, 0)], [step ? `Step ${numberText(step)}${step === this.kept ? ", the result" : ""}` : "", at(prompt, step)])));
   }
 }
 

@@ -4,6 +4,7 @@ import { control } from "./control.js";
 import { element, iconButton } from "./dom.js";
 import { FormError, button, labelled } from "./forms.js";
 import { ConversationSource } from "./finetune_conversations.js";
+import { HubDatasets } from "./finetune_hub_data.js";
 import { DataLook } from "./finetune_look.js";
 import { Upload } from "./finetune_upload.js";
 import { agoText, fileSizeText } from "./words.js";
@@ -19,6 +20,7 @@ export class DataChoice {
     this.upload = new Upload({ taken: () => this.datasets.map((one) => one.name), onUploaded: (dataset) => this.onUploaded(dataset) });
     this.list = element("ul", { class: "tune-list", "aria-label": "Files in data/datasets" });
     this.conversations = new ConversationSource({ onUse: (conversations) => this.use({ conversations }) });
+    this.downloaded = new HubDatasets({ toasts, onUse: (hub) => this.use({ hub }), onDeleted: (hub) => this.draft.get("data")?.hub === hub && this.draft.set({ data: null }) });
     this.parts = {
       dataset: element("div", { class: "tune-part" }, this.upload.node, this.list),
       conversations: this.conversations.node,
@@ -35,6 +37,7 @@ export class DataChoice {
     for (const one of this.kinds.children) one.setAttribute("aria-pressed", String(one.dataset.kind === kind));
     for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== kind;
     if (kind === "conversations") this.conversations.find();
+    if (kind === "hub") this.downloaded.look();
   }
 
   async refresh() {
@@ -112,6 +115,7 @@ export class DataChoice {
       element("div", { class: "tune-fields" }, labelled("Name on the hub", name), labelled("Subset, if it has some", part), labelled("Split", piece)),
       element("p", { class: "fine", text: "It is downloaded when you press the button; nothing is asked before." }),
       element("div", {}, element("button", { type: "submit", class: "quiet-button", text: "Get it and look" })),
+      this.downloaded.node,
     );
   }
 

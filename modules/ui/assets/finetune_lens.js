@@ -23,6 +23,7 @@ export class Lens {
     this.total = 0;
     this.error = new FormError();
     this.where = element("span", { class: "fine", role: "status" });
+    this.heldOut = element("p", { class: "fine", hidden: true });
     this.back = iconButton("left", "Samples before", () => this.turn(-SHOWN_AT_ONCE));
     this.on = iconButton("right", "Samples after", () => this.turn(SHOWN_AT_ONCE));
     this.list = element("ol", { class: "lens-samples" });
@@ -32,14 +33,17 @@ export class Lens {
       { class: "lens" },
       element("div", { class: "lens-head" }, element("h3", { text: "What the model will read" }), this.back, this.where, this.on),
       element("p", { class: "lens-legend" }, ...legend),
+      this.heldOut,
       this.error.node,
       this.list,
     );
   }
 
-  // Another recipe; begins with its first samples.
-  show(recipe) {
+  // Of another plan; begins with its first samples.
+  show({ recipe, held_out: heldOut }) {
     this.recipe = recipe;
+    this.heldOut.hidden = !heldOut;
+    this.heldOut.textContent = `${numberText(heldOut)} ${heldOut === 1 ? "sample is" : "samples are"} held out to judge by: the model does not learn from ${heldOut === 1 ? "it" : "them"}, and ${heldOut === 1 ? "it is" : "they are"} not shown here.`;
     this.first = 0;
     return this.look();
   }
@@ -76,19 +80,21 @@ export class Lens {
   }
 }
 
-function sampleView({ row, pack, share_trained: share, flags, tokens }, { isNewPack, isShared }) {
-  const text = element("div", { class: "lens-text", dir: "auto", tabIndex: 0, role: "group", "aria-label": `Row ${row}, ${numberText(tokens.length)} tokens, ${Math.round(100 * share)} % learned` });
+function sampleView({ row, pack, share_trained: share, flags, tokens, hidden_tokens: hidden }, { isNewPack, isShared }) {
+  const count = numberText(tokens.length + hidden);
+  const text = element("div", { class: "lens-text", dir: "auto", tabIndex: 0, role: "group", "aria-label": `Row ${row}, ${count} tokens, ${Math.round(100 * share)} % learned` });
   const show = (some) => text.replaceChildren(...some.map(tokenView));
   show(tokens.slice(0, FIRST_TOKENS));
-  const whole = tokens.length > FIRST_TOKENS ? button(`Show all ${numberText(tokens.length)} tokens`, () => (show(tokens), whole.remove())) : null;
+  const whole = tokens.length > FIRST_TOKENS ? button(`Show ${hidden ? "the first" : "all"} ${numberText(tokens.length)} tokens`, () => (show(tokens), whole.remove())) : null;
   return element(
     "li",
     { class: `lens-sample ${isNewPack ? "new-pack" : "same-pack"}` },
     isNewPack && isShared ? element("p", { class: "pack-border", text: `Pack ${pack + 1}: these samples are read together, and none of them sees the others` }) : null,
-    element("p", { class: "fine" }, `Row ${row} · ${numberText(tokens.length)} tokens · `, element("strong", { text: `${Math.round(100 * share)} % learned` })),
+    element("p", { class: "fine" }, `Row ${row} · ${count} tokens · `, element("strong", { text: `${Math.round(100 * share)} % learned` })),
     ...flags.map((flag) => element("p", { class: "tune-notice flag" }, element("span", { class: "notice-word", text: "Look at this" }), element("span", { text: flag.message }))),
     text,
     whole,
+    hidden ? element("p", { class: "fine", text: `${numberText(hidden)} further tokens are not shown.` }) : null,
   );
 }
 

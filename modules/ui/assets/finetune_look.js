@@ -3,6 +3,7 @@
 import { control } from "./control.js";
 import { element } from "./dom.js";
 import { FormError, choiceOf, labelled } from "./forms.js";
+import { JobProgress } from "./finetune_jobs.js";
 import { FORMATS, sourceText } from "./finetune_words.js";
 import { sampleView } from "./finetune_sample.js";
 import { numberText } from "./words.js";
@@ -30,6 +31,7 @@ export class DataLook {
     this.mapping = element("div", { class: "tune-fields" });
     this.samples = element("ol", { class: "samples", "aria-label": "The first samples" });
     this.checked = element("div", { class: "tune-checked" });
+    this.progress = new JobProgress("Checking the data");
     this.found = element(
       "div",
       { class: "tune-part", hidden: true },
@@ -41,7 +43,7 @@ export class DataLook {
       element("h3", { text: "The first samples" }),
       this.samples,
     );
-    this.node = element("div", { class: "tune-part" }, this.status, this.error.node, this.found);
+    this.node = element("div", { class: "tune-part" }, this.status, this.progress.node, this.error.node, this.found);
   }
 
   // Looks at the data of the draft, once; again when that is asked for.
@@ -69,9 +71,9 @@ export class DataLook {
       this.show(look);
       this.onChosen(look);
       this.status.textContent = "Checking every row …";
-      const { check } = await control("datasets/check", { source }, { signal });
-      this.showCheck(check);
-      this.status.textContent = "";
+      const check = await (source.hub ? this.checkAsJob(source, signal) : checkNow(source, signal));
+      if (check && !signal.aborted) this.showCheck(check);
+      this.status.textContent = signal.aborted || check ? "" : "The check was cancelled: whether every row can be used is not known.";
     } catch (error) {
       if (error.name === "AbortError") return;
       this.status.textContent = "";
@@ -80,6 +82,13 @@ export class DataLook {
       // What is seen of the same data stays, so that it can be corrected.
       this.found.hidden = this.shownOf !== subjectOf(source);
     }
+  }
+
+  // What is downloaded first takes its time: it is seen how far it is, and can be cancelled. Null where it was.
+  async checkAsJob(source, signal) {
+    const { job } = await control("datasets/checks", { source }, { signal });
+    if (!(await this.progress.follow(job))) return null;
+    return (await control(`datasets/checks/${encodeURIComponent(job.id)}`, undefined, { signal })).check;
   }
 
   correct(changes) {
@@ -119,13 +128,17 @@ export class DataLook {
   }
 }
 
+async function checkNow(source, signal) {
+  return (await control("datasets/check", { source }, { signal })).check;
+}
+
 // Which data it is, however it is read.
 function subjectOf({ format, columns, ...subject }) {
   return JSON.stringify(subject);
 }
 
 function problemList(problems, count) {
-  const where = ({ row, column, file }) => [row ? `Row ${row}` : "", column ? `column ${column}` : "", file].filter(Boolean).join(", ");
+  const where = ({ row, place, file }) => [row ? `Row ${row}` : "", place, file].filter(Boolean).join(", ");
   const items = problems.slice(0, SHOWN_PROBLEMS).map((one) => element("li", {}, element("span", { class: "tune-where", text: where(one) }), element("span", { dir: "auto", text: one.message })));
   return folded(`${numberText(count)} ${count === 1 ? "row has a problem" : "rows have a problem"}`, items, count);
 }

@@ -61,6 +61,8 @@ export class ModelChoice {
   }
 
   convertible(model) {
+    const made = this.models.find((one) => one.id === model.converted);
+    if (made) return this.converted(model, made);
     if (!this.conversions.has(model.id)) {
       const taken = () => this.models.map((one) => one.id.split("/").at(-1));
       this.conversions.set(model.id, new Conversion({ model, taken, onDone: (name) => this.onConverted(name) }));
@@ -68,11 +70,20 @@ export class ModelChoice {
     return this.conversions.get(model.id).node;
   }
 
+  // What it became already is offered instead.
+  converted(model, made) {
+    const use = button(`Use ${made.title}`, () => this.choose(made), "quiet-button");
+    return element("div", { class: "tune-row convertible" }, element("span", { class: "tune-name", dir: "auto", text: model.title }), element("span", { class: "fine", text: "a GGUF file, which was converted already" }), use);
+  }
+
   async onConverted(name) {
     await this.look();
     const made = this.models.find((one) => one.is_trainable && one.id.split("/").at(-1) === name);
-    if (!made) return;
-    this.draft.set({ model: made.id });
+    if (made) this.choose(made);
+  }
+
+  choose(model) {
+    this.draft.set({ model: model.id });
     this.show();
     this.onChosen();
   }

@@ -15,10 +15,18 @@ export class PlanView {
   }
 
   show(plan) {
+    this.node.classList.remove("outdated");
     this.node.replaceChildren(...(plan ? this.parts(plan) : []));
   }
 
-  parts({ recipe, facts, prediction, warnings, refusal, remedies }) {
+  // It is of what was chosen before; what is chosen now cannot be planned.
+  outdate() {
+    if (this.node.classList.contains("outdated")) return;
+    this.node.classList.add("outdated");
+    this.node.prepend(element("p", { class: "fine", text: "What follows is the plan from before the last change." }));
+  }
+
+  parts({ recipe, facts, prediction, warnings, refusal, remedies, held_out: heldOut }) {
     const share = facts.tokens ? Math.round((100 * facts.trained_tokens) / facts.tokens) : 0;
     return [
       refusal ? this.refusal(refusal, remedies, recipe) : null,
@@ -27,12 +35,12 @@ export class PlanView {
         { class: "figures" },
         figure("Time", prediction.seconds === null ? "not known yet" : `about ${durationText(prediction.seconds)}`, `${numberText(prediction.steps)} steps`),
         memoryFigure(prediction),
-        figure("Samples", numberText(facts.samples), `${numberText(facts.tokens)} tokens`),
+        figure("Samples", numberText(facts.samples), [`${numberText(facts.tokens)} tokens`, heldOut ? `${numberText(heldOut)} held out to judge by` : ""].filter(Boolean).join(", ")),
         figure("Learned", `${share} %`, `${numberText(facts.trained_tokens)} tokens`),
         figure("Longest", numberText(facts.longest), `half have at most ${numberText(facts.median)} tokens`),
         prediction.tokens_per_second ? figure("Speed", speedText(prediction.tokens_per_second), prediction.disk_bytes ? `${bytesText(prediction.disk_bytes)} on the disk` : "") : null,
       ),
-      ...facts.flags.map((flag) => notice(flag.row ? `Row ${flag.row}: ${flag.message}` : flag.message, "flag")),
+      ...facts.flags.map((flag) => notice([flagPlace(flag), flag.message].filter(Boolean).join(": "), "flag")),
       ...warnings.map((words) => notice(words, "warning")),
       facts.histogram.length ? element("div", {}, element("h3", { text: "Lengths in tokens" }), histogram(facts.histogram, recipe.max_length)) : null,
       facts.truncated_count ? folded(counts(facts.truncated_count, "is cut", "are cut"), facts.truncated.map(([row, cut]) => element("li", { text: `Row ${row} loses ${numberText(cut)} tokens at its end.` })), facts.truncated_count) : null,
@@ -78,6 +86,12 @@ function memoryFigure({ memory_bytes: needed, available_bytes: free }) {
   const bar = element("meter", { min: 0, max: 1, value: Math.min(1, needed / free), high: 0.9, "aria-label": "Share of the free memory" });
   made.append(element("dd", {}, bar));
   return made;
+}
+
+// Which samples it concerns; empty where it is all of them.
+function flagPlace({ row, count }) {
+  if (!row) return "";
+  return count > 1 ? `Row ${numberText(row)} and ${numberText(count - 1)} more` : `Row ${numberText(row)}`;
 }
 
 function notice(text, kind) {

@@ -14,9 +14,10 @@ const POLL_MS = 1000;
 const ACTIVE = ["queued", "running"];
 
 export class RunPage {
-  // `onBack` leads to the list; `onCopy(recipe)` begins another run; `onUsed(model)` when the result is in use.
-  constructor({ call, toasts, onBack, onCopy, onUsed }) {
-    Object.assign(this, { toasts, onBack, onCopy });
+  // `onBack` leads to the list; `onCopy(recipe)` begins another run; `onUsed(model)` when the result is in use;
+  // `onRestored(name)` when a deleted run is back.
+  constructor({ call, toasts, onBack, onCopy, onUsed, onRestored }) {
+    Object.assign(this, { toasts, onBack, onCopy, onRestored });
     this.title = element("h1", { dir: "auto", tabIndex: -1 });
     this.state = element("span", { class: "mark state" });
     this.facts = element("p", { class: "fine" });
@@ -119,7 +120,7 @@ export class RunPage {
     this.figures.replaceChildren(...figuresOf(run).map(([name, value, detail]) => element("div", { class: "figure" }, element("dt", { text: name }), element("dd", { class: "figure-value", text: value }), element("dd", { class: "fine", text: detail }))));
     this.plots.node.hidden = !this.metrics.next;
     if (hasNew) this.plots.show([this.metrics]);
-    this.answers.show(this.metrics.answers);
+    this.answers.show(this.metrics.answers, run.result_step);
     if (!this.recipe.children.length) this.recipe.replaceChildren(...recipeRows(run.recipe));
     this.after.show(run);
     if (this.logBox.open) this.lookAtLog();
@@ -127,26 +128,39 @@ export class RunPage {
 
   // Made anew only in another state, so that a button keeps the focus.
   showDeeds() {
-    const { name, state, recipe } = this.run;
+    const { state, recipe } = this.run;
     if (state === this.shownDeeds) return;
     this.shownDeeds = state;
     const stop = button("Stop and save", () => this.act("stop"), "strong-button");
     const resume = button("Resume", () => this.act("resume"), "strong-button");
     const again = button("New run like this", () => this.onCopy(recipe));
     const found = { queued: [button("Take out of the queue", () => this.act("stop"))], running: [stop], done: [again] }[state] ?? [resume, again];
-    if (!ACTIVE.includes(state)) found.push(this.deleting(name));
+    if (!ACTIVE.includes(state)) found.push(button("Delete", () => this.remove(), "quiet-button", { title: "What it learned stays." }));
     this.deeds.replaceChildren(...found);
   }
 
-  // Curves and checkpoints cannot be brought back, so the button asks once more.
-  deleting(name) {
-    const first = button("Delete", () => {
-      const sure = button("Delete the run for good", () => this.act("delete"), "quiet-button danger", { "aria-label": `Delete ${name} for good`, onblur: () => sure.replaceWith(first) });
-      first.replaceWith(sure);
-      sure.focus();
-    });
-    first.title = "The finished adapter or model stays.";
-    return first;
+  async remove() {
+    const { name } = this;
+    for (const one of this.deeds.children) one.disabled = true;
+    try {
+      const { undo, kept } = await control("training/delete", { name });
+      this.leaveForGood();
+      const stays = kept ? ` What it learned stays in ${kept}.` : "";
+      this.toasts.show(`The run ${name} is deleted.${stays}`, { action: "Undo", onAction: () => this.restore(undo) });
+    } catch (error) {
+      this.toasts.error(error);
+      this.shownDeeds = "";
+      await this.look();
+    }
+  }
+
+  async restore(undo) {
+    try {
+      const { run } = await control("training/restore", { undo });
+      this.onRestored(run.name);
+    } catch (error) {
+      this.toasts.error(error);
+    }
   }
 
   // Stopping takes until a checkpoint is saved; meanwhile nothing can be pressed.
@@ -155,7 +169,6 @@ export class RunPage {
     if (deed === "stop") this.deeds.firstChild.textContent = "Stopping …";
     try {
       await control(`training/${deed}`, { name: this.name });
-      if (deed === "delete") return this.leaveForGood();
     } catch (error) {
       this.toasts.error(error);
       this.shownDeeds = "";

@@ -15,6 +15,10 @@ import { Step } from "./finetune_step.js";
 import { sourceText } from "./finetune_words.js";
 
 const WAIT_MS = 500;
+const UNCHOSEN = {
+  model: "Choose the model that is to learn first.",
+  data: "Choose first what it is to learn from: a file, your conversations, or a dataset of the hub.",
+};
 
 export class RunSetup {
   // `taken()` are the names of the runs there are; `onStarted(run)` after one was started.
@@ -27,8 +31,8 @@ export class RunSetup {
     this.recipes = new Recipes({ toasts, draft });
     this.choices = new SimpleChoices({ draft });
     this.options = new AllOptions({ draft, toasts });
-    this.modelStep = new Step(1, "Model", this.model.node, button("Go on", () => this.advance(this.modelStep, this.dataStep), "quiet-button step-on"));
-    this.dataStep = new Step(2, "Data", this.data.node, button("Go on", () => this.advance(this.dataStep, this.choiceStep), "quiet-button step-on"));
+    this.modelStep = new Step(1, "Model", this.model.node, button("Go on", () => this.goOn("model", this.modelStep, this.dataStep), "quiet-button step-on"));
+    this.dataStep = new Step(2, "Data", this.data.node, button("Go on", () => this.goOn("data", this.dataStep, this.choiceStep), "quiet-button step-on"));
     this.choiceStep = new Step(3, "What happens", this.recipes.node, this.choices.node, this.options.node);
     this.status = element("p", { class: "fine", role: "status" });
     this.error = new FormError();
@@ -67,6 +71,11 @@ export class RunSetup {
     this.data.show();
     for (const step of [this.modelStep, this.dataStep]) step.fold(true);
     this.choiceStep.open();
+  }
+
+  goOn(field, step, next) {
+    if (this.draft.has(field)) this.advance(step, next);
+    else step.refuse(UNCHOSEN[field]);
   }
 
   advance(step, next) {
@@ -129,12 +138,15 @@ export class RunSetup {
       if (signal.aborted) return;
       this.tell("");
       this.showPlan(plan);
+      this.plannedSubject = subjectOf(recipe);
       this.startButton.disabled = Boolean(plan.refusal);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.plannedFor = null;
       this.tell("");
-      this.showPlan(null);
+      // What was planned of the same model and data helps to set right what is wrong now.
+      if (this.planned && this.plannedSubject === subjectOf(recipe)) this.plan.outdate();
+      else this.showPlan(null);
       await this.showError(error);
     }
   }
@@ -145,7 +157,7 @@ export class RunSetup {
     this.choices.show(this.planned);
     this.options.show(this.planned);
     this.lens.node.hidden = !plan?.facts.samples;
-    if (!this.lens.node.hidden) this.lens.show(plan.recipe);
+    if (!this.lens.node.hidden) this.lens.show(plan);
   }
 
   tell(words, isBusy = false) {
@@ -185,6 +197,10 @@ export class RunSetup {
     this.choices.clearError();
     this.options.clearError();
   }
+}
+
+function subjectOf({ model, data, evaluation_data: judged }) {
+  return JSON.stringify([model, data, judged]);
 }
 
 function nameFrom(source) {

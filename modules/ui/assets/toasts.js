@@ -11,7 +11,7 @@ const ERROR_SECONDS = 20;
 export class Toasts {
   constructor({ onCutOff }) {
     this.onCutOff = onCutOff;
-    this.node = element("div", { class: "toasts" });
+    this.node = element("div", { class: "toasts", popover: "manual" });
   }
 
   // The same words again take the place of those that stand there.
@@ -29,7 +29,22 @@ export class Toasts {
     }
     toast.append(element("button", { type: "button", class: "toast-close", "aria-label": "Dismiss", text: "×", onclick: leave }));
     this.node.append(toast);
+    this.raise();
     setTimeout(leave, (isError ? ERROR_SECONDS : SECONDS) * 1000);
+  }
+
+  // Above everything else. Outside of a modal dialog nothing can be pressed, so that they move into it meanwhile.
+  raise() {
+    if (!this.node.isConnected) return;
+    this.home ??= this.node.parentNode;
+    const dialog = [...document.querySelectorAll("dialog:modal")].at(-1);
+    const place = dialog ?? this.home;
+    if (this.node.parentNode !== place) {
+      place.append(this.node);
+      dialog?.addEventListener("close", () => this.raise(), { once: true });
+    }
+    if (this.node.matches(":popover-open")) this.node.hidePopover();
+    this.node.showPopover();
   }
 
   error(error) {

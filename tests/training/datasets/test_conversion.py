@@ -104,42 +104,47 @@ def test_instructions_prompts_and_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "column", "said"),
+    ("cells", "place", "said"),
     [
-        ({"messages": [ASKED, {"role": "assistant", "content": " "}]}, "messages[2].content", "empty"),
-        ({"messages": [ASKED, {"role": "assistant"}]}, "messages[2].content", "null"),
-        ({"messages": [{"role": "king", "content": "q"}, ANSWERED]}, "messages[1].role", "'king' is unknown"),
-        ({"messages": [ASKED, {"role": 5, "content": "q"}]}, "messages[2].role", "a number"),
-        ({"messages": [ASKED, {"role": DEEP, "content": "q"}]}, "messages[2].role", "a list"),
-        ({"messages": [ASKED, {"role": "assistant", "content": DEEP}]}, "messages[2].content[1]", "without a kind"),
-        ({"messages": [ASKED, {"role": "assistant", "content": 5.5}]}, "messages[2].content", "a number"),
-        ({"messages": [ASKED, "hello"]}, "messages[2]", "an object"),
-        ({"messages": [ASKED]}, "messages", "nothing to learn"),
-        ({"messages": [*CHAT, ASKED]}, "messages", "ends with a turn of the user"),
-        ({"messages": [ASKED, {**ANSWERED, "tool_calls": [1]}]}, "messages[2]", "Tool calls"),
-        ({"messages": [ASKED, {"role": "tool", "content": "x"}]}, "messages[2].role", "Tool calls"),
-        ({"messages": [ASKED, {**ANSWERED, "weight": 0.5}]}, "messages[2].weight", "0 or 1"),
-        ({"messages": [ASKED, {**ANSWERED, "weight": []}]}, "messages[2].weight", "0 or 1"),
+        ({"messages": [ASKED, {"role": "assistant", "content": " "}]}, "message 2, content", "empty"),
+        ({"messages": [ASKED, {"role": "assistant"}]}, "message 2, content", "null"),
+        ({"messages": [{"role": "king", "content": "q"}, ANSWERED]}, "message 1, role", "'king' is unknown"),
+        ({"messages": [ASKED, {"role": 5, "content": "q"}]}, "message 2, role", "a number"),
+        ({"messages": [ASKED, {"role": DEEP, "content": "q"}]}, "message 2, role", "a list"),
+        ({"messages": [ASKED, {"role": "assistant", "content": DEEP}]}, "message 2, content, part 1", "without a kind"),
+        ({"messages": [ASKED, {"role": "assistant", "content": 5.5}]}, "message 2, content", "a number"),
+        ({"messages": [ASKED, "hello"]}, "message 2", "an object"),
+        ({"messages": [ASKED]}, "column messages", "nothing to learn"),
+        ({"messages": [*CHAT, ASKED]}, "column messages", "ends with a turn of the user"),
+        ({"messages": [ASKED, {**ANSWERED, "tool_calls": [1]}]}, "message 2", "Tool calls"),
+        ({"messages": [ASKED, {"role": "tool", "content": "x"}]}, "message 2, role", "Tool calls"),
+        ({"messages": [ASKED, {**ANSWERED, "weight": 0.5}]}, "message 2, weight", "0 or 1"),
+        ({"messages": [ASKED, {**ANSWERED, "weight": []}]}, "message 2, weight", "0 or 1"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}, ANSWERED]},
-            "messages[1].content[1]",
+            "message 1, content, part 1",
             "'image_url' is not supported",
         ),
-        ({"instruction": "i", "output": None}, "output", "null"),
-        ({"instruction": "i", "input": 3, "output": "o"}, "input", "a number"),
-        ({"instruction": " ", "output": "o"}, "instruction", "empty"),
-        ({"question": "q", "answer": True}, "answer", "true or false"),
-        ({"text": ""}, "text", "empty"),
-        ({"text": float("nan")}, "text", "a number"),
-        ({"text": "a\0b"}, "text", "NUL"),
-        ({"text": "\ud800"}, "text", "surrogate"),
+        ({"instruction": "i", "output": None}, "column output", "null"),
+        ({"instruction": "i", "input": 3, "output": "o"}, "column input", "a number"),
+        ({"instruction": " ", "output": "o"}, "column instruction", "empty"),
+        ({"question": "q", "answer": True}, "column answer", "true or false"),
+        (
+            {"prompt": [ASKED], "completion": [{**ANSWERED, "role": 5}]},
+            "column completion, message 1, role",
+            "a number",
+        ),
+        ({"text": ""}, "column text", "empty"),
+        ({"text": float("nan")}, "column text", "a number"),
+        ({"text": "a\0b"}, "column text", "NUL"),
+        ({"text": "\ud800"}, "column text", "surrogate"),
         ({"text": "x" * (LIMITS.dataset_row_bytes + 1)}, "", "16,777,216 characters"),
     ],
 )
-def test_what_is_wrong_is_named(cells: dict[str, Any], column: str, said: str) -> None:
+def test_what_is_wrong_is_named(cells: dict[str, Any], place: str, said: str) -> None:
     problem = result(cells)
     assert isinstance(problem, RowProblem)
-    assert (problem.row, problem.file, problem.column) == (1, "f", column)
+    assert (problem.row, problem.file, problem.place) == (1, "f", place)
     assert said in problem.message
 
 

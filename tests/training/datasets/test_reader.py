@@ -43,7 +43,7 @@ def test_a_look(reader: DatasetReader, tmp_path: Path) -> None:
     assert look.columns[1] == Column("answer", "a")
     assert len(look.columns[0].sample) == 200
     assert [example.row for example in look.first] == [1]
-    assert [(one.row, one.column) for one in look.problems] == [(2, "question")]
+    assert [(one.row, one.place) for one in look.problems] == [(2, "column question")]
 
 
 def test_a_look_at_what_a_person_must_explain(reader: DatasetReader, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_check(reader: DatasetReader, tmp_path: Path) -> None:
     check = reader.check(order)
     assert (check.rows, check.examples, check.problem_count, check.duplicate_count) == (6, 4, 2, 2)
     assert check.duplicates == (Duplicate(4, 1, "a.jsonl", "a.jsonl"), Duplicate(6, 1, "a.jsonl", "a.jsonl"))
-    assert [(one.row, one.column) for one in check.problems] == [(3, "text"), (5, "text")]
+    assert [(one.row, one.place) for one in check.problems] == [(3, "column text"), (5, "column text")]
     other = lines(tmp_path / "b.jsonl", *({"body": text} for text in ("one", "two", "one", "one")))
     assert reader.check(other).fingerprint == check.fingerprint
     assert reader.check(other.model_copy(update={"first_rows": 2})).fingerprint != check.fingerprint

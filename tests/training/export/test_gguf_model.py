@@ -131,6 +131,7 @@ def changed(folder: Path, file: str, **values: Any) -> Path:
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     words = make_folder(tmp_path / "words", "llama")
     other = make_folder(tmp_path / "other", "mamba")
+    mixture = make_model(tmp_path / "mixture", "mixtral")
     unknown = make_model(tmp_path / "unknown", "llama", byte_level(pre_tokenizers.Punctuation()))
     rope = changed(make_model(tmp_path / "rope", "llama"), "config.json", rope_parameters=LONGROPE)
     small = changed(make_model(tmp_path / "small", "llama"), "config.json", quantization_config={"quant_method": "awq"})
@@ -140,6 +141,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     for folder, said in (
         (words, "WordLevel"),
         (other, "mamba"),
+        (mixture, "kind mixtral cannot be written as GGUF here. These can: gemma, gemma2, gpt2, llama"),
         (unknown, "Punctuation then words of GPT-2"),
         (rope, "longrope"),
         (small, "stored quantized"),

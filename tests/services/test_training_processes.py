@@ -1,0 +1,115 @@
+"""A run of two processes as the program has it: what is killed of it, or all of it, goes on to the same numbers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from modules.children import Launcher
+from modules.library.library import Library
+from modules.paths import PROJECT, Paths
+from modules.services.trainable_models import TrainableModels
+from modules.services.training import TrainingService
+from modules.training.distributed import Group
+from modules.training.orders import Order
+from modules.training.running import train
+from modules.training.telling import RunFolder
+from modules.types.datasets import Example
+from modules.types.recipes import Recipe
+from tests.engines.tiny_models import make_folder
+from tests.services.test_training import FixedPlanner, wait_for, wait_for_step
+from tests.training.runs import make_recipe, make_run, metrics, samples
+from tests.training.test_running import assert_same_run
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(sys.platform != "linux", reason="kill -9, and processes of processes"),
+]
+
+NAME, STEPS, COUNT = "shared", 40, 24
+RANK = "modules.training.rank"
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from modules.children import Launcher
+from tests.services.test_training_processes import build, recipe
+service = build(Path(sys.argv[1]), Launcher())
+service.start(recipe(processes=2))
+time.sleep(300)
+"""
+
+
+def recipe(**fields: Any) -> Recipe:
+    """Adam would make much of the last bits of gradients that are almost zero."""
+    told = {"evaluate_every": 20, "evaluation_share": 0.2, "probes": ("t5",), "probe_tokens": 2}
+    return make_recipe(name=NAME, steps=STEPS, optimizer="sgd", checkpoint_every=2, **told, **fields)
+
+
+def build(folder: Path, launcher: Launcher) -> TrainingService:
+    paths = Paths(folder / "data", folder / "models", folder / "extensions")
+    texts = [Example(text=text, row=row) for row, text in enumerate(samples(COUNT), 1)]
+    models = TrainableModels(Library(paths.models))
+    return TrainingService(paths, models, FixedPlanner(), lambda _source: iter(texts), launcher, threads=2)
+
+
+def ranks(folder: Path) -> list[psutil.Process]:
+    """The processes of the run, the first one first."""
+    found = [
+        one for one in psutil.process_iter(["cmdline", "environ"])
+        if RANK in (one.info["cmdline"] or ()) and str(folder) in " ".join(one.info["cmdline"])
+        and "RANK" in (one.info["environ"] or {})
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: one.info["environ"]["RANK"])
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 150
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_killed_as_a_whole_and_in_part_it_comes_to_the_same_numbers(tmp_path: Path, launcher: Launcher) -> None:
+    model = make_folder(tmp_path / "models" / "tiny", "llama", initializer_range=0.1)
+    folder = tmp_path / "data" / "training" / NAME
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], cwd=PROJECT)
+    checkpoints = folder / "checkpoints"
+    wait_until(lambda: checkpoints.is_dir() and len(list(checkpoints.glob("step-*[0-9]"))) > 0)
+    assert len(ranks(folder)) == 2
+    program.send_signal(signal.SIGKILL)
+    program.wait(10)
+    wait_until(lambda: not ranks(folder))
+
+    service = build(tmp_path, launcher)
+    interrupted = service.get(NAME)
+    assert (interrupted.record.state, interrupted.summary.step > 0) == ("interrupted", True)
+    service.resume(NAME)
+    wait_for_step(service, NAME, interrupted.summary.step + 3)
+    _, second = ranks(folder)
+    os.kill(second.pid, signal.SIGKILL)
+    failed = wait_for(service, NAME, "failed")
+    assert "One of the 2 training processes ended unexpectedly" in failed.record.error
+    assert 0 < failed.summary.step < STEPS
+    assert not ranks(folder)
+    service.resume(NAME)
+    done = wait_for(service, NAME, "done")
+    assert (done.result, done.record.error) == ("adapter", "")
+
+    planned = service.get(NAME).recipe
+    alone = make_run(tmp_path / "alone", planned.model_copy(update={"accumulation": 4, "processes": 1}))
+    for name in ("samples.jsonl", "evaluation.jsonl"):
+        (alone / name).write_bytes((folder / name).read_bytes())
+    train(Order(alone, model, 1), Group(), RunFolder(alone, lambda line: None), lambda: False)
+    assert [line["step"] for line in metrics(folder, "answer")] == list(range(0, STEPS + 1, 2))
+    assert json.loads((folder / "accelerate.yaml").read_text())["num_processes"] == 2
+    (tmp_path / "models" / "adapters" / NAME).rename(folder / "result")
+    assert_same_run(folder, alone)
+    service.close()
