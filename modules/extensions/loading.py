@@ -11,6 +11,8 @@ from modules.extensions.folders import ExtensionFolder
 from modules.extensions.hooks import PROJECT_NAME, Hooks
 from modules.extensions.isolation.parent import Isolated
 from modules.extensions.plugins import Plugin
+from modules.extensions.textgen.extension import load_script
+from modules.extensions.textgen.recognition import is_textgen
 from modules.types.extension_source import ExtensionSource
 
 
@@ -38,6 +40,8 @@ class Loader:
         self.finder.remove(package)
         self.finder.add(package, found.folder)
         invalidate_caches()
+        if is_textgen(found.folder):
+            return load_script(found.folder, found.name, found.manifest.title)
         return import_module(f"{package}.{found.manifest.entry}")
 
     def register(self, name: str, source: ExtensionSource, module: object) -> Plugin:
