@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -147,9 +147,13 @@ class ExtensionInstaller:
         """
         self.policy.check()
         with self._held(name):
-            if self._registry.find(name).is_bundled:
-                raise BadRequest(f"{name} ships with Parlor and cannot be removed; disable it instead.", field="name")
-            self._registry.disable(name)
+            # One that was installed can be removed though its folder is gone.
+            if self._installs.find(name) is None or self._versions.current(name).exists():
+                found = self._registry.find(name)
+                if found.is_bundled:
+                    raise BadRequest(f"{name} ships with Parlor and stays; disable it instead.", field="name")
+                self._registry.disable(name)
+                self._versions.discard(found.folder)
             self._versions.remove(name)
             self._states.forget(name)
             if not keep_data:
@@ -252,7 +256,9 @@ class ExtensionInstaller:
             record = swap()
         except ParlorError:
             if was_enabled:
-                self._registry.enable(name)
+                # What it was cannot be enabled either: its card says so.
+                with suppress(BadRequest):
+                    self._registry.enable(name)
             raise
         if was_enabled:
             try:

@@ -1,6 +1,5 @@
 """What a person sees before an extension is installed: all of it, and what should be known of it."""
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from modules.types.extension_installs import ExtensionFile, ExtensionPackage, Ex
 
 NATIVE = (".so", ".pyd", ".dll", ".dylib", ".exe", ".bin", ".pyc", ".a", ".node")
 PURE = "-none-any.whl"
+SCRIPT_HOOK = b"custom_js"
 SHOWN = 5
 
 
@@ -100,7 +100,8 @@ def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
     if native:
         yield f"It brings native code, which nobody can read: {listed(native)}."
     modules = [file.path for file in plan.files if file.path.endswith(".py")]
-    if scripts := [path for path in modules if defines(folder / path, "custom_js")]:
+    # By its bytes: reading a stranger's Python properly would mean to trust a parser with it.
+    if scripts := [path for path in modules if SCRIPT_HOOK in (folder / path).read_bytes()]:
         yield f"It brings a script for the page (custom_js in {listed(scripts)}), which can do all that you can there."
     if not plan.manifest.licence:
         yield "It names no licence."
@@ -145,15 +146,6 @@ def permission_changes(before: Manifest, after: Manifest) -> Iterator[str]:
         yield "It asks the model by itself now." if after.touches.models else "It no longer asks the model by itself."
     if before.isolated != after.isolated:
         yield "It runs in a process of its own now." if after.isolated else "It runs inside Parlor now."
-
-
-def defines(path: Path, function: str) -> bool:
-    """Whether a module has a function of that name, read without running it. One that cannot be read counts as one."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in ast.walk(tree))
 
 
 def listed(names: list[str]) -> str:

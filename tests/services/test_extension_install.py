@@ -1,5 +1,6 @@
 """Installing, updating, rolling back and removing extensions, with real folders, repositories and a database."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -147,6 +148,19 @@ def test_nothing_stays_of_what_is_removed(tmp_path: Path) -> None:
         assert place.left() == before
         with pytest.raises(NotFound):
             place.installer.remove("shout")
+
+
+def test_what_somebody_deleted_by_hand_can_be_removed(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "source", files_of())
+    with world(tmp_path) as place:
+        place.install(source)
+        shutil.rmtree(place.own / "shout")
+        place.installer.remove("shout")
+        assert place.installer.records() == {}
+        # So can what somebody put there under a name of its own.
+        write_folder(place.own / "Loud_Words", {"script.py": ""})
+        place.installer.remove("loud-words")
+        assert place.left() == ["extensions"]
 
 
 def test_names_that_are_taken(tmp_path: Path) -> None:
@@ -351,7 +365,7 @@ def test_scripts_of_text_generation_webui(tmp_path: Path) -> None:
 
 def test_warnings(tmp_path: Path) -> None:
     files = files_of(touches='network = ["*"]', licence='""')
-    more = {"fast.so": "x", "page.py": "def custom_js():\n    return ''", "odd.py": "def ("}
+    more = {"fast.so": "x", "page.py": "def custom_js():\n    return ''", "odd.py": "def (custom_js"}
     with world(tmp_path) as place:
         plan = place.installer.plan(str(write_folder(tmp_path / "source", {**files, **more})))
         told = " ".join(plan.warnings)
