@@ -1,5 +1,6 @@
 """Every hook in every way that it can go wrong: no reply is lost, and no start fails."""
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -122,6 +123,8 @@ def test_a_reply_survives_whatever_a_hook_does(app: App, app_folder: Path, hook:
     if fails:
         assert wait_until(lambda: hook in [fault.hook for fault in app.extensions.faults(name)])
     assert reply(app) == ASKED
+    # Each folder that is there is read whenever one is looked for.
+    shutil.rmtree(app_folder / "data" / "extensions" / name)
 
 
 STREAM_WAYS = {
