@@ -156,12 +156,10 @@ class Extensions:
             report=self._book.add,
         )
 
-    def source(self, name: str) -> ExtensionSource:
-        """What a worker imports of one that is enabled. Raises NotFound."""
+    def source(self, name: str) -> ExtensionSource | None:
+        """What a worker imports of one that is enabled."""
         plugin = self._plugin(name)
-        if plugin is None:
-            raise NotFound(f"The extension {name} is not enabled.", field="name")
-        return plugin.source
+        return plugin.source if plugin is not None else None
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
         """Of a failure that shows later than in the hook itself."""

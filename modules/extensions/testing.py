@@ -21,11 +21,14 @@ PATIENCE_SECONDS = 30.0
 
 
 class TrialHost:
-    """An ExtensionHost that reaches nothing: `replies` are what the model says, in turn."""
+    """An ExtensionHost that reaches nothing: `replies` are what the model says, in turn.
+
+    `asked` is what the model was asked, `reports` what jobs have told of themselves."""
 
     def __init__(self, name: str, data: Path, extensions: Extensions, replies: Sequence[str]) -> None:
         self.data = data
         self.asked: list[tuple[Message, ...]] = []
+        self.reports: list[tuple[float | None, str]] = []
         self._name = name
         self._extensions = extensions
         self._replies = list(replies)
@@ -54,7 +57,7 @@ class TrialHost:
 
     def start_job(self, title: str, work: Work) -> str:
         """Done when this returns."""
-        work(lambda _fraction, _note: None, lambda: False)
+        work(lambda fraction, note: self.reports.append((fraction, note)), lambda: False)
         return title
 
     def log(self, text: str) -> None:

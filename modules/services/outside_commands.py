@@ -51,7 +51,7 @@ def run_command(
     Raises Cancelled, or InstallError when it takes too long or writes too much. Nothing of it runs on then.
     """
     output, errors = place.folder / "output", place.folder / "errors"
-    inherited = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    inherited = {name: value for name, value in os.environ.items() if is_inherited(name)}
     with output.open("wb") as out, errors.open("wb") as err, (told or Path(os.devnull)).open("rb") as read:
         process = subprocess.Popen(
             [*leash(), *command],
@@ -67,6 +67,11 @@ def run_command(
         finally:
             end(process)
     return Ended(process.returncode, output, tail(errors).strip())
+
+
+def is_inherited(name: str) -> bool:
+    """Neither secrets, nor what a git that this program was started from told its own."""
+    return name not in SECRET_VARIABLES and not name.startswith("GIT_")
 
 
 def watch(process: subprocess.Popen[bytes], place: Workplace, name: str) -> None:

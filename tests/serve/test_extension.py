@@ -96,6 +96,15 @@ def test_somebody_is_asked(tmp_path: Path) -> None:
     assert (status, "Installed: shout 1.0" in said) == (0, True), said
 
 
+def test_a_new_one_can_be_installed(tmp_path: Path) -> None:
+    status, said, _ = extension(tmp_path, "new", "word-counter", "--to", "mine")
+    assert (status, said) == (0, f"Made: {tmp_path}/mine/word-counter\n")
+    assert extension(tmp_path, "new", "word-counter", "--to", "mine")[0] == 1
+    assert extension(tmp_path, "new", "Word Counter")[0] == 2
+    status, said, told = extension(tmp_path, "install", "mine/word-counter", "--yes", "--enable")
+    assert (status, said.endswith("Enabled: word-counter\n")) == (0, True), told
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "part"),
     [
