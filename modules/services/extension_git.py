@@ -5,6 +5,7 @@ person configured for git plays no part either, but for the keys of ssh.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def fetch_commit(source: InstallSource, target: Path, place: Workplace, limits: 
 
     Raises BadRequest for what an extension must not hold, InstallError for an address that does not answer.
     """
+    if shutil.which("git") is None:
+        raise InstallError("git is not installed on this machine. Install it, or use a zip file of the extension.")
     commit = resolved_commit(source, place)
     git(place, "init", "--quiet", "--bare", "--template=", "repository")
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")

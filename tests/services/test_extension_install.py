@@ -387,8 +387,11 @@ def test_the_source_that_became_something_else(tmp_path: Path) -> None:
         assert "came from somewhere else" in " ".join(place.installer.plan(str(elsewhere)).warnings)
 
 
-def test_install_errors_are_sentences(tmp_path: Path) -> None:
+def test_install_errors_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world(tmp_path) as place:
         with pytest.raises(InstallError, match="does not answer as a git repository"):
             place.installer.plan(f"file://{tmp_path}/nowhere")
         assert place.left() == ["extensions"]
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(InstallError, match="git is not installed"):
+            place.installer.plan("https://example.com/shout.git")
