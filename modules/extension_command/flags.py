@@ -24,7 +24,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     )
     words = parser.add_subparsers(dest="act", metavar="WHAT", required=True)
     acts = {
-        name: words.add_parser(name, help=about, description=f"{about.capitalize()}.", allow_abbrev=False)
+        name: words.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
         for name, about in ABOUT.items()
     }
     acts["install"].add_argument(
