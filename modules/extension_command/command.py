@@ -213,7 +213,7 @@ def command_of(app: "App", extension_name: str, name: str) -> Command:
     """Raises NotFound."""
     found = app.extensions.find(extension_name)
     if found.state != "enabled":
-        raise NotFound(f"{found.name} is not enabled: {found.fault or f'{COMMAND} enable {found.name}'}")
+        raise NotFound(found.fault or f"{found.name} is not enabled. Enable it with: {COMMAND} enable {found.name}")
     given = [one.item for one in app.extensions.collect("commands") if one.extension == extension_name]
     commands = [item for item in given if isinstance(item, Command)]
     for command in commands:

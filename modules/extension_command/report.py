@@ -25,9 +25,9 @@ def written_plan(plan: InstallPlan) -> Iterator[str]:
     yield from (manifest.description.splitlines() if manifest.description else ())
     yield fact("from", str(plan.source))
     yield fact(EXACT[plan.source.kind], plan.exact)
-    yield fact("hosts", listed(touches.network))
-    yield fact("files", listed(touches.files))
-    yield fact("models", "asks the loaded model by itself" if touches.models else "-")
+    yield fact("asks hosts", listed(touches.network))
+    yield fact("touches files", listed(touches.files))
+    yield fact("asks the model", "by itself" if touches.models else "-")
     yield fact("runs", "in a process of its own" if manifest.isolated else "inside Parlor")
     yield fact("requires", listed(manifest.requirements))
     for package in plan.packages:

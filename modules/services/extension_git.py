@@ -5,6 +5,7 @@ person configured for git plays no part either, but for the keys of ssh.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import BinaryIO
 from modules.errors import BadRequest, InstallError
 from modules.services.extension_files import check_listing, is_left_out
 from modules.services.outside_commands import Ended, Workplace, run_command
-from modules.types.extension_installs import ExtensionSource, InstallLimits
+from modules.types.extension_installs import InstallLimits, InstallSource
 
 ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -40,11 +41,13 @@ class Blob:
     size_bytes: int
 
 
-def fetch_commit(source: ExtensionSource, target: Path, place: Workplace, limits: InstallLimits) -> str:
+def fetch_commit(source: InstallSource, target: Path, place: Workplace, limits: InstallLimits) -> str:
     """Writes the files of the commit that the source's revision stands for now, and returns that commit.
 
     Raises BadRequest for what an extension must not hold, InstallError for an address that does not answer.
     """
+    if shutil.which("git") is None:
+        raise InstallError("git is not installed on this machine. Install it, or use a zip file of the extension.")
     commit = resolved_commit(source, place)
     git(place, "init", "--quiet", "--bare", "--template=", "repository")
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
@@ -56,7 +59,7 @@ def fetch_commit(source: ExtensionSource, target: Path, place: Workplace, limits
     return commit
 
 
-def resolved_commit(source: ExtensionSource, place: Workplace) -> str:
+def resolved_commit(source: InstallSource, place: Workplace) -> str:
     revision = source.revision
     if COMMIT.fullmatch(revision):
         return revision

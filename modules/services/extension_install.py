@@ -26,7 +26,7 @@ from modules.storage.extension_installs import ExtensionInstalls
 from modules.storage.extension_states import ExtensionStates
 from modules.storage.extension_versions import ExtensionVersions
 from modules.storage.files import resolve_name
-from modules.types.extension_installs import ExtensionSource, InstallLimits, InstallRecord
+from modules.types.extension_installs import InstallLimits, InstallRecord, InstallSource
 from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
@@ -166,7 +166,7 @@ class ExtensionInstaller:
         for one in staged.values():
             self._versions.discard(one.folder)
 
-    def _planned(self, source: ExtensionSource, expected: str, cancelled: Callable[[], bool]) -> InstallPlan:
+    def _planned(self, source: InstallSource, expected: str, cancelled: Callable[[], bool]) -> InstallPlan:
         folder = self._versions.stage()
         try:
             plan = self._read(source, folder, cancelled)
@@ -181,7 +181,7 @@ class ExtensionInstaller:
         self._keep(Staged(plan, folder))
         return plan
 
-    def _read(self, source: ExtensionSource, folder: Path, cancelled: Callable[[], bool]) -> InstallPlan:
+    def _read(self, source: InstallSource, folder: Path, cancelled: Callable[[], bool]) -> InstallPlan:
         limits, files, scratch = self._limits, folder / FILES, folder / SCRATCH
         files.mkdir()
         scratch.mkdir()
@@ -295,7 +295,7 @@ class ExtensionInstaller:
             self._versions.discard(one.folder)
 
 
-def newest(source: ExtensionSource) -> ExtensionSource:
+def newest(source: InstallSource) -> InstallSource:
     is_exact = source.kind == "package" or COMMIT.fullmatch(source.revision)
     return replace(source, revision="") if is_exact else source
 

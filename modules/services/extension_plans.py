@@ -11,7 +11,7 @@ from modules.extensions.manifest import MANIFEST, Manifest
 from modules.extensions.textgen.recognition import manifest_of
 from modules.services.extension_files import files_in
 from modules.services.extension_sources import called
-from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
+from modules.types.extension_installs import ExtensionFile, ExtensionPackage, InstallRecord, InstallSource
 
 NATIVE = (".so", ".pyd", ".dll", ".dylib", ".exe", ".bin", ".pyc", ".a", ".node")
 PURE = "-none-any.whl"
@@ -25,7 +25,7 @@ class PlanChange:
 
     version: str
     exact: str
-    source: ExtensionSource
+    source: InstallSource
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
@@ -43,7 +43,7 @@ class InstallPlan:
 
     id: str
     manifest: Manifest
-    source: ExtensionSource
+    source: InstallSource
     exact: str
     files: tuple[ExtensionFile, ...]
     packages: tuple[ExtensionPackage, ...]
@@ -69,7 +69,7 @@ class Current:
 
 def made_plan(
     folder: Path,
-    source: ExtensionSource,
+    source: InstallSource,
     exact: str,
     packages: tuple[ExtensionPackage, ...],
     current: Current | None,
@@ -109,7 +109,7 @@ def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
         yield f"The version that is installed came from somewhere else: {plan.change.source}."
 
 
-def origin(source: ExtensionSource) -> tuple[str, str]:
+def origin(source: InstallSource) -> tuple[str, str]:
     """Zip files are sent under ever new names, so one is as good as another."""
     return (source.kind, "" if source.kind == "zip" else source.address)
 

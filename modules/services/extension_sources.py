@@ -11,7 +11,7 @@ from modules.services.extension_files import copy_folder, digest_of, files_in
 from modules.services.extension_git import fetch_commit
 from modules.services.extension_wheels import NAME, download_wheel
 from modules.services.outside_commands import Workplace
-from modules.types.extension_installs import ExtensionSource, InstallLimits
+from modules.types.extension_installs import InstallLimits, InstallSource
 
 SOURCE_CHARS = 2000
 ADDRESS = re.compile(r"(https|ssh|file)://[!-~]+")
@@ -25,7 +25,7 @@ EXAMPLES = (
 )
 
 
-def source_of(text: str) -> ExtensionSource:
+def source_of(text: str) -> InstallSource:
     """Raises BadRequest for what is no source. Looks at local paths, asks nobody."""
     text = text.strip()
     if not text or len(text) > SOURCE_CHARS or not text.isprintable():
@@ -36,11 +36,11 @@ def source_of(text: str) -> ExtensionSource:
     if text.startswith(("/", "~")):
         return local_source(text)
     if match := PACKAGE.fullmatch(text):
-        return ExtensionSource("package", match[1], match[2] or "")
+        return InstallSource("package", match[1], match[2] or "")
     raise BadRequest(f"{text[:100]!a} is no source of an extension. {EXAMPLES}", field="source")
 
 
-def fetch(source: ExtensionSource, target: Path, place: Workplace, limits: InstallLimits) -> str:
+def fetch(source: InstallSource, target: Path, place: Workplace, limits: InstallLimits) -> str:
     """Writes the extension's files into `target`, an empty folder; nothing of them is run. Returns what they are
     exactly: a git commit, or the SHA-256 of the archive or of all files.
 
@@ -63,25 +63,25 @@ def fetch(source: ExtensionSource, target: Path, place: Workplace, limits: Insta
     return exact
 
 
-def called(source: ExtensionSource) -> str:
+def called(source: InstallSource) -> str:
     """What an extension that does not name itself is called: the last word of its address."""
     last = re.split(r"[/:\\]", source.address.rstrip("/"))[-1]
     return last.removesuffix(".git").removesuffix(".zip")
 
 
-def git_source(address: str, revision: str) -> ExtensionSource:
+def git_source(address: str, revision: str) -> InstallSource:
     if revision and not REVISION.fullmatch(revision):
         raise BadRequest(f"{revision[:100]!a} is no commit, branch or tag.", field="source")
-    return ExtensionSource("git", address, revision)
+    return InstallSource("git", address, revision)
 
 
-def local_source(text: str) -> ExtensionSource:
+def local_source(text: str) -> InstallSource:
     """A folder that is a git repository is read from git, at a commit; any other is copied as it lies there."""
     path = Path(text).expanduser()
     if path.is_file():
-        return ExtensionSource("zip", str(path.resolve()))
+        return InstallSource("zip", str(path.resolve()))
     if path.is_dir():
-        return ExtensionSource("git" if is_repository(path) else "folder", str(path.resolve()))
+        return InstallSource("git" if is_repository(path) else "folder", str(path.resolve()))
     address, _, revision = text.rpartition("#")
     if address and Path(address).expanduser().is_dir():
         return git_source(str(Path(address).expanduser().resolve()), revision)

@@ -7,7 +7,7 @@ SourceKind = Literal["git", "folder", "zip", "package"]
 
 
 @dataclass(frozen=True)
-class ExtensionSource:
+class InstallSource:
     """Where an extension comes from. `revision` is a commit, branch or tag of a git address, or a package's version;
     empty for the newest."""
 
@@ -45,7 +45,7 @@ class InstallRecord:
 
     name: str
     version: str
-    source: ExtensionSource
+    source: InstallSource
     exact: str
     installed: float
     files: tuple[ExtensionFile, ...]

@@ -76,6 +76,8 @@ def test_from_a_repository_to_nothing(tmp_path: Path) -> None:
     assert said.endswith("Installed: shout 2.0\n")
     assert extension(tmp_path, "rollback", "shout")[:2] == (0, "Rolled back: shout 1.0\n")
     assert extension(tmp_path, "disable", "shout")[:2] == (0, "Disabled: shout\n")
+    status, _, told = extension(tmp_path, "run", "shout", "louder", "hello")
+    assert (status, "shout is not enabled. Enable it with" in told) == (1, True)
     assert extension(tmp_path, "remove", "shout")[0] == 1
     assert extension(tmp_path, "remove", "shout", "--yes")[:2] == (0, "Removed: shout\n")
     assert list((tmp_path / "data" / "extensions").iterdir()) == []

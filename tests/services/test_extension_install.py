@@ -11,7 +11,7 @@ from modules.errors import BadRequest, Conflict, Forbidden, InstallError, NotFou
 from modules.services.extension_install import LIMITS
 from modules.services.install_policy import InstallPolicy
 from modules.settings import Settings
-from modules.types.extension_installs import ExtensionSource
+from modules.types.extension_installs import InstallSource
 from tests.services.extension_worlds import Repository, World, files_of, world, write_folder
 
 
@@ -39,7 +39,7 @@ def test_from_a_repository_to_an_extension_in_use(tmp_path: Path) -> None:
         ]  # fmt: skip
         record = place.installer.records()["shout"]
         assert (record.version, record.exact, record.files) == ("1.0", commit, plan.files)
-        assert record.source == ExtensionSource("git", str(repository.folder))
+        assert record.source == InstallSource("git", str(repository.folder))
         assert place.registry.enable("shout").state == "enabled"
         assert was_imported(place)
 
@@ -387,8 +387,11 @@ def test_the_source_that_became_something_else(tmp_path: Path) -> None:
         assert "came from somewhere else" in " ".join(place.installer.plan(str(elsewhere)).warnings)
 
 
-def test_install_errors_are_sentences(tmp_path: Path) -> None:
+def test_install_errors_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world(tmp_path) as place:
         with pytest.raises(InstallError, match="does not answer as a git repository"):
             place.installer.plan(f"file://{tmp_path}/nowhere")
         assert place.left() == ["extensions"]
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(InstallError, match="git is not installed"):
+            place.installer.plan("https://example.com/shout.git")

@@ -20,12 +20,20 @@ from tests.services.extension_worlds import Repository, files_of, write_folder, 
 TOML = files_of()["extension.toml"]
 
 
-def fetched(tmp_path: Path, source: str | Path, limits: InstallLimits = LIMITS, **place: object) -> tuple[str, Path]:
+def fetched(
+    tmp_path: Path,
+    source: str | Path,
+    limits: InstallLimits = LIMITS,
+    *,
+    seconds: float = 60.0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[str, Path]:
     target, scratch = tmp_path / "target", tmp_path / "scratch"
     target.mkdir()
     scratch.mkdir()
-    usual = {"size_bytes": limits.size_bytes, "seconds": 60.0}
-    return fetch(source_of(str(source)), target, Workplace(scratch, **{**usual, **place}), limits), target  # type: ignore[arg-type]
+    return fetch(
+        source_of(str(source)), target, Workplace(scratch, limits.size_bytes, seconds, cancelled), limits
+    ), target
 
 
 def names(folder: Path) -> list[str]:
