@@ -29,7 +29,7 @@ def call_constraint(use: ToolUse, *, answer: Constraint | None = None, is_thinki
     if use.choice == "none":
         return answer or Constraint("lark", f"start: /{ANSWER}{ANSWER_END}/")
     tools = [tool for tool in use.tools if use.named in ("", tool.name)]
-    one_only = use.named or not use.parallel or MOST_CALLS == 1
+    one_only = use.named or not use.parallel
     calls = "call" if one_only else f'call ("\\n{CALL_OPENING}" call){{0,{MOST_CALLS - 1}}}'
     rules = [
         f'call: "\\n" ({" | ".join(f"tool_{place}" for place in range(len(tools)))}) "\\n{CALL_CLOSING}"',
