@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
-from modules.extensions.contracts import RequestContext, StreamTransformer
+from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
 from modules.extensions.guard import Step, Unfit
 from modules.extensions.plugins import Plugin
@@ -53,9 +53,10 @@ def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
 
     def run(so_far: tuple[Stage, ...]) -> tuple[Stage, ...]:
         made = plugin.invoke(TRANSFORMER, context=plugin.context(context))
-        if not isinstance(made, StreamTransformer):
-            raise Unfit(f"returned {kind_of(made)} without feed and end.")
-        return (*so_far, Stage(plugin, made))
+        try:
+            return (*so_far, Stage(plugin, made.feed, made.end))
+        except AttributeError:
+            raise Unfit(f"returned {kind_of(made)} without feed and end.") from None
 
     return Step(plugin.name, TRANSFORMER, seconds, run)
 

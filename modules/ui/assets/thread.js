@@ -156,6 +156,7 @@ export class Thread {
     for (const part of view.parts ?? []) {
       body.append(part.call ? new ToolCard(part.call).node : element("div", { class: "markup", safeHtml: part.html }));
     }
+    if (view.stats?.notes) body.append(element("p", { class: "stopped-note", text: view.stats.notes }));
     if (view.state === "stopped") body.append(element("p", { class: "stopped-note", text: view.error ? `Stopped. ${view.error}` : "Stopped" }));
     if (view.state === "failed") body.append(this.failure(view));
     return body;
