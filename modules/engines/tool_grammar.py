@@ -10,20 +10,26 @@ from modules.types.tools import CALL_CLOSING, CALL_OPENING, ToolSpec, ToolUse
 
 # A model that likes to call would go on for ever.
 MOST_CALLS = 8
-ANYTHING = "/(?s:.*)/"
-# Lazy: it ends with the first place where the text has come to a call.
-BEFORE_CALL = f"before_call[lazy]: /(?s:.*){CALL_OPENING}/"
+# Text without the beginning that calls and results of tools share, which small models like to repeat: any way in which
+# that may begin is followed by what does not go on with it. Grammars here have no other way to say "without".
+BEGUN = "<(<|t<|to<|too<|tool<)*"
+ANSWER = f"([^<]|{BEGUN}([^<t]|t[^<o]|to[^<o]|too[^<l]|tool[^<_]))*"
+ANSWER_END = f"({BEGUN}(t|to|too|tool)?)?"
+# Lazy: it ends where the text has come to a call.
+BEFORE_CALL = f"before_call[lazy]: /{ANSWER}{CALL_OPENING}/"
 THOUGHT = "thought: thinking /\\n{0,2}/\nthinking[lazy]: /(?s:.*)<\\/think>/"
 
 
 def call_constraint(use: ToolUse, *, answer: Constraint | None = None, is_thinking: bool = False) -> Constraint:
-    """What a reply must match that may, or must, call one of these tools.
+    """What a reply must match that may, must, or must not call one of these tools.
 
     `answer` is what it must match where it calls none; only a JSON schema can be. With `is_thinking` the reply begins
     within a thought. Raises BadRequest for an answer or a schema that cannot be followed.
     """
+    if use.choice == "none":
+        return answer or Constraint("lark", f"start: /{ANSWER}{ANSWER_END}/")
     tools = [tool for tool in use.tools if use.named in ("", tool.name)]
-    one_only = use.named or not use.parallel or MOST_CALLS == 1
+    one_only = use.named or not use.parallel
     calls = "call" if one_only else f'call ("\\n{CALL_OPENING}" call){{0,{MOST_CALLS - 1}}}'
     rules = [
         f'call: "\\n" ({" | ".join(f"tool_{place}" for place in range(len(tools)))}) "\\n{CALL_CLOSING}"',
@@ -33,7 +39,7 @@ def call_constraint(use: ToolUse, *, answer: Constraint | None = None, is_thinki
         thought = "thought " if is_thinking else ""
         rules = [f'start: {thought}"{CALL_OPENING}" {calls}', *([THOUGHT] if is_thinking else []), *rules]
     elif answer is None:
-        rules = [f"start: ANSWER | before_call {calls}", f"ANSWER: {ANYTHING}", BEFORE_CALL, *rules]
+        rules = [f"start: ANSWER | before_call {calls}", f"ANSWER: /{ANSWER}{ANSWER_END}/", BEFORE_CALL, *rules]
     else:
         thought = "thought " if is_thinking else ""
         start = f'start: {thought}(answer | "{CALL_OPENING}" {calls})'

@@ -166,7 +166,8 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
 
 def constraint_of(loaded: LoadedModel, params: ReplyParams, prompt: str) -> Constraint | None:
     """What the reply must match: where the engine does not call tools by itself, that its calls are calls."""
-    if params.tools is None or not params.tools.may_call or loaded.capabilities.tool_calls:
+    can = loaded.capabilities
+    if params.tools is None or not params.tools.tools or can.tool_calls or "lark" not in can.constraints:
         return params.constraint
     is_thinking = prompt.rstrip().endswith("<think>")
     return call_constraint(params.tools, answer=params.constraint, is_thinking=is_thinking)

@@ -10,7 +10,7 @@ from modules.extensions.contracts import ToolContext
 from modules.services.told_messages import round_messages
 from modules.services.tool_run import RunEnd, ToolRun, checked_arguments, cut
 from modules.services.tools import OfferedTool, ToolService
-from modules.types.generation import Failed, Finished, Replaced, TextDelta
+from modules.types.generation import Failed, Finished, Note, Replaced, TextDelta
 from modules.types.messages import Message
 from modules.types.tools import CallChanged, CallRecord, CallState, Decision, ToolCall, ToolMode, ToolUse, new_call_id
 
@@ -80,12 +80,16 @@ class ToolReply:
     def _end(self, generation: Generation) -> Finished | Failed:
         """Rounds until the model answers instead of calling."""
         messages = list(self._asked.messages)
+        notes: list[Note] = []
         number = 1
         while True:
             before = len(self.generation.text)
             end, calls = self._follow(generation)
-            if not calls or self._is_last(number) or isinstance(end, Failed):
+            if isinstance(end, Failed):
                 return end
+            notes += [note for note in end.notes if note not in notes]
+            if not calls or self._is_last(number):
+                return replace(end, notes=tuple(notes))
             text = self.generation.text[before:].strip()
             done = [self._do(call, number) for call in calls]
             if self.generation.cancelled:

@@ -25,14 +25,18 @@ def call(name: str, arguments: Any) -> str:
 
 
 ADD, NOW = call("add", {"a": 1, "b": 7}), call("now", {})
-AUTO, REQUIRED, NAMED = ToolUse(TOOLS), ToolUse(TOOLS, "required"), ToolUse(TOOLS, "required", "now")
+AUTO, NONE = ToolUse(TOOLS), ToolUse(TOOLS, "none")
+REQUIRED, NAMED = ToolUse(TOOLS, "required"), ToolUse(TOOLS, "required", "now")
 JSON_ANSWER = Constraint("json_schema", '{"type": "object", "properties": {"x": {"type": "null"}}}')
 
 
 @pytest.mark.parametrize(
     ("use", "text", "allowed"),
     [
-        (AUTO, "just words, and <tool_ca in them", True),
+        (AUTO, "just words, <table> and <<tool> in them", True),
+        (AUTO, "a result of its own <tool_response>", False),
+        (NONE, "just words, <table> and <<tool> in them", True),
+        (NONE, f"words and {ADD}", False),
         (AUTO, ADD, True),
         (AUTO, f"I look.\n{NOW}", True),
         (AUTO, f"{ADD}\n{NOW}", True),

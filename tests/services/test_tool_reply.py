@@ -227,6 +227,14 @@ def test_a_person_decides(app: App, monkeypatch: pytest.MonkeyPatch, decision: D
     assert ended(app, view).calls[0].state == ("done" if decision == "always" else "declined")
 
 
+def test_the_programs_own_tools_are_there_like_any(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedModel(monkeypatch, [call("calculator", expression="6 * 7")], ["42"])
+    own = next(one for one in app.tools.available() if one.name == "calculator")
+    reply = ended(app, app.chat.send(None, "go", None, 0, ChosenTools((own.id,))))
+    assert (reply.calls[0].state, reply.calls[0].result) == ("done", "42")
+    assert model.choices == ["auto", "auto"]
+
+
 def test_an_approval_holds_for_its_conversation_alone_and_goes_with_the_tool(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
