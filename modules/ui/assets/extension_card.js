@@ -18,11 +18,12 @@ export class ExtensionCard {
     this.facts = element("p", { class: "fine", dir: "auto" });
     this.description = element("p", { class: "extension-description", dir: "auto" });
     this.touches = element("ul", { class: "extension-touches", "aria-label": "What it touches" });
+    this.note = element("p", { class: "fine", dir: "auto" });
     this.fault = element("p", { class: "form-error", role: "alert" });
     this.more = iconButton("down", "", () => this.unfold(), "row-more");
     this.details = element("div", { class: "extension-details", hidden: true });
     this.head = element("div", { class: "extension-head" }, element("div", { class: "extension-name" }, this.title, this.facts), element("label", { class: "extension-switch" }, this.toggle, this.state), this.more);
-    this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.fault, this.details);
+    this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.note, this.fault, this.details);
   }
 
   get words() {
@@ -41,11 +42,13 @@ export class ExtensionCard {
     this.facts.textContent = [version && `Version ${version}`, author, licence, isBundled ? "comes with Parlor" : "installed by you"].filter(Boolean).join(" · ");
     this.description.textContent = extension.description;
     this.description.hidden = !extension.description;
-    this.touches.replaceChildren(...touchesOf(extension).map((text) => element("li", { class: "mark", dir: "auto", text })));
+    this.touches.replaceChildren(...touchesOf({ ...extension, isolated: extension.isolated && !extension.note }).map((text) => element("li", { class: "mark", dir: "auto", text })));
     this.toggle.checked = isOn;
     this.toggle.disabled = !mayChange || (!isSound && state === "disabled");
     this.toggle.setAttribute("aria-label", `${title}: enabled`);
     this.state.textContent = { enabled: "On", failed: "Failed", disabled: "Off" }[state];
+    this.note.textContent = extension.note ? `It runs ${extension.note}.` : "";
+    this.note.hidden = !extension.note;
     this.fault.textContent = fault || (faults ? `${counted(faults, "fault")}: see the details.` : "");
     this.fault.hidden = !this.fault.textContent;
     const words = this.details.hidden ? "Details of" : "Fold";
@@ -93,7 +96,7 @@ export class ExtensionCard {
   }
 
   showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
-    if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts });
+    if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts, onSaved: () => this.onSwitched() });
     const isOn = state === "enabled";
     const hadFocus = this.details.contains(document.activeElement);
     const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
