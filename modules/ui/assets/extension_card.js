@@ -129,7 +129,7 @@ export function touchesOf({ touches, isolated, has_script: hasScript, has_style:
   const { network = [], files = [], models = false } = touches ?? {};
   return [
     network.length ? `Network: ${network.includes("*") ? "any address" : network.join(", ")}` : "",
-    files.length ? `Files: ${files.join(", ")}` : "",
+    files.length ? `Files: ${files.includes("*") ? "any" : files.join(", ")}` : "",
     models ? "Asks the loaded model" : "",
     hasScript ? "Has a script on this page" : "",
     hasStyle ? "Changes the look of this page" : "",
