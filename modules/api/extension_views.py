@@ -103,8 +103,9 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
     def disable(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What it gave is gone at once."""
         app.installer.policy.check()
-        app.offers.uploads.forget(name)
-        return {"extension": card_shape(app, app.extensions.disable(name))}
+        disabled = app.extensions.disable(name)
+        app.offers.uploads.forget(disabled.name)
+        return {"extension": card_shape(app, disabled)}
 
     @router.get("/{name}/settings")
     def settings(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
