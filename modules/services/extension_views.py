@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, cast
 
 from modules.errors import NotFound
-from modules.extensions.checks import kind_of
+from modules.extensions.checks import kind_of, sound_text
 from modules.extensions.contracts import Button, Field, Heading, Panel, Part, Tab, Table, Text, ViewEvent
 from modules.extensions.guard import Unfit
 from modules.extensions.registry import Extensions
@@ -84,18 +85,20 @@ class ExtensionViews:
         return str(self._uploads.path(extension, str(sent.get("upload", ""))))
 
 
-def showable(parts: Sequence[Part]) -> tuple[Part, ...]:
+def showable(parts: object) -> tuple[Part, ...]:
     """Raises Unfit for what no page could show."""
     if not isinstance(parts, Sequence) or isinstance(parts, str | bytes):
         raise Unfit(f"returned {kind_of(parts)} instead of a list of parts.")
-    shown = tuple(parts)
+    shown = tuple(cast(Sequence[object], parts))
     if len(shown) > LIMITS.extension_parts:
         raise Unfit(f"returned {len(shown):,} parts; {LIMITS.extension_parts} are the limit.")
+    checked: list[Part] = []
     for part in shown:
         if not isinstance(part, PARTS):
             raise Unfit(f"returned a list with {kind_of(part)} in it; a part of a view is expected.")
         check_texts(part)
-    return shown
+        checked.append(part)
+    return tuple(checked)
 
 
 def check_texts(part: Part) -> None:
@@ -111,6 +114,9 @@ def check_texts(part: Part) -> None:
             texts = [name, label, help_text, *choices]
             if not isinstance(part.value, str | int | float | bool | None):
                 raise Unfit(f"gave the field {name} {kind_of(part.value)} as its value.")
+            if isinstance(part.value, float) and not isfinite(part.value):
+                raise Unfit(f"gave the field {name} a value that is no number.")
+            texts += [part.value] if isinstance(part.value, str) else []
         case Table(columns=columns, rows=rows):
             if len(rows) > LIMITS.extension_rows:
                 raise Unfit(f"returned a table of {len(rows):,} rows; {LIMITS.extension_rows:,} are the limit.")
@@ -120,3 +126,4 @@ def check_texts(part: Part) -> None:
             raise Unfit(f"returned a {type(part).__name__} with {kind_of(text)} where a text belongs.")
         if len(text) > LIMITS.render_chars:
             raise Unfit(f"returned a text of {len(text):,} characters; {LIMITS.render_chars:,} are the limit.")
+        sound_text(text)

@@ -11,9 +11,18 @@ export class PartsView {
     Object.assign(this, { view, conversation });
     this.fields = [];
     this.asked = 0;
+    this.isTouched = false;
+    // The button that brought what is shown.
+    this.pressed = "";
     this.problem = element("div", { class: "extension-problem", role: "alert", hidden: true });
     this.form = element("form", { class: "extension-parts", noValidate: true, onsubmit: (event) => this.submit(event) });
+    this.form.addEventListener("input", () => (this.isTouched = true));
     this.node = element("div", { class: "extension-view" }, this.problem, this.form);
+  }
+
+  // Anew, unless a person has begun to do something with it: what a button has brought stays.
+  async refresh() {
+    if (!this.isTouched && !this.isBusy && !this.pressed) await this.ask();
   }
 
   // What it shows now; a view that fails says so in its own place.
@@ -26,6 +35,7 @@ export class PartsView {
       const { parts } = await control(`extensions/views/${encodeURIComponent(extension)}/${encodeURIComponent(name)}`, body);
       if (asked !== this.asked) return;
       this.problem.hidden = true;
+      this.pressed = pressed;
       this.show(parts);
     } catch (error) {
       if (asked === this.asked) this.tell(error.message, () => this.ask(pressed, values));
@@ -39,6 +49,8 @@ export class PartsView {
     const focused = this.form.contains(document.activeElement) ? document.activeElement.dataset.name : "";
     this.fields = [];
     this.buttons = [];
+    this.main = "";
+    this.isTouched = false;
     this.form.replaceChildren(...grouped(parts.map((part) => this.part(part))));
     if (focused) [...this.form.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused)?.focus();
   }
