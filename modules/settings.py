@@ -63,6 +63,7 @@ class Settings(BaseModel):
         description="run Python code from a model's folder; dangerous, and only this flag can allow it",
         json_schema_extra=FLAG_ONLY,
     )
+    dev: bool = Field(default=False, description="reload extensions whose files change, for who writes one")
     memory_budget_mib: int = Field(
         0, ge=0, le=16_777_216, description="main memory for all loaded models (0: chosen for the machine)"
     )

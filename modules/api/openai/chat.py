@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from modules.api.openai.answer import Chunk, answer
 from modules.api.openai.schemas import ChatCompletionRequest
-from modules.api.openai.shapes import chat_logprobs_shape, finish_reason, tool_call_shape, usage_shape
+from modules.api.openai.shapes import chat_logprobs_shape, finish_reason, notes_shape, tool_call_shape, usage_shape
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
@@ -55,7 +55,13 @@ class ChatWire:
             "logprobs": chat_logprobs_shape(logprobs, self._alternatives),
             "finish_reason": finish_reason(end),
         }
-        return {**self._common, "object": "chat.completion", "choices": [choice], "usage": usage_shape(end.usage)}
+        return {
+            **self._common,
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": usage_shape(end.usage),
+            **notes_shape(end),
+        }
 
     def opening(self) -> list[Chunk]:
         return [self._chunk({"role": "assistant", "content": ""})]
@@ -71,7 +77,7 @@ class ChatWire:
                 self._tool_calls += 1
                 return [self._chunk({"tool_calls": [tool_call_shape(event, self._tool_calls - 1)]})]
             case Finished():
-                return [self._chunk({}, reason=finish_reason(event))]
+                return [{**self._chunk({}, reason=finish_reason(event)), **notes_shape(event)}]
             case _:
                 return []
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from modules.api.openai.answer import Chunk, answer
 from modules.api.openai.schemas import CompletionRequest
-from modules.api.openai.shapes import completion_logprobs_shape, finish_reason, usage_shape
+from modules.api.openai.shapes import completion_logprobs_shape, finish_reason, notes_shape, usage_shape
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
@@ -59,7 +59,8 @@ class CompletionWire:
         if prompt is None:
             events = (event for event in generation.events if isinstance(event, PromptLogprobs))
             prompt = "".join(text_of(event) for event in events)
-        return {**self._chunk(prompt + generation.text, finish_reason(end), shape), "usage": usage_shape(end.usage)}
+        whole = self._chunk(prompt + generation.text, finish_reason(end), shape)
+        return {**whole, "usage": usage_shape(end.usage), **notes_shape(end)}
 
     def opening(self) -> list[Chunk]:
         return [self._chunk(self._echoed, None)] if self._echoed else []
@@ -76,7 +77,7 @@ class CompletionWire:
                 self._sent_chars += len(event.text)
                 return [self._chunk(event.text, None, shape)]
             case Finished():
-                return [self._chunk("", finish_reason(event))]
+                return [{**self._chunk("", finish_reason(event)), **notes_shape(event)}]
             case _:
                 return []
 

@@ -20,6 +20,11 @@ def finish_reason(end: Finished) -> str:
     return "stop" if end.reason == "cancelled" else end.reason
 
 
+def notes_shape(end: Finished) -> Shape:
+    """Beside what OpenAI has, and only where something is to be said of a reply: what was left out of it and why."""
+    return {"notes": [note.text for note in end.notes]} if end.notes else {}
+
+
 def tool_call_shape(call: ToolCall, place: int) -> Shape:
     function = {"name": call.name, "arguments": call.arguments}
     return {"index": place, "id": f"call_{place}", "type": "function", "function": function}

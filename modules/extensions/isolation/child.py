@@ -91,7 +91,7 @@ class IsolatedExtension:
             raise BadRequest(found.fault)
         loader = Loader()
         plugin = loader.register(found.name, folder, loader.import_entry(found))
-        if "engines" in plugin.hooks:
+        if "engines" in plugin.hooks and found.manifest is not None and found.manifest.isolated:
             raise BadRequest(
                 "Engines cannot be isolated: each runs in a worker process of its own anyway. "
                 "Leave out `isolated = true`, or the hook `engines`."

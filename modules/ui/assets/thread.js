@@ -142,6 +142,7 @@ export class Thread {
       );
     }
     if (view.html) body.append(element("div", { class: "markup", safeHtml: view.html }));
+    if (view.stats?.notes) body.append(element("p", { class: "stopped-note", text: view.stats.notes }));
     if (view.state === "stopped") body.append(element("p", { class: "stopped-note", text: view.error ? `Stopped. ${view.error}` : "Stopped" }));
     if (view.state === "failed") body.append(this.failure(view));
     return body;
