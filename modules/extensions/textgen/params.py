@@ -94,7 +94,7 @@ def settings_model(extension: str, params: Mapping[str, Any]) -> type[BaseModel]
     if not fields:
         return None
     # With the name that its folder had, or that it has here.
-    prefix = re.compile("[-_]".join(map(re.escape, extension.split("-"))) + "-")
+    prefix = re.compile("^" + "[-_]".join(map(re.escape, extension.split("-"))) + "-")
 
     def without_prefix(given: Any) -> Any:
         if not isinstance(given, dict):
