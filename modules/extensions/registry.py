@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Lock, RLock
 from typing import Any
 
@@ -180,15 +181,9 @@ class Extensions:
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
         for plugin in self._having("write_reply"):
-            arguments = {"prompt": prompt, "context": plugin.context(context)}
+            ask = partial(plugin.invoke, "write_reply", prompt=prompt, context=plugin.context(context))
             try:
-                pieces = self.call(
-                    plugin.name,
-                    "write_reply",
-                    lambda plugin=plugin, arguments=arguments: plugin.invoke("write_reply", **arguments),
-                    seconds=self.budgets.filter,
-                    returns=object,
-                )
+                pieces: object = self.call(plugin.name, "write_reply", ask, seconds=self.budgets.filter, returns=object)
             except ExtensionFault:
                 continue
             if isinstance(pieces, Iterator):

@@ -64,7 +64,7 @@ def test_a_reply_is_changed_by_the_oldest_form(program: Bench) -> None:
 
 def test_input_and_state_reach_older_and_newer_forms(program: Bench) -> None:
     program.enable(
-        "polite",
+        "very-polite",
         """
         params = {
             "display_name": "Politeness",
@@ -85,11 +85,11 @@ def test_input_and_state_reach_older_and_newer_forms(program: Bench) -> None:
     assert asked(program)[-1].content == "What is the capital of France? (please, You, 0.5)"
     assert asked(program)[:-1] == MESSAGES[:-1]
     assert program.extensions.chain("filter_reply", "Paris.", CHAT) == "Paris. [c1, True]"
-    program.extensions.set_settings("polite", {"suffix": "now"})
+    program.extensions.set_settings("very-polite", {"suffix": "now"})
     assert "(now, " in asked(program)[-1].content
-    program.extensions.set_settings("polite", {"polite-activate": False})
+    program.extensions.set_settings("very-polite", {"very_polite-activate": False})
     assert asked(program) == MESSAGES
-    no_faults(program, "polite")
+    no_faults(program, "very-polite")
 
 
 def test_knobs_are_read_and_changed_through_state(program: Bench) -> None:

@@ -98,8 +98,7 @@ class IsolatedExtension:
             )
         if "write_reply" in plugin.hooks:
             raise BadRequest(
-                "Replies cannot be written by an isolated extension. "
-                "Leave out `isolated = true`, or the hook `write_reply`."
+                "An isolated extension cannot write replies. Leave out `isolated = true`, or the hook `write_reply`."
             )
         self._plugin = plugin
         if "settings_model" in plugin.hooks:

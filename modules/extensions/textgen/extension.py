@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -63,7 +63,7 @@ class ScriptExtension:
         stand_ins = {"modules": self._modules.top, "gradio": self._interface}
         self._script = ScriptImports(folder, name, stand_ins).script()
         values = vars(self._script).get("params")
-        self._params = Params(name, values if isinstance(values, dict) else {})
+        self._params = Params(name, cast("dict[str, Any]", values) if isinstance(values, dict) else {})
         self._title = self._params.title or title
         self._turns: OrderedDict[str, Turn] = OrderedDict()
         self._lock = threading.Lock()
@@ -219,9 +219,11 @@ class ScriptExtension:
         if not self._has("chat_input_modifier"):
             return text, text
         pair = self._call("chat_input_modifier", text, text, state)
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError("chat_input_modifier did not return a text and a visible text")
-        return checked("chat_input_modifier", pair[0], str), pair[1]
+        match pair:
+            case (str(new), visible):
+                return new, visible
+            case _:
+                raise TypeError("chat_input_modifier did not return a text and a visible text")
 
     def _changed(self, name: str, value: Any, kind: type, *more: Any) -> Any:
         """What the function makes of `value`; the same where there is none."""

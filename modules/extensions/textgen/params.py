@@ -1,6 +1,7 @@
 """A script's `params`: what a person can set of them, and what is kept of them between starts."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -92,12 +93,14 @@ def settings_model(extension: str, params: Mapping[str, Any]) -> type[BaseModel]
             fields[name] = (kind, SettingsField(default=value, title=name.replace("_", " ").capitalize()))
     if not fields:
         return None
-    prefix = f"{extension}-"
+    # With the name that its folder had, or that it has here.
+    prefix = re.compile("^" + "[-_]".join(map(re.escape, extension.split("-"))) + "-")
 
     def without_prefix(given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        return {str(name).removeprefix(prefix): value for name, value in cast("dict[str, Any]", given).items()}
+        values = cast("dict[str, Any]", given)
+        return {name if name in params else prefix.sub("", name, count=1): value for name, value in values.items()}
 
     validators: Any = {"without_prefix": model_validator(mode="before")(without_prefix)}
     return create_model("Settings", __base__=ScriptSettings, __validators__=validators, **fields)
