@@ -28,10 +28,15 @@ from modules.services.downloads import DownloadService
 from modules.services.embedding import EmbeddingService
 from modules.services.export import ExportService
 from modules.services.export_sources import ExportSources
+from modules.services.extension_gallery import GalleryService
 from modules.services.extension_host import HostServices
+from modules.services.extension_install import ExtensionInstaller
+from modules.services.extension_offers import ExtensionOffers
+from modules.services.extension_uploads import ExtensionUploads
 from modules.services.gguf_adapters import GgufAdapters
 from modules.services.hub import HubService
 from modules.services.inference import Inference
+from modules.services.install_policy import InstallPolicy
 from modules.services.library import LibraryService
 from modules.services.load_options import LoadOptions
 from modules.services.models import ModelService
@@ -57,6 +62,7 @@ from modules.storage.document_versions import VersionStore
 from modules.storage.documents import DocumentStore
 from modules.storage.downloads import DownloadStore
 from modules.storage.export_results import ExportResults
+from modules.storage.extension_installs import ExtensionInstalls
 from modules.storage.extension_states import ExtensionStates
 from modules.storage.job_records import JobRecords
 from modules.storage.linked_models import LinkedModels
@@ -113,6 +119,9 @@ class App:
     downloads: DownloadService
     finetuning: Finetuning
     extensions: Extensions
+    installer: ExtensionInstaller
+    gallery: GalleryService
+    offers: ExtensionOffers
     jobs: JobRunner
     notices: tuple[str, ...]
     persistent: bool
@@ -134,9 +143,11 @@ class App:
         self.downloads.close()
         self.finetuning.training.close()
         self.jobs.close()
+        self.installer.close()
         self.extensions.close()
         self.inference.close()
         self.embeddings.close()
+        self.offers.close()
         self._idle.close()
         self.oracle.close()
         self._host.close()
@@ -146,8 +157,11 @@ class App:
         self._launcher.close()
 
 
-def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
-    """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used."""
+def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_extensions: bool = True) -> App:
+    """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used.
+
+    With `starts_extensions` those that are enabled run from now on.
+    """
     paths = settings.paths
     launcher = Launcher()
     database = Database.open(paths.database)
@@ -157,7 +171,8 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     model_runs = ModelRunStore(database, identity())
     oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
-    extensions = Extensions(paths, ExtensionStates(database))
+    states = ExtensionStates(database)
+    extensions = Extensions(paths, states)
     host = EngineHost(
         launcher,
         budget,
@@ -199,7 +214,18 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
     inference = Inference(models, renderer, grammars, record_run, extensions)
     embeddings = EmbeddingService(models)
     services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data, paths.models)
-    extensions.start(services.host)
+    installer = ExtensionInstaller(
+        paths,
+        extensions,
+        states=states,
+        installs=ExtensionInstalls(database),
+        jobs=jobs,
+        policy=InstallPolicy.of(settings),
+    )
+    installer.recover()
+    if starts_extensions:
+        extensions.start(services.host)
+    offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
     conversations = ConversationStore(database)
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
@@ -262,6 +288,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
             conversations,
             inference,
             parameters,
+            offers.commands,
             lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
         ),
         notebook=notebook,
@@ -274,6 +301,9 @@ def build_app(settings: Settings, notices: tuple[str, ...] = ()) -> App:
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
         extensions=extensions,
+        installer=installer,
+        gallery=GalleryService(settings.extension_gallery, paths.shipped_gallery),
+        offers=offers,
         jobs=jobs,
         notices=(*notices, *database.notices),
         persistent=database.persistent,

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from modules.children import Launcher
 from modules.download_command import download
 from modules.errors import BadRequest, NotFound, ParlorError, StartError
+from modules.extension_command.command import extension
 from modules.front.access import AccessRules, check_exposure, check_secret, parse_auth
 from modules.library.library import Library
 from modules.services.conversion import ConversionService
@@ -31,6 +32,8 @@ def run(arguments: Sequence[str]) -> int:
         return download(arguments[1:])
     if arguments[:1] == ["train"]:
         return train(arguments[1:])
+    if arguments[:1] == ["extension"]:
+        return extension(arguments[1:])
     try:
         settings, notices = load_settings(arguments)
         rules = access_rules(settings)

@@ -14,6 +14,8 @@ ParlorError
 │   ├── WorkerDied        the engine's process ended unexpectedly
 │   └── KeyRefused        a server that runs models for us wants another key
 ├── TrainingError         a training cannot go on, or cannot begin
+├── Forbidden             only the owner may do this, or not while others can reach the program
+├── InstallError          an extension could not be fetched or put in place
 ├── StorageError          the disk or the database said no
 ├── StartError            the program cannot start like this (exit status 2)
 ├── HubError              the model hub did not answer, or not as it should
@@ -162,6 +164,18 @@ class TrainingError(ParlorError):
     def __init__(self, message: str, cause: TrainingCause = "other") -> None:
         super().__init__(message)
         self.cause: TrainingCause = cause
+
+
+class Forbidden(ParlorError):
+    """Only the owner may do this, or nobody while the program is shared."""
+
+    code = "forbidden"
+
+
+class InstallError(ParlorError):
+    """An extension, or what it needs, could not be fetched or put in place."""
+
+    code = "install_failed"
 
 
 class StorageError(ParlorError):

@@ -74,6 +74,13 @@ class Limits:
     template_chars: int = 200_000
     template_seconds: float = 2.0
     template_output_chars: int = 8_000_000
+    extension_upload_bytes: int = 256 * 1024 * 1024
+    extension_upload_seconds: float = 600.0
+    extension_answer_bytes: int = 32 * 1024 * 1024
+    extension_parts: int = 200
+    extension_rows: int = 1000
+    extension_cell_chars: int = 2000
+    extension_values: int = 200
     word_lines: int = 50_000
     render_chars: int = 200_000
     reader_buffer_bytes: int = 4 * 1024 * 1024

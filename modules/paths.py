@@ -94,6 +94,11 @@ class Paths:
         return self.data / "planning"
 
     @property
+    def extension_uploads(self) -> Path:
+        """Files handed to extensions, for as long as the program runs."""
+        return self.data / "extension-uploads"
+
+    @property
     def shipped_recipes(self) -> Path:
         return self.presets / "recipes"
 
@@ -111,6 +116,11 @@ class Paths:
     def extension_data(self) -> Path:
         """What extensions keep, a folder each."""
         return self.data / "extension-data"
+
+    @property
+    def shipped_gallery(self) -> Path:
+        """Extensions that others publish."""
+        return self.extensions / "gallery.json"
 
     @property
     def downloads(self) -> Path:

@@ -94,6 +94,11 @@ class Settings(BaseModel):
     data: Path = Field(default=PROJECT / "data", description="folder for conversations, settings and secrets")
     models: Path = Field(default=PROJECT / "models", description="folder of the models")
     extensions: Path = Field(default=PROJECT / "extensions", description="folder of the extensions")
+    extension_gallery: str = Field(
+        "",
+        max_length=2000,
+        description="list of known extensions: a web address or a file (default: the one that ships)",
+    )
     settings: Path | None = Field(default=None, description="settings file (default: settings.yaml in the data folder)")
 
     @field_validator("model_folders")
@@ -137,7 +142,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Parlor: chat with language models on your own machine.",
         epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py convert SOURCE TARGET` turns a GGUF "
         "model into a folder for the transformers engine. `python3 webui.py download SOURCE` fetches a model from the "
-        "hub, `python3 webui.py train RECIPE.yaml` teaches a model (--help after each says more). "
+        "hub, `python3 webui.py train RECIPE.yaml` teaches a model, `python3 webui.py extension install SOURCE` adds to "
+        "what Parlor does (--help after each says more). "
         "`python3 webui.py test` runs the tests.",
         allow_abbrev=False,
     )

@@ -5,13 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from modules.api.batch import require_this_machine
 from modules.api.strict_json import StrictRoute, Text, WireModel
+from modules.api.uploads import received
 from modules.app import App
-from modules.errors import Cancelled
 from modules.services.datasets import ChosenConversations
 from modules.training.samples import line_of
 from modules.types.datasets import (
@@ -20,10 +18,7 @@ from modules.types.datasets import (
     DatasetLook,
     DataSource,
     Example,
-    StoredDataset,
 )
-
-WRITTEN_BYTES = 1024 * 1024
 
 
 class DatasetName(WireModel):
@@ -49,7 +44,7 @@ def datasets_router(app: App) -> APIRouter:
     @router.put("/files/{name}")
     async def upload(name: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """The file's bytes as they are, of any content type."""
-        return {"dataset": asdict(await received(app, name, request))}
+        return {"dataset": asdict(await received(lambda: app.finetuning.datasets.upload(name), request))}
 
     @router.post("/delete")
     def delete(body: DatasetName) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -74,24 +69,6 @@ def datasets_router(app: App) -> APIRouter:
         return conversations_shape(app.finetuning.datasets.conversations(body.choice))
 
     return router
-
-
-async def received(app: App, name: str, request: Request) -> StoredDataset:
-    """Written as it comes, in pieces and on threads, so that others are served meanwhile."""
-    staged = await run_in_threadpool(app.finetuning.datasets.upload, name)
-    waiting = bytearray()
-    try:
-        async for piece in request.stream():
-            waiting += piece
-            if len(waiting) >= WRITTEN_BYTES:
-                await run_in_threadpool(staged.write, bytes(waiting))
-                waiting.clear()
-        await run_in_threadpool(staged.write, bytes(waiting))
-        return await run_in_threadpool(staged.publish)
-    except ClientDisconnect as error:
-        raise Cancelled("The upload ended before the file was whole.") from error
-    finally:
-        await run_in_threadpool(staged.close)
 
 
 def require_may_read(source: DataSource, request: Request) -> None:

@@ -22,6 +22,8 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.Cancelled: 499,
     errors.ModelError: 503,
     errors.WorkerDied: 503,
+    errors.Forbidden: 403,
+    errors.InstallError: 502,
     errors.StorageError: 503,
     errors.HubError: 502,
     errors.HubAccessError: 403,

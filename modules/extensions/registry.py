@@ -24,6 +24,7 @@ from modules.extensions.observers import Observers
 from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import ReplyStream, Stage
+from modules.extensions.settings_values import plain_values
 from modules.paths import Paths
 from modules.storage.extension_states import ExtensionStates
 from modules.types.estimates import MemoryEstimate
@@ -122,7 +123,7 @@ class Extensions:
         plugin = self._plugin(name)
         if plugin is None or plugin.settings_model is None or plugin.settings is None:
             raise BadRequest(f"{name} is not enabled, or has nothing to set.", field="name")
-        merged = {**plugin.settings.model_dump(mode="json"), **values}
+        merged = {**plain_values(plugin.settings), **values}
         model = plugin.settings_model
         try:
             settings = self.call(
@@ -134,7 +135,7 @@ class Extensions:
                 field = ".".join(str(part) for part in first["loc"])
                 raise BadRequest(f"{field} {fault_of(first)}.", field=field) from error
             raise
-        self._states.set_settings(name, settings.model_dump(mode="json"))
+        self._states.set_settings(name, plain_values(settings))
         plugin.settings = settings
         return settings
 

@@ -11,7 +11,7 @@ from modules.front.asgi import Refused, Scope, header
 from modules.front.sessions import Sessions
 from modules.outbound.targets import is_loopback
 
-Area = Literal["health", "login", "api", "control", "page"]
+Area = Literal["health", "login", "api", "control", "extension", "page"]
 Kind = Literal["open", "page", "api", "admin"]
 UNAUTHORIZED = "A valid key or a signed-in session is needed."
 
@@ -59,6 +59,11 @@ class Identity:
     kind: Kind
     session_id: str | None = None
 
+    @property
+    def is_owner(self) -> bool:
+        """Whoever may use /control."""
+        return self.kind in {"page", "admin"}
+
 
 class GuessLimit(Protocol):
     """Counts wrong guesses at a password that a person chose."""
@@ -80,11 +85,16 @@ def area_of(path: str) -> Area:
         return "api"
     if path == "/control" or path.startswith("/control/"):
         return "control"
+    if path == "/ext" or path.startswith("/ext/"):
+        return "extension"
     return "page"
 
 
 def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Sessions, guesses: GuessLimit) -> Identity:
-    """Raises Refused 401, always with the same words for the same area."""
+    """Raises Refused 401, always with the same words for the same area.
+
+    An extension's address lets in whoever /v1 does; those for the owner alone ask the identity for more.
+    """
     if area in {"health", "login"}:
         return Identity("open")
     session_id = sessions.session_id(sessions.cookie_value(header(scope, b"cookie")))
@@ -96,7 +106,7 @@ def check_access(scope: Scope, area: Area, rules: AccessRules, sessions: Session
         raise Refused(401, "Sign in first.", "not_signed_in")
     if has_key(scope, rules.admin_key):
         return Identity("admin")
-    if area == "api":
+    if area in {"api", "extension"}:
         if rules.api_is_open:
             return Identity("open")
         if has_key(scope, rules.api_key) or has_password(scope, rules, guesses):

@@ -14,6 +14,7 @@ UPLOAD_PATH = "/gradio_api/upload"
 UPLOAD_BYTES = 100 * 1024 * 1024
 UPLOAD_SECONDS = 600.0
 DATASET_FILES = "/control/datasets/files/"
+EXTENSION_FILES = "/control/extensions/uploads/"
 DRAIN_BYTES = 32 * 1024 * 1024
 DRAIN_SECONDS = 2.0
 FORM_KINDS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
@@ -61,16 +62,18 @@ def has_body(scope: Scope) -> bool:
 
 
 def bound_of(scope: Scope) -> Bound:
-    if is_dataset(scope):
+    if is_upload(scope) and scope["path"].startswith(EXTENSION_FILES):
+        return Bound(LIMITS.extension_upload_bytes, LIMITS.extension_upload_seconds)
+    if is_upload(scope):
         return Bound(LIMITS.dataset_upload_bytes, LIMITS.dataset_upload_seconds)
     if scope["path"] == UPLOAD_PATH and body_kind(scope) == "multipart/form-data":
         return Bound(UPLOAD_BYTES, UPLOAD_SECONDS)
     return Bound(LIMITS.body_bytes, LIMITS.body_seconds)
 
 
-def is_dataset(scope: Scope) -> bool:
+def is_upload(scope: Scope) -> bool:
     """A file's bytes as they are, of any type: browsers let no page of another site send PUT unasked."""
-    return scope["method"] == "PUT" and scope["path"].startswith(DATASET_FILES)
+    return scope["method"] == "PUT" and scope["path"].startswith((DATASET_FILES, EXTENSION_FILES))
 
 
 def check_declared_length(scope: Scope, limit: int) -> None:

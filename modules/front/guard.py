@@ -13,12 +13,12 @@ from modules.front.bodies import (
     check_declared_length,
     check_depth,
     has_body,
-    is_dataset,
+    is_upload,
     read_body,
     replayed,
     streamed,
 )
-from modules.front.headers import safe_headers
+from modules.front.headers import SANDBOX, safe_headers
 from modules.front.hosts import SAFE_METHODS, HostRules
 from modules.front.login import Attempts, Login, conversation_in, redirect
 from modules.front.sessions import Sessions
@@ -82,6 +82,9 @@ class Guard:
             await self._login.answer(scope, receive, answer.send, secure=secure)
             return
         identity = check_access(scope, area, self._rules, self._sessions, self._attempts)
+        if area == "extension":
+            answer.add(SANDBOX)
+            answer.add(FRESH)
         if scope["path"] == "/":
             answer.add(FRESH)
             if self._begins_session(scope, identity):
@@ -159,7 +162,7 @@ async def checked_body(scope: Scope, receive: Receive, area: Area, answer: Answe
     if not has_body(scope):
         return receive
     kind, bound = body_kind(scope), bound_of(scope)
-    if is_dataset(scope):
+    if is_upload(scope):
         return streamed(receive, bound, answer.refuse)
     if area in JSON_AREAS and kind != "application/json":
         raise Refused(415, "The body must be JSON, sent as Content-Type: application/json.", "unsupported_media")

@@ -14,7 +14,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})
 HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)(?::([0-9]{1,5}))?")
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-NO_VISITS = ("/v1", "/control", "/ui/", "/gradio_api/", "/logout")
+NO_VISITS = ("/v1", "/control", "/ext/", "/ui/", "/gradio_api/", "/logout")
 DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 

@@ -6,7 +6,7 @@ import json
 from modules.front.asgi import AsgiApp, Receive, Scope, Send, error_body, send_whole
 from modules.front.screens import SPLASH
 
-API_PREFIXES = ("/v1/", "/control/", "/ui/", "/parlor-assets/")
+API_PREFIXES = ("/v1/", "/control/", "/ext/", "/ui/", "/parlor-assets/")
 START_PATIENCE_SECONDS = 60.0
 JSON = b"application/json"
 FRESH = ((b"cache-control", b"no-store"),)

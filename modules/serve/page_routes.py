@@ -1,6 +1,7 @@
 """What the page asks beside its actions: streams of what is being written, and files to keep."""
 
 from collections.abc import AsyncIterator
+from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,6 +11,8 @@ from modules.app import App
 from modules.ui.exports import ExportFile, ExportForm, export_conversation, export_document
 from modules.ui.live_view import live_updates
 from modules.ui.notebook_stream import notebook_updates
+
+FRESH = MappingProxyType({"Cache-Control": "no-store"})
 
 
 def page_routes(app: App) -> APIRouter:
@@ -46,6 +49,16 @@ def page_routes(app: App) -> APIRouter:
     def save_conversation(conversation_id: str, form: Annotated[ExportForm, Query(alias="format")]) -> Response:  # pyright: ignore[reportUnusedFunction]
         """The same of a conversation."""
         return download(export_conversation(app, conversation_id, form))
+
+    @router.get("/ui/extensions/{name}/page.css")
+    def style(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """What an enabled extension adds to the page's look."""
+        return Response(app.offers.looks.text(name, "css"), media_type="text/css", headers=FRESH)
+
+    @router.get("/ui/extensions/{name}/page.js")
+    def script(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        """A module that an enabled extension adds to the page."""
+        return Response(app.offers.looks.text(name, "js"), media_type="text/javascript", headers=FRESH)
 
     return router
 

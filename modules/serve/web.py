@@ -1,6 +1,7 @@
 """The two web applications behind the dispatcher: the API with the page's live streams, and the Gradio page."""
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from modules.app import App
@@ -19,6 +20,9 @@ def build_api(app: App) -> Any:
     from modules.api.downloads import downloads_router
     from modules.api.errors import install_error_shapes
     from modules.api.export import export_router
+    from modules.api.extension_routes import extension_routes_router
+    from modules.api.extension_views import extension_views_router
+    from modules.api.extensions import extensions_router
     from modules.api.hub import hub_router
     from modules.api.library import library_router
     from modules.api.models import models_control_router
@@ -36,6 +40,7 @@ def build_api(app: App) -> Any:
     from modules.api.training import training_router
     from modules.serve.page_routes import page_routes
     from modules.ui.asset_files import ASSETS
+    from modules.ui.markup import render_message
 
     api = FastAPI(title="Parlor", docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
     install_error_shapes(api)
@@ -62,6 +67,9 @@ def build_api(app: App) -> Any:
         datasets_router,
         training_router,
         recipes_router,
+        extensions_router,
+        partial(extension_views_router, render=render_message),
+        extension_routes_router,
         page_routes,
     )
     for router in routers:

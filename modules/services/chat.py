@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modules.engines.generation import Generation
-from modules.errors import BadRequest, Conflict, NotFound, ParlorError
+from modules.errors import BadRequest, Conflict, ExtensionFault, NotFound, ParlorError
 from modules.limits import LIMITS
+from modules.services.extension_commands import ExtensionCommands, WrittenCommand
 from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText, state_of, stats_of
 from modules.services.parameters import ParameterService
@@ -67,6 +68,7 @@ class ChatService:
         store: ConversationStore,
         inference: Inference,
         parameters: ParameterService,
+        commands: ExtensionCommands,
         saved: Callable[[str], None] = lambda _conversation_id: None,
     ) -> None:
         """`saved` is told which conversation has changed in the database."""
@@ -74,6 +76,7 @@ class ChatService:
         self._inference = inference
         self._journal: Journal[ReplyRecord] = Journal()
         self._parameters = parameters
+        self._commands = commands
         self._saved = saved
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
@@ -175,6 +178,11 @@ class ChatService:
     def _answer(self, reply: StoredMessage, model: str | None) -> ConversationView:
         """Begin the reply to the path that ends in `reply`; a model that cannot answer is the reply's error."""
         path = self._store.path(reply.conversation_id)
+        command = self._commands.find(path[-2].content)
+        if command is not None:
+            self._run_command(command, reply, model)
+            self._saved(reply.conversation_id)
+            return self.open(reply.conversation_id)
         messages = [
             Message(message.role, message.content) for message in path if message.id != reply.id and message.content
         ]
@@ -190,6 +198,24 @@ class ChatService:
             self._journal.follow(generation, reply.conversation_id, record)
         self._saved(reply.conversation_id)
         return self.open(reply.conversation_id)
+
+    def _run_command(self, command: WrittenCommand, reply: StoredMessage, model: str | None) -> None:
+        """The reply is what the extension answers, at once and without a model."""
+        answer, error = "", ""
+        try:
+            answer = self._commands.run(
+                command, request_id=reply.id, model=model or "", conversation_id=reply.conversation_id
+            )
+        except ExtensionFault as fault:
+            error = str(fault)
+        self._store.update_reply(
+            reply.id,
+            content=answer,
+            reasoning="",
+            state="failed" if error else "complete",
+            error=error,
+            stats={"extension": command.title},
+        )
 
     def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:
         message = self._store.message(message_id)

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from modules.errors import BadRequest, StartError, StorageError
@@ -102,6 +102,13 @@ class Database:
             self._reader.close()
         with self._writer_lock:
             self._writer.close()
+
+
+@contextmanager
+def read_only(path: Path) -> Generator[sqlite3.Connection, None, None]:
+    """For programs that ask one thing and write nothing, also while another has it open. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        yield connection
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Which extensions are enabled, in which order, and what is set of them."""
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from modules.storage.database import Database
+from modules.storage.database import Database, read_only
 
 
 class ExtensionStates:
@@ -16,8 +18,7 @@ class ExtensionStates:
     def enabled(self) -> tuple[str, ...]:
         """In the order in which they were enabled."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT name FROM extension WHERE place > 0 ORDER BY place").fetchall()
-        return tuple(row["name"] for row in rows)
+            return enabled_of(connection)
 
     def enable(self, name: str) -> None:
         """The last in order, unless it is enabled already."""
@@ -47,3 +48,17 @@ class ExtensionStates:
         """All that is kept of it."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM extension WHERE name = ?", (name,))
+
+
+def read_enabled(database: Path) -> tuple[str, ...]:
+    """Those in a database that nothing else is asked of; none when it cannot be read."""
+    try:
+        with read_only(database) as connection:
+            return enabled_of(connection)
+    except sqlite3.Error:
+        return ()
+
+
+def enabled_of(connection: sqlite3.Connection) -> tuple[str, ...]:
+    rows = connection.execute("SELECT name FROM extension WHERE place > 0 ORDER BY place").fetchall()
+    return tuple(name for (name,) in rows)

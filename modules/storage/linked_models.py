@@ -3,11 +3,10 @@
 import os
 import sqlite3
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.storage.database import Database, cleaned
+from modules.storage.database import Database, cleaned, read_only
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class LinkedModels:
 def read_links(database: Path) -> list[LinkedModel]:
     """Those in a database that nothing else is asked of; none when it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with read_only(database) as connection:
             return links_of(connection)
     except sqlite3.Error:
         return []

@@ -214,6 +214,16 @@ MIGRATIONS: tuple[str, ...] = (
         settings TEXT NOT NULL DEFAULT '{}'
     );
     """,
+    # Versions of installed extensions: the current, the previous, and one that is just being put in place. `record` is
+    # JSON.
+    """
+    CREATE TABLE extension_install (
+        name TEXT NOT NULL,
+        place TEXT NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (name, place)
+    );
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

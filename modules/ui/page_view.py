@@ -1,10 +1,12 @@
 """The page as one component of ours on stock Gradio: an empty root, filled by the script in assets/."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio
 
+from modules.extensions.builtin import TABS
 from modules.ui.asset_files import assets_address
 
 Call = Callable[[Any], dict[str, Any]]
@@ -15,11 +17,12 @@ def page_view(actions: Mapping[str, Call]) -> gradio.HTML:
 
     An instance, not a subclass: Gradio writes a type stub beside every module that subclasses a component.
     """
-    script = f"{assets_address()}/page.js"
+    script, tabs = f"{assets_address()}/page.js", json.dumps(TABS)
     return gradio.HTML(
         value="",
         html_template='<div class="parlor-root"></div>',
-        js_on_load=f'import("{script}").then((page) => page.mount(element.querySelector(".parlor-root"), server));',
+        js_on_load=f'import("{script}")'
+        f'.then((page) => page.mount(element.querySelector(".parlor-root"), server, {tabs}));',
         server_functions=[as_function(name, action) for name, action in actions.items()],
         elem_id="parlor-page",
         apply_default_css=False,

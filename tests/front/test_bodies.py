@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modules.front.access import AccessRules
-from modules.front.bodies import DATASET_FILES, UPLOAD_PATH, is_too_deep
+from modules.front.bodies import DATASET_FILES, EXTENSION_FILES, UPLOAD_PATH, is_too_deep
 from modules.limits import LIMITS
 from tests.front.served import build_guard, call, serve
 
@@ -68,15 +68,20 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch, 
     assert time.monotonic() - started < 2
 
 
-def test_datasets_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modules.front.bodies.LIMITS", replace(LIMITS, dataset_upload_bytes=8 * 2**20))
-    path = f"{DATASET_FILES}a.jsonl"
+@pytest.mark.parametrize("files", [DATASET_FILES, f"{EXTENSION_FILES}sample/"])
+def test_files_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch, files: str) -> None:
+    limits = replace(LIMITS, dataset_upload_bytes=8 * 2**20, extension_upload_bytes=8 * 2**20)
+    monkeypatch.setattr("modules.front.bodies.LIMITS", limits)
+    path = f"{files}a.jsonl"
     guard = build_guard(AccessRules(api_key="some-key", admin_key="admin-key"))
     for megabytes, kind, status in ((6, "", 200), (6, "text/csv", 200), (9, "", 413)):
         lines = {"content_type": kind, "authorization": "Bearer admin-key", **CHUNKED}
         request = call(guard, [b"x" * 2**20] * megabytes, method="PUT", path=path, **lines)
         assert asyncio.run(request)[0] == status, (megabytes, kind)
-    for method, elsewhere in (("POST", path), ("PUT", "/control/datasets")):
+    for method, elsewhere in (
+        ("POST", path),
+        ("PUT", files.split("/files/", maxsplit=1)[0].split("/uploads/", maxsplit=1)[0]),
+    ):
         lines = {"authorization": "Bearer admin-key", **CHUNKED}
         request = call(guard, [b"x" * 2**20] * 6, method=method, path=elsewhere, **lines)
         assert asyncio.run(request)[0] in {413, 415}, (method, elsewhere)

@@ -265,6 +265,30 @@ def test_every_answer_is_safe(open_guard: Served) -> None:
         assert "access-control-allow-origin" not in headers
 
 
+def test_answers_of_extensions_are_no_pages_of_ours(open_guard: Served) -> None:
+    _, headers, _ = open_guard.ask(path="/ext/sample/page")
+    policy = headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+    assert "script-src" not in policy
+    assert "allow-" not in policy
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-frame-options"] == "DENY"
+
+
+def test_who_asks_an_extension(open_guard: Served, keyed: Served) -> None:
+    """Those whom /v1 lets in; the answer behind tells the owner from others."""
+
+    def kind(served: Served, **headers: str) -> str:
+        status, _, body = served.ask(path="/ext/sample/x", **headers)
+        return json.loads(body)["kind"] if status == 200 else str(status)
+
+    assert kind(open_guard) == "open"
+    assert kind(keyed) == "401"
+    assert kind(keyed, authorization=f"Bearer {KEY}") == "api"
+    assert kind(keyed, authorization=f"Bearer {ADMIN}") == "admin"
+    assert kind(open_guard, sec_fetch_site="cross-site", sec_fetch_mode="navigate", sec_fetch_dest="document") == "403"
+
+
 JSON = {"content_type": "application/json"}
 
 

@@ -1,5 +1,6 @@
 // Where a message is written. A draft is kept per conversation until it is sent.
 
+import { CommandList } from "./commands.js";
 import { element, icon } from "./dom.js";
 
 const MAX_HEIGHT_PX = 220;
@@ -15,11 +16,13 @@ export class Composer {
     this.field = element("textarea", { class: "field", rows: 1, dir: "auto", placeholder: "Write a message", "aria-label": "Message", oninput: () => this.changed() });
     this.field.addEventListener("keydown", (event) => this.onKey(event));
     this.button = element("button", { type: "button", class: "send", onclick: () => this.press() });
-    this.node = element("div", { class: "composer" }, element("div", { class: "composer-box" }, this.field, this.button));
+    this.commands = new CommandList({ field: this.field, onChosen: (text) => this.put(text) });
+    this.node = element("div", { class: "composer" }, this.commands.node, element("div", { class: "composer-box" }, this.field, this.button));
     this.setWriting(false);
   }
 
   onKey(event) {
+    if (this.commands.onKey(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       if (this.isWriting) this.hint();
@@ -96,6 +99,7 @@ export class Composer {
   changed() {
     this.drafts.keep(this.key, this.field.value);
     this.update();
+    this.commands.follow(this.field.value);
     this.onInput();
   }
 

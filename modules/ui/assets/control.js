@@ -2,13 +2,14 @@
 
 import { ActionError } from "./server.js";
 
-export async function control(path, body, { signal } = {}) {
-  return (await asked(path, body, signal)).json();
+// With a body it is a POST, unless `method` is another.
+export async function control(path, body, { signal, method } = {}) {
+  return (await asked(path, body, { signal, method })).json();
 }
 
 // A reply as it is written: `onFrame` gets each piece. Ends when the program ends it, or `signal` does.
 export async function controlFrames(path, body, { signal, onFrame }) {
-  const answer = await asked(path, body, signal);
+  const answer = await asked(path, body, { signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   let isWhole = false;
@@ -31,8 +32,8 @@ function take(frame, onFrame) {
   onFrame(frame);
 }
 
-async function asked(path, body, signal) {
-  const how = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+async function asked(path, body, { signal, method }) {
+  const how = body === undefined ? { method } : { method: method ?? "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let answer;
   try {
     answer = await fetch(`/control/${path}`, { ...how, cache: "no-store", signal });

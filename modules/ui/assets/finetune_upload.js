@@ -2,7 +2,7 @@
 
 import { element, icon } from "./dom.js";
 import { button } from "./forms.js";
-import { ActionError } from "./server.js";
+import { sendFile } from "./uploads.js";
 import { fileSizeText } from "./words.js";
 
 const ENDINGS = ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.txt,.md,.markdown";
@@ -17,7 +17,7 @@ export class Upload {
     this.choose = button("Choose a file", () => this.file.click());
     this.bar = element("progress", { max: 1, "aria-label": "Sending the file", hidden: true });
     this.status = element("p", { class: "fine", role: "status", text: "JSONL, JSON, CSV, Parquet, text or Markdown. It stays on this machine." });
-    this.cancel = button("Cancel", () => this.request?.abort(), "quiet-button", { hidden: true });
+    this.cancel = button("Cancel", () => this.sending?.cancel(), "quiet-button", { hidden: true });
     this.error = element("p", { class: "form-error", role: "alert", hidden: true });
     this.node = element(
       "div",
@@ -41,7 +41,7 @@ export class Upload {
 
   async take(files) {
     const [file] = files;
-    if (!file || this.request) return;
+    if (!file || this.sending) return;
     this.tell("");
     if (file.size > LARGEST_BYTES) {
       this.tell(`${file.name} has ${fileSizeText(file.size)}, and at most 2 GB can be sent. Put it into data/datasets, or name its path.`);
@@ -54,7 +54,7 @@ export class Upload {
       if (error.code !== "cancelled") this.tell(error.message);
     } finally {
       this.file.value = "";
-      this.request = null;
+      this.sending = null;
       this.mark(null);
     }
   }
@@ -67,22 +67,13 @@ export class Upload {
     this.status.textContent = file ? `Sending ${file.name}` : "JSONL, JSON, CSV, Parquet, text or Markdown. It stays on this machine.";
   }
 
-  // fetch() does not tell how much of a body has gone.
-  send(file) {
-    this.request = new XMLHttpRequest();
-    const { request } = this;
-    return new Promise((resolve, reject) => {
-      request.open("PUT", `/control/datasets/files/${encodeURIComponent(freeName(file.name, this.taken()))}`);
-      request.setRequestHeader("Content-Type", "application/octet-stream");
-      request.upload.onprogress = ({ loaded, total }) => {
-        this.bar.value = total ? loaded / total : 0;
-        this.status.textContent = `Sending ${file.name}: ${fileSizeText(loaded)} of ${fileSizeText(total)}`;
-      };
-      request.onload = () => (request.status === 200 ? resolve(JSON.parse(request.responseText).dataset) : reject(refusalOf(request)));
-      request.onerror = () => reject(new ActionError({ message: "The file could not be sent. Is Parlor still running?", code: "unreachable" }));
-      request.onabort = () => reject(new ActionError({ message: "", code: "cancelled" }));
-      request.send(file);
-    });
+  async send(file) {
+    const show = (sent, all) => {
+      this.bar.value = all ? sent / all : 0;
+      this.status.textContent = `Sending ${file.name}: ${fileSizeText(sent)} of ${fileSizeText(all)}`;
+    };
+    this.sending = sendFile(`/control/datasets/files/${encodeURIComponent(freeName(file.name, this.taken()))}`, file, show);
+    return (await this.sending.answer).dataset;
   }
 
   tell(problem) {
@@ -98,12 +89,4 @@ function freeName(name, taken) {
   let number = 1;
   while (taken.includes(versions(number))) number += 1;
   return versions(number);
-}
-
-function refusalOf({ status, responseText }) {
-  try {
-    return new ActionError(JSON.parse(responseText).error);
-  } catch {
-    return new ActionError({ message: `The file was refused (status ${status}).` });
-  }
 }

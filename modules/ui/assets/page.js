@@ -4,6 +4,10 @@ import { ChatView } from "./chat.js";
 import { conversationList } from "./conversations.js";
 import { Documents } from "./documents.js";
 import { element, icon, iconButton } from "./dom.js";
+import { ExtensionOffers } from "./extension_offers.js";
+import { ExtensionPanels } from "./extension_panels.js";
+import { ExtensionTab } from "./extension_tab.js";
+import { ExtensionsView } from "./extensions.js";
 import { FinetuneView } from "./finetune.js";
 import { ModelsView } from "./models.js";
 import { NotebookView } from "./notebook.js";
@@ -17,16 +21,19 @@ import { Toasts } from "./toasts.js";
 const BUSY_POLL_MS = 1000;
 const IDLE_POLL_MS = 5000;
 const WRITTEN_WITH_PARAMETERS = ["chat", "notebook"];
+// The program's own tabs are among those that extensions give.
+const OWN = "parlor";
 
-export function mount(root, server) {
-  const page = new Page(callsTo(server));
+// `titles` of the page's own views, by their names and in their order.
+export function mount(root, server, titles) {
+  const page = new Page(callsTo(server), titles);
   root.replaceChildren(page.node);
   page.start();
 }
 
 class Page {
-  constructor(call) {
-    this.call = call;
+  constructor(call, titles) {
+    Object.assign(this, { call, titles });
     this.toasts = new Toasts({ onCutOff: (error) => this.showCutOff(error) });
     const shared = { call, toasts: this.toasts, onChange: () => this.look() };
     this.conversations = conversationList({
@@ -73,7 +80,14 @@ class Page {
     this.models = new ModelsView({ ...shared, onTalk: (id) => this.talkTo(id), onOpen: () => this.turnTo("models"), selected: () => this.picker.current });
     this.templates = new TemplatesView({ ...shared, picker: this.picker });
     this.finetune = new FinetuneView({ ...shared, onTalk: (id) => this.talkTo(id), onModels: () => this.turnTo("models") });
-    this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models, finetune: this.finetune };
+    this.extensions = new ExtensionsView({ ...shared, onSwitched: () => this.offers.look() });
+    this.offers = new ExtensionOffers({ toasts: this.toasts, onOffers: (offers) => this.takeOffers(offers) });
+    this.panels = new ExtensionPanels({ conversation: () => this.chat.conversation?.id, onOpen: () => this.params.isShown && this.params.toggle() });
+    this.params.opener.addEventListener("click", () => this.panels.close());
+    this.views = { chat: this.chat, notebook: this.notebook, templates: this.templates, models: this.models, finetune: this.finetune, extensions: this.extensions };
+    this.viewsNode = element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node));
+    this.own = this.views;
+    this.sidebar.showViews(titles);
     this.banner = element("div", { class: "banner", role: "status", hidden: true });
     this.opener = iconButton("menu", "", () => this.sidebar.showDrawer(true), "drawer-open");
     this.toNotebook = iconButton("notebook", "To notebook: this conversation as a document", () => this.chatToNotebook());
@@ -94,6 +108,7 @@ class Page {
           element("span", { class: "spacer" }),
           this.toNotebook,
           this.models.downloads.sign,
+          this.panels.opener,
           this.params.opener,
           this.themeButton,
         ),
@@ -101,7 +116,8 @@ class Page {
         element(
           "div",
           { class: "workplace" },
-          element("div", { class: "views" }, ...Object.values(this.views).map((view) => view.node)),
+          this.viewsNode,
+          this.panels.node,
           this.params.node,
         ),
       ),
@@ -120,7 +136,11 @@ class Page {
     window.addEventListener("focus", () => this.onReturn());
     window.addEventListener("popstate", () => this.followAddress());
     this.chat.startNew({ keepAddress: true });
-    await Promise.all([this.look(), this.conversations.refresh(), this.followAddress(), this.models.downloads.look()]);
+    const looks = [this.look(), this.conversations.refresh(), this.models.downloads.look()];
+    // The address may name a tab of an extension.
+    if (isOfExtension(new URLSearchParams(location.search).get("view"))) await this.offers.look();
+    else looks.push(this.offers.look());
+    await Promise.all([...looks, this.followAddress()]);
     if (this.shown !== this.models) this.shown.focus();
   }
 
@@ -137,6 +157,7 @@ class Page {
     this.sidebar.markView(name);
     this.opener.setAttribute("aria-label", this.sidebar.part.words.title);
     this.params.allow(WRITTEN_WITH_PARAMETERS.includes(name));
+    this.panels.allow(name === "chat");
     this.showTitle();
   }
 
@@ -153,6 +174,24 @@ class Page {
     const name = Object.hasOwn(this.views, view) ? view : "chat";
     this.showView(name);
     await this.views[name].openAddress(parameters);
+  }
+
+  // Tabs of extensions come and go; those that stay keep what was typed in them.
+  takeOffers({ tabs, panels, commands }) {
+    const titles = { ...this.titles };
+    const views = { ...this.own };
+    for (const tab of tabs.filter((one) => one.extension !== OWN)) {
+      const key = `${tab.extension}/${tab.name}`;
+      titles[key] = tab.title;
+      views[key] = this.views[key] ?? new ExtensionTab(tab, { key, conversation: () => this.chat.conversation?.id });
+    }
+    for (const [key, view] of Object.entries(this.views)) if (!views[key]) view.node.remove();
+    for (const view of Object.values(views)) if (!this.viewsNode.contains(view.node)) this.viewsNode.append(view.node);
+    this.views = views;
+    this.sidebar.showViews(titles);
+    this.panels.take(panels);
+    this.chat.composer.commands.commands = commands;
+    if (this.shown && !Object.values(views).includes(this.shown)) this.turnTo("extensions");
   }
 
   async openChat(id) {
@@ -206,6 +245,7 @@ class Page {
     this.toNotebook.hidden = this.shown !== this.chat || !this.chat.conversation;
     document.title = title ? `${title} – Parlor` : "Parlor";
     this.params.follow();
+    this.panels.follow();
   }
 
   // Where the person is, for the parameters that hold there.
@@ -254,7 +294,7 @@ class Page {
   }
 
   async onReturn() {
-    await Promise.all([this.look(), this.conversations.refresh(), this.shown.onReturn(), this.params.refresh()]);
+    await Promise.all([this.look(), this.conversations.refresh(), this.shown.onReturn(), this.params.refresh(), this.offers.look()]);
   }
 
   showBanner({ notices, persistent }) {
@@ -306,4 +346,8 @@ class Page {
     document.documentElement.style.colorScheme = theme;
     this.themeButton.replaceChildren(icon(theme === "dark" ? "sun" : "moon"));
   }
+}
+
+function isOfExtension(view) {
+  return view?.includes("/");
 }

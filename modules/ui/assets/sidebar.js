@@ -2,20 +2,15 @@
 
 import { brandMark, element, icon, iconButton } from "./dom.js";
 
-const VIEWS = {
-  chat: ["chat", "Chat"],
-  notebook: ["notebook", "Notebook"],
-  templates: ["form", "Templates"],
-  models: ["cube", "Models"],
-  finetune: ["curve", "Finetune"],
-};
+// The page's own views; others have the shape of a window.
+const SHAPES = { chat: "chat", notebook: "notebook", templates: "form", models: "cube", finetune: "curve", extensions: "puzzle" };
 
 export class Sidebar {
   // `parts` are lists of entries by the view they belong to; a view without one shows the conversations.
   constructor({ parts, onView }) {
     Object.assign(this, { parts, onView });
     this.part = parts.chat;
-    this.views = element("nav", { class: "view-links", "aria-label": "Views" }, ...Object.keys(VIEWS).map((name) => this.viewLink(name)));
+    this.views = element("nav", { class: "view-links", "aria-label": "Views" });
     this.closer = iconButton("close", "", () => this.showDrawer(false), "drawer-close");
     this.node = element(
       "aside",
@@ -57,20 +52,33 @@ export class Sidebar {
     this.part.search.focus();
   }
 
-  viewLink(name) {
-    const [shape, label] = VIEWS[name];
+  // `titles` of all views there are, by their names and in their order.
+  showViews(titles) {
+    const focused = this.views.contains(document.activeElement) ? document.activeElement.dataset.view : null;
+    const links = Object.entries(titles).map(([name, title]) => this.viewLink(name, title));
+    this.views.replaceChildren(...links);
+    this.markCurrent();
+    links.find((link) => link.dataset.view === focused)?.focus();
+  }
+
+  viewLink(name, title) {
     const turn = () => {
       this.showDrawer(false);
       this.onView(name);
     };
-    return element("button", { type: "button", class: "view-link", "data-view": name, onclick: turn }, icon(shape), label);
+    return element("button", { type: "button", class: "view-link", "data-view": name, onclick: turn }, icon(SHAPES[name] ?? "window"), element("span", { class: "view-title", dir: "auto", text: title }));
+  }
+
+  markCurrent() {
+    for (const link of this.views.children) {
+      if (link.dataset.view === this.current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
   }
 
   markView(name) {
-    for (const link of this.views.children) {
-      if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
+    this.current = name;
+    this.markCurrent();
     this.part = this.parts[name] ?? this.parts.chat;
     for (const part of Object.values(this.parts)) part.node.hidden = part !== this.part;
     const { title } = this.part.words;

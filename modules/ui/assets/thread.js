@@ -159,7 +159,7 @@ export class Thread {
       "div",
       { class: "failure", role: "alert" },
       element("p", { text: view.error || "This reply failed." }),
-      element("div", { class: "failure-buttons" }, view.model ? null : chooser, retry),
+      element("div", { class: "failure-buttons" }, view.model || view.stats?.extension ? null : chooser, retry),
     );
   }
 
@@ -169,7 +169,8 @@ export class Thread {
     bar.append(copyButton("Copy", () => view.text));
     if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
     else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
-    if (view.role === "assistant" && view.model) bar.append(element("span", { class: "said-by", dir: "auto", text: view.model }));
+    const saidBy = view.stats?.extension ?? view.model;
+    if (view.role === "assistant" && saidBy) bar.append(element("span", { class: "said-by", dir: "auto", text: saidBy }));
     bar.append(element("span", { class: "stats", text: view.role === "assistant" ? statsText(view.stats) : "" }));
     return bar;
   }

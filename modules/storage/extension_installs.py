@@ -1,0 +1,76 @@
+"""What is known of the extensions that a person installed: the current version of each, and the one before."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from modules.storage.database import Database, cleaned, read_only
+from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
+
+# `next` is there only while folders are being moved; see extension_versions.
+Place = Literal["current", "previous", "next"]
+
+
+class ExtensionInstalls:
+    """By the extension's name. Any thread may call."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self, place: Place = "current") -> dict[str, InstallRecord]:
+        with self._database.read() as connection:
+            return records_of(connection, place)
+
+    def find(self, name: str, place: Place = "current") -> InstallRecord | None:
+        return self.all(place).get(name)
+
+    def announce(self, record: InstallRecord) -> None:
+        """Before its folder is moved into place: it is to become the current one."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO extension_install (name, place, record) VALUES (?, 'next', ?)",
+                (record.name, cleaned(json.dumps(asdict(record)))),
+            )
+
+    def confirm(self, name: str) -> None:
+        """Its folder is in place: what was current is the previous one now."""
+        with self._database.transaction() as connection:
+            for before, after in (("current", "previous"), ("next", "current")):
+                connection.execute(
+                    "UPDATE OR REPLACE extension_install SET place = ? WHERE name = ? AND place = ?",
+                    (after, name, before),
+                )
+
+    def forget(self, name: str, *places: Place) -> None:
+        """All that is known of it, or what is at these places."""
+        with self._database.transaction() as connection:
+            for place in places or ("current", "previous", "next"):
+                connection.execute("DELETE FROM extension_install WHERE name = ? AND place = ?", (name, place))
+
+
+def read_installs(database: Path) -> dict[str, InstallRecord]:
+    """The current ones in a database that nothing else is asked of; none when it cannot be read."""
+    try:
+        with read_only(database) as connection:
+            return records_of(connection, "current")
+    except sqlite3.Error:
+        return {}
+
+
+def records_of(connection: sqlite3.Connection, place: Place) -> dict[str, InstallRecord]:
+    rows = connection.execute("SELECT record FROM extension_install WHERE place = ?", (place,)).fetchall()
+    records = [record_of(json.loads(text)) for (text,) in rows]
+    return {record.name: record for record in records}
+
+
+def record_of(values: dict[str, Any]) -> InstallRecord:
+    return InstallRecord(
+        **{
+            **values,
+            "source": ExtensionSource(**values["source"]),
+            "files": tuple(ExtensionFile(**file) for file in values["files"]),
+            "packages": tuple(ExtensionPackage(**package) for package in values["packages"]),
+        }
+    )

@@ -1,0 +1,153 @@
+// One extension: what it is, whether it is on, what went wrong; its settings, log and versions on request.
+
+import { control } from "./control.js";
+import { element, iconButton } from "./dom.js";
+import { button } from "./forms.js";
+import { SettingsForm } from "./extension_settings.js";
+import { agoText, counted } from "./words.js";
+
+const GIVES = { tools: "Tools", tabs: "Tabs", panels: "Panels", commands: "Commands", routes: "Addresses", document_readers: "Document readers", embedding_models: "Embedding models", engines: "Engines" };
+
+export class ExtensionCard {
+  // `onSwitched` after it was enabled or disabled, `onAct(kind, extension)` for update, rollback and remove.
+  constructor({ toasts, onSwitched, onAct }) {
+    Object.assign(this, { toasts, onSwitched, onAct });
+    this.toggle = element("input", { type: "checkbox", role: "switch", onchange: () => this.turn() });
+    this.state = element("span");
+    this.title = element("h3", { dir: "auto" });
+    this.facts = element("p", { class: "fine", dir: "auto" });
+    this.description = element("p", { class: "extension-description", dir: "auto" });
+    this.touches = element("ul", { class: "extension-touches", "aria-label": "What it touches" });
+    this.fault = element("p", { class: "form-error", role: "alert" });
+    this.more = iconButton("down", "", () => this.unfold(), "row-more");
+    this.details = element("div", { class: "extension-details", hidden: true });
+    this.head = element("div", { class: "extension-head" }, element("div", { class: "extension-name" }, this.title, this.facts), element("label", { class: "extension-switch" }, this.toggle, this.state), this.more);
+    this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.fault, this.details);
+  }
+
+  get words() {
+    const { title, name, description, author } = this.extension;
+    return `${title} ${name} ${description} ${author}`.toLowerCase();
+  }
+
+  show(extension, mayChange) {
+    const before = JSON.stringify(this.extension);
+    Object.assign(this, { extension, mayChange });
+    if (JSON.stringify(extension) === before) return;
+    const { title, version, author, licence, is_bundled: isBundled, state, is_sound: isSound, fault, faults } = extension;
+    const isOn = state === "enabled";
+    this.node.setAttribute("aria-label", title);
+    this.title.textContent = title;
+    this.facts.textContent = [version && `Version ${version}`, author, licence, isBundled ? "comes with Parlor" : "installed by you"].filter(Boolean).join(" · ");
+    this.description.textContent = extension.description;
+    this.description.hidden = !extension.description;
+    this.touches.replaceChildren(...touchesOf(extension).map((text) => element("li", { class: "mark", dir: "auto", text })));
+    this.toggle.checked = isOn;
+    this.toggle.disabled = !mayChange || (!isSound && state === "disabled");
+    this.toggle.setAttribute("aria-label", `${title}: enabled`);
+    this.state.textContent = { enabled: "On", failed: "Failed", disabled: "Off" }[state];
+    this.fault.textContent = fault || (faults ? `${counted(faults, "fault")}: see the details.` : "");
+    this.fault.hidden = !this.fault.textContent;
+    const words = this.details.hidden ? "Details of" : "Fold";
+    this.more.setAttribute("aria-label", `${words} ${title}`);
+    this.more.title = `${words} ${title}`;
+    this.more.setAttribute("aria-expanded", String(!this.details.hidden));
+    // What is being typed stays.
+    if (!this.details.hidden && !this.settings?.node.contains(document.activeElement)) this.look();
+  }
+
+  async turn() {
+    const { name, title } = this.extension;
+    const isOn = this.toggle.checked;
+    this.toggle.disabled = true;
+    this.state.textContent = isOn ? "Starting …" : "Stopping …";
+    try {
+      await control(`extensions/${encodeURIComponent(name)}/${isOn ? "enable" : "disable"}`, {});
+      this.toasts.show(isOn ? `${title} is on.` : `${title} is off.`);
+    } catch (error) {
+      this.toasts.error(error);
+    }
+    this.extension = null;
+    await this.onSwitched(name);
+    this.toggle.focus();
+  }
+
+  // --- details ---
+
+  unfold() {
+    this.details.hidden = !this.details.hidden;
+    this.settings?.forget();
+    const { extension } = this;
+    this.extension = null;
+    this.show(extension, this.mayChange);
+  }
+
+  async look() {
+    const { name } = this.extension;
+    try {
+      const { extension } = await control(`extensions/${encodeURIComponent(name)}`);
+      this.showDetails(extension);
+    } catch (error) {
+      this.toasts.error(error);
+    }
+  }
+
+  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
+    if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts });
+    const isOn = state === "enabled";
+    const hadFocus = this.details.contains(document.activeElement);
+    const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
+    this.details.replaceChildren(
+      ...[
+        isOn ? element("p", { class: "fine", text: givesText(gives) }) : element("p", { class: "fine", text: "Its settings, and what it gives, are known once it is on." }),
+        this.settings.node,
+        faults.length ? section("Faults", faultList(faults)) : null,
+        log.length ? section("Log", element("pre", { class: "extension-log", tabIndex: 0, "aria-label": `Log of ${title}`, text: log.join("\n") })) : null,
+        factList({ "Lies in": folder, "Comes from": source, Exactly: exact, Homepage: homepage, Needs: requirements.join(", ") }),
+        deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
+      ].filter(Boolean),
+    );
+    if (hadFocus && !this.details.contains(document.activeElement)) this.more.focus();
+    if (isOn && !this.settings.isKnown) this.settings.look();
+    else if (!isOn) this.settings.forget();
+  }
+
+  deeds(title, source, earlier) {
+    return [
+      source && button("Update", () => this.onAct("update", this.extension), "quiet-button", { "aria-label": `Update ${title}` }),
+      earlier && button(`Back to ${earlier}`, () => this.onAct("rollback", this.extension), "quiet-button", { "aria-label": `Roll ${title} back to version ${earlier}` }),
+      button("Remove", () => this.onAct("remove", this.extension), "quiet-button danger", { "aria-label": `Remove ${title}` }),
+    ].filter(Boolean);
+  }
+}
+
+// What its manifest says that it reaches, in words; also what of it acts on the page itself.
+export function touchesOf({ touches, isolated, has_script: hasScript, has_style: hasStyle }) {
+  const { network = [], files = [], models = false } = touches ?? {};
+  return [
+    network.length ? `Network: ${network.includes("*") ? "any address" : network.join(", ")}` : "",
+    files.length ? `Files: ${files.join(", ")}` : "",
+    models ? "Asks the loaded model" : "",
+    hasScript ? "Has a script on this page" : "",
+    hasStyle ? "Changes the look of this page" : "",
+    isolated ? "Runs in a process of its own" : "",
+  ].filter(Boolean);
+}
+
+function givesText(gives) {
+  const words = Object.entries(GIVES).flatMap(([hook, word]) => (gives[hook]?.length ? [`${word}: ${gives[hook].join(", ")}`] : []));
+  return words.join(" · ") || "It works on messages and replies.";
+}
+
+function section(title, ...content) {
+  return element("section", { class: "extension-section", "aria-label": title }, element("h4", { text: title }), ...content);
+}
+
+function faultList(faults) {
+  return element("ul", { class: "extension-faults" }, ...faults.map(({ hook, sentence, time }) => element("li", {}, element("span", { class: "fine", text: `${hook}, ${agoText(time)}: ` }), sentence)));
+}
+
+export function factList(facts) {
+  const known = Object.entries(facts).filter(([, value]) => value);
+  return known.length ? element("dl", { class: "extension-facts" }, ...known.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { dir: "auto", text: value })])) : null;
+}
