@@ -77,7 +77,7 @@ class Desk:
         path = path.expanduser()
         if not path.exists():
             raise ValueError(f"There is no file or folder {path}.")
-        self._read(f"reading {path.name}", collection_id, [path])
+        self._read(f"reading {path.absolute()}", collection_id, [path])
 
     def refresh(self, collection_id: int) -> None:
         """Reads again what has changed, and forgets what is no longer there."""
@@ -86,7 +86,7 @@ class Desk:
             if not document.path.exists():
                 self.remove(document)
         there = [document.path for document in documents if document.path.exists()]
-        self._read("reading again", collection_id, there)
+        self._read(f"reading collection {collection_id} again", collection_id, there)
 
     def remove(self, document: Document) -> None:
         self.store.remove_document(document.id)

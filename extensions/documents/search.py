@@ -52,7 +52,7 @@ class Search:
 
     def find(self, question: str, collection_ids: Collection[int], limit: int) -> list[Found]:
         """Best first, from these collections."""
-        by_words = self._by_words(question, collection_ids)
+        by_words = self._store.match(full_text_query(question), collection_ids, CANDIDATES)
         by_meaning = self._by_meaning(question, collection_ids)
         best = fused(((by_words, WORDS_WEIGHT), (list(by_meaning), MEANING_WEIGHT)))[:limit]
         return [Found(one, by_meaning.get(one.id)) for one in self._store.passages(best)]
@@ -60,10 +60,6 @@ class Search:
     def warm_up(self) -> None:
         """What the first question would wait for."""
         self._current()
-
-    def _by_words(self, question: str, collection_ids: Collection[int]) -> list[int]:
-        query = full_text_query(question)
-        return self._store.match(query, collection_ids, CANDIDATES) if query else []
 
     def _by_meaning(self, question: str, collection_ids: Collection[int]) -> dict[int, float]:
         """Passages with the cosine of their nearest window, highest first; empty without vectors."""

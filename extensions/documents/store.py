@@ -272,7 +272,9 @@ class Store:
             connection.execute("UPDATE passages SET windows = 0, vectors = NULL WHERE windows > 0")
 
     def match(self, query: str, collection_ids: Iterable[int], limit: int) -> list[int]:
-        """The passages an FTS5 query finds, best first; what stands in a heading counts half."""
+        """The passages an FTS5 query finds, none for an empty one; best first, what stands in a heading counts half."""
+        if not query:
+            return []
         wanted = list(collection_ids)
         rows = self._rows(
             "SELECT p.id FROM passages_fts f JOIN passages p ON p.id = f.rowid "

@@ -63,7 +63,13 @@ def test_markdown_headings_but_not_those_in_code(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("intro\n\n# A\n\nfirst\n\n## B\nsecond\n\n```\n# no heading\n```\n# C\nthird\n", encoding="utf-8")
     found = [(one.heading, one.text) for one in read(path)]
-    assert found == [("", "intro"), ("A", "first"), ("A › B", "second"), ("A › B", "```\n# no heading\n```"), ("C", "third")]
+    assert found == [
+        ("", "intro"),
+        ("A", "first"),
+        ("A › B", "second"),
+        ("A › B", "```\n# no heading\n```"),
+        ("C", "third"),
+    ]
 
 
 def test_csv_rows_name_their_columns(tmp_path: Path) -> None:
