@@ -19,6 +19,17 @@ STOP_WORDS = frozenset(
 )
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+# Without one, which is seldom meant as a number; thousands and millions are words like others.
+UNIT_NAMES = """
+    two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen
+"""
+UNITS = {name: number for number, name in enumerate(UNIT_NAMES.split(), 2)}
+TENS = {
+    name: 10 * number
+    for number, name in enumerate(("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), 2)
+}
+SPELLED = re.compile(rf"\b(?:({'|'.join(TENS)})(?:[- ]({'|'.join(UNITS)})\b)?|({'|'.join(UNITS)}))\b")
 QUERY_WORDS = 40
 # Words from this length on also find those they begin: portal, portals, portalling.
 PREFIX = 6
@@ -43,8 +54,13 @@ def terms(word: str) -> tuple[str, ...]:
 
 
 def numbers(text: str) -> frozenset[str]:
-    """As they are compared: 1,200 and 1200 are the same."""
-    return frozenset(found.replace(",", "").rstrip(".:") for found in NUMBER.findall(text))
+    """As they are compared: 1,200 and 1200 are the same, and so are 25 and twenty-five."""
+    digits = (found.replace(",", "").rstrip(".:") for found in NUMBER.findall(text))
+    return frozenset((*digits, *(str(spelled(found)) for found in SPELLED.finditer(text.lower()))))
+
+
+def spelled(found: re.Match[str]) -> int:
+    return TENS.get(found[1] or "", 0) + UNITS.get(found[2] or found[3] or "", 0)
 
 
 @lru_cache(maxsize=20_000)

@@ -1,5 +1,7 @@
 """Passages hold whole sentences of one heading, know their page, and lose nothing."""
 
+from itertools import pairwise
+
 from extensions.documents.splitting import end_of_sentence, sentence_texts, split, windows
 from modules.extensions import Passage
 
@@ -13,7 +15,7 @@ def test_about_two_hundred_words_with_the_last_sentence_repeated() -> None:
     found = list(split([Passage(" ".join(told))]))
     assert all(189 < len(one.text.split()) <= 200 for one in found[:-1])
     assert len(found) == 4
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.text.startswith(list(sentence_texts(before.text))[-1])
     assert set(told) == {one for passage in found for one in sentence_texts(passage.text)}
 

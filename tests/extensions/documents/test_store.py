@@ -89,3 +89,4 @@ def test_what_was_half_read_when_the_program_ended_is_read_again(store: Store, t
 
 def test_numbers_are_compared_as_numbers() -> None:
     assert numbers("1,200 crowns in 1794.") == {"1200", "1794"}
+    assert numbers("Twenty-five days, forty nights, nineteen hours, someone.") == {"25", "40", "19"}
