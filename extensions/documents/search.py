@@ -17,9 +17,9 @@ Embed = Callable[[Sequence[str]], Sequence[Sequence[float]] | None]
 # Ranks below these add next to nothing.
 CANDIDATES = 60
 # Reciprocal rank fusion: a passage gets weight / (K + rank) from each ranking. Measured by tests/benchmarks/retrieval.
-K = 3
+K = 5
 WORDS_WEIGHT = 1.0
-MEANING_WEIGHT = 2.0
+MEANING_WEIGHT = 3.0
 
 
 @dataclass(frozen=True)
