@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from modules.types.generation import Constraint
 from modules.types.messages import Message
 from modules.types.packaged_models import PackagedModel
+from modules.types.reply_params import ReplyParams
 
 # Grows when a hook or a type changes so that an extension must change too; a manifest names the least it needs.
 API_VERSION = 1
@@ -21,7 +22,8 @@ Audience = Literal["owner", "api"]
 @dataclass(frozen=True)
 class RequestContext:
     """The request that a hook works for. `settings` is what the person chose: an instance of the extension's own
-    settings model, or None. `conversation_id` is None where there is no conversation."""
+    settings model, or None. `conversation_id` is None where there is no conversation. `params` is what was asked for,
+    before any extension changed it."""
 
     id: str
     source: Source
@@ -29,6 +31,7 @@ class RequestContext:
     engine: str
     conversation_id: str | None = None
     settings: Any = None
+    params: ReplyParams = field(default_factory=ReplyParams)
 
 
 @runtime_checkable

@@ -12,7 +12,8 @@ State = Literal["disabled", "enabled", "failed"]
 
 @dataclass(frozen=True)
 class Extension:
-    """A folder found. `fault` is a sentence: why it cannot be enabled, or why it is off though it was enabled."""
+    """A folder found. `fault` is a sentence: why it cannot be enabled, or why it is off though it was enabled.
+    `note` says where it runs and what that costs, when that is not in this process."""
 
     name: str
     folder: Path
@@ -21,6 +22,7 @@ class Extension:
     fault: str = ""
     state: State = "disabled"
     hooks: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

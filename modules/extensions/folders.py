@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import BadRequest
-from modules.extensions.manifest import Manifest, read_manifest
+from modules.extensions.manifest import Manifest
+from modules.extensions.textgen.recognition import extension_name, is_textgen, manifest_of
 
 # What the program itself brings goes by this name.
 BUILTIN = "parlor"
@@ -13,7 +14,7 @@ BUILTIN = "parlor"
 
 @dataclass(frozen=True)
 class ExtensionFolder:
-    """`name` is the folder's; `fault` says why it is no sound extension, and there may be no manifest then."""
+    """`name` is the folder's or made of it; `fault` says why it is no sound extension, perhaps without a manifest."""
 
     name: str
     folder: Path
@@ -27,24 +28,29 @@ def find_extensions(bundled: Path, own: Path) -> list[ExtensionFolder]:
     found: list[ExtensionFolder] = []
     for place, is_bundled in ((bundled, True), (own, False)):
         for folder in subfolders(place):
-            taken = any(one.name == folder.name for one in found)
+            taken = any(one.name == name_of(folder) for one in found)
             found.append(look_at(folder, is_bundled=is_bundled, taken=taken))
     return found
 
 
 def look_at(folder: Path, *, is_bundled: bool, taken: bool = False) -> ExtensionFolder:
     try:
-        manifest = read_manifest(folder)
+        manifest = manifest_of(folder)
     except BadRequest as error:
         return ExtensionFolder(folder.name, folder, is_bundled, fault=str(error))
-    fault = ""
-    if folder.name == BUILTIN:
+    name, fault = name_of(folder), ""
+    if name == BUILTIN:
         fault = f"{BUILTIN} is the program itself; give this one another name."
     elif taken:
-        fault = f"An extension called {folder.name} ships with the program; rename this one and its folder."
-    elif manifest.name != folder.name:
-        fault = f"The folder is called {folder.name}, but the manifest says {manifest.name}; give both one name."
-    return ExtensionFolder(folder.name, folder, is_bundled, manifest, fault)
+        fault = f"There is another extension called {name}; rename this one and its folder."
+    elif manifest.name != name:
+        fault = f"The folder is called {name}, but the manifest says {manifest.name}; give both one name."
+    return ExtensionFolder(name, folder, is_bundled, manifest, fault)
+
+
+def name_of(folder: Path) -> str:
+    """Folders of text-generation-webui's extensions are called as their authors liked."""
+    return extension_name(folder.name) if is_textgen(folder) else folder.name
 
 
 def subfolders(place: Path) -> Sequence[Path]:

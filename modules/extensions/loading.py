@@ -1,5 +1,6 @@
 """From an extension's folder to its hooks, and back to nothing."""
 
+from collections.abc import Callable
 from importlib import import_module, invalidate_caches
 
 import pluggy
@@ -8,14 +9,22 @@ from modules.errors import BadRequest
 from modules.extension_packages import PackageFinder, package_name
 from modules.extensions.folders import ExtensionFolder
 from modules.extensions.hooks import PROJECT_NAME, Hooks
+from modules.extensions.isolation.parent import Isolated
 from modules.extensions.plugins import Plugin
+from modules.extensions.textgen.extension import load_script
+from modules.extensions.textgen.recognition import is_textgen
 from modules.types.extension_source import ExtensionSource
 
 
 class Loader:
-    """The plugins there are, each checked against the hooks. One thread at a time."""
+    """The plugins there are, each checked against the hooks. One thread at a time.
 
-    def __init__(self) -> None:
+    `isolate` starts the process of one that is isolated; without it there are none, as in such a process itself.
+    """
+
+    def __init__(self, isolate: Callable[[ExtensionFolder], Isolated] | None = None) -> None:
+        self._isolate = isolate
+        self._isolated: dict[str, Isolated] = {}
         self.finder = PackageFinder()
         self.finder.install()
         self._plugins = pluggy.PluginManager(PROJECT_NAME)
@@ -24,10 +33,15 @@ class Loader:
     def import_entry(self, found: ExtensionFolder) -> object:
         """Runs the extension's own code, so only within the guard. Whatever it raises is raised."""
         assert found.manifest is not None
+        if found.manifest.isolated and self._isolate is not None:
+            isolated = self._isolated[found.name] = self._isolate(found)
+            return isolated.module
         package = package_name(found.name)
         self.finder.remove(package)
         self.finder.add(package, found.folder)
         invalidate_caches()
+        if is_textgen(found.folder):
+            return load_script(found.folder, found.name, found.manifest.title)
         return import_module(f"{package}.{found.manifest.entry}")
 
     def register(self, name: str, source: ExtensionSource, module: object) -> Plugin:
@@ -47,8 +61,17 @@ class Loader:
         if self._plugins.has_plugin(name):
             self._plugins.unregister(name=name)
         self.finder.remove(package_name(name))
+        if (isolated := self._isolated.pop(name, None)) is not None:
+            isolated.close()
+
+    def note(self, name: str) -> str:
+        """Where it runs, when that is not in this process."""
+        isolated = self._isolated.get(name)
+        return isolated.note if isolated is not None else ""
 
     def close(self) -> None:
+        for isolated in self._isolated.values():
+            isolated.close()
         self.finder.uninstall()
 
     def _hooks_of(self, name: str) -> dict[str, pluggy.HookImpl]:

@@ -15,6 +15,7 @@ import uvicorn
 
 from modules.app import App, build_app
 from modules.errors import ParlorError
+from modules.extensions.dev_reload import Reloader
 from modules.front.access import AccessRules
 from modules.front.guard import Guard
 from modules.front.hosts import HostRules
@@ -48,6 +49,7 @@ class Program:
         self.url = own_url(settings.host, self.port)
         self._app: App | None = None
         self._share: ShareLink | None = None
+        self._reloader: Reloader | None = None
         self._exit_status = 0
         self._ending = False
         self._page_lifespan = AsyncExitStack()
@@ -59,6 +61,8 @@ class Program:
         finally:
             if self._share is not None:
                 self._share.close()
+            if self._reloader is not None:
+                self._reloader.close()
             if self._app is not None:
                 self._app.close()
         return self._exit_status
@@ -114,6 +118,9 @@ class Program:
             if outside := outside_url(self._settings.host, self.port):
                 say(f"For other machines: {outside}")
             self._start_model(self._app)
+            if self._settings.dev:
+                self._reloader = Reloader(self._app.extensions, say)
+                self._reloader.start()
             if self._settings.share:
                 self._open_share()
         except ParlorError as error:

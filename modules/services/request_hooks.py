@@ -9,7 +9,8 @@ from modules.errors import ParlorError
 from modules.extension_packages import package_name
 from modules.extensions.contracts import LogitsProcessor, RequestContext, Source
 from modules.extensions.facts import Given
-from modules.extensions.registry import ChainWatch, Extensions
+from modules.extensions.registry import Extensions
+from modules.extensions.steps import ChainWatch
 from modules.services.document_prompt import DocumentPrompt
 from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt
 from modules.types.generation import Event, Failed, Finished, Note, ProcessorUse

@@ -173,6 +173,9 @@ def test_answers_that_cannot_be_sent(program: RunningProgram, path: str) -> None
 
 def test_methods_and_bodies(program: RunningProgram) -> None:
     assert ask(program, "/ext/odd/said", "POST", content=b"12345") == (418, {"body": 5})
+    deep = b"[" * 100
+    assert ask(program, "/ext/odd/said", "POST", content=deep) == (418, {"body": 100})
+    assert ask(program, "/ext/odd/said", "POST", content=deep, headers={"content-type": "application/json"})[0] == 400
     assert ask(program, "/ext/odd/said")[0] == 405
     assert ask(program, "/ext/odd/said", "POST", content=b"x" * (4 * 2**20 + 1))[0] == 413
 

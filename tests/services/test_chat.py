@@ -76,7 +76,7 @@ def test_a_conversation_grows_turn_by_turn(app: App) -> None:
 def test_the_message_is_saved_before_the_model_is_asked(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[list[str]] = []
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **_named: Any) -> Any:
         kept.append([hit.conversation.title for hit in app.chat.conversations()])
         raise NotFound("There is no such model.")
 

@@ -1,0 +1,61 @@
+"""Calls of extensions' code whose faults are kept: what the guard does, with the book of what went wrong."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from modules.errors import BadRequest, ExtensionFault, ParlorError
+from modules.extensions.checks import kind_of
+from modules.extensions.faults import FaultBook
+from modules.extensions.guard import Guard, Step, Unfit
+
+
+class GuardedCalls:
+    """Any thread may call."""
+
+    def __init__(self, guard: Guard, book: FaultBook) -> None:
+        self.guard = guard
+        self.book = book
+
+    def run(self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = lambda: False) -> Any:
+        """What comes of `value`; see Guard.run."""
+        if not steps:
+            return value
+        value, faults = self.guard.run(steps, value, cancelled)
+        for fault in faults:
+            self.book.add(fault)
+        return value
+
+    def call(
+        self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
+    ) -> Any:
+        """What `function`, which an extension gave, returns. Raises ExtensionFault with a sentence.
+
+        A ValueError or an error of the program's own is the function's answer; everything else counts as a fault.
+        """
+        if self.book.is_off(extension, what):
+            raise ExtensionFault(
+                f"{extension}: {what} has failed too often and is off until the extension is enabled again."
+            )
+
+        def run(_value: Any) -> Any:
+            returned = function(*args)
+            if not isinstance(returned, returns):
+                raise Unfit(f"returned {kind_of(returned)} instead of {returns.__name__}.")
+            return returned
+
+        value, faults = self.guard.run([Step(extension, what, seconds, run)], None)
+        for fault in faults:
+            if isinstance(fault.error, ValueError | ParlorError):
+                raise ExtensionFault(str(fault.error)) from fault.error
+            self.book.add(fault)
+            raise ExtensionFault(f"{extension}: {what} {fault.sentence}") from fault.error
+        return value
+
+    def must(self, extension: str, what: str, make: Callable[[], Any], seconds: float) -> Any:
+        """What an extension cannot be enabled without. Raises BadRequest."""
+        value, faults = self.guard.run([Step(extension, what, seconds, lambda _value: make())], None)
+        for fault in faults:
+            self.book.add(fault)
+            reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"
+            raise BadRequest(f"{extension} cannot be enabled: {reason}", field="name") from fault.error
+        return value

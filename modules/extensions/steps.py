@@ -1,0 +1,71 @@
+"""One extension's hook as a step that the guard takes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
+from modules.extensions.contracts import RequestContext, StreamTransformer
+from modules.extensions.facts import Given
+from modules.extensions.guard import Step, Unfit
+from modules.extensions.plugins import Plugin
+from modules.extensions.running import HOOK as TRANSFORMER
+from modules.extensions.running import Stage
+
+
+@dataclass(frozen=True)
+class ChainWatch:
+    """`changed` is told which extension has changed something by which hook, `cancelled` tells that nobody waits."""
+
+    changed: Callable[[str, str], None] = lambda _extension, _hook: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+UNWATCHED = ChainWatch()
+
+
+def filter_step(plugin: Plugin, hook: str, context: RequestContext, watch: ChainWatch, seconds: float) -> Step:
+    """From a value to what the filter makes of it."""
+    argument = FILTERED[hook]
+
+    def run(value: Any) -> Any:
+        arguments = {argument: handed(value), "context": plugin.context(context)}
+        after = filtered(hook, value, plugin.invoke(hook, **arguments))
+        if after is not value:
+            watch.changed(plugin.name, hook)
+        return after
+
+    return Step(plugin.name, hook, seconds, run)
+
+
+def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seconds: float) -> Step:
+    """From what was given so far to the same with this extension's."""
+
+    def run(so_far: tuple[Given, ...]) -> tuple[Given, ...]:
+        returned = plugin.invoke(hook, context=plugin.context(context))
+        return (*so_far, *(Given(plugin.name, item) for item in items_of(hook, returned)))
+
+    return Step(plugin.name, hook, seconds, run)
+
+
+def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
+    """The same with transformers of a reply."""
+
+    def run(so_far: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        made = plugin.invoke(TRANSFORMER, context=plugin.context(context))
+        if not isinstance(made, StreamTransformer):
+            raise Unfit(f"returned {kind_of(made)} without feed and end.")
+        return (*so_far, Stage(plugin, made))
+
+    return Step(plugin.name, TRANSFORMER, seconds, run)
+
+
+def observe_step(plugin: Plugin, hook: str, arguments: Mapping[str, Any], seconds: float) -> Step:
+    """Nothing comes of it."""
+
+    def run(_value: Any) -> None:
+        context = arguments.get("context")
+        own = {**arguments, "context": plugin.context(context)} if context is not None else arguments
+        plugin.invoke(hook, **own)
+
+    return Step(plugin.name, hook, seconds, run)

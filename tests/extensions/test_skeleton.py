@@ -1,0 +1,50 @@
+"""A new extension: its name, its files, and its own test."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modules.errors import BadRequest, Conflict, StorageError
+from modules.extensions.manifest import read_manifest
+from modules.extensions.skeleton import create_extension
+from modules.paths import PROJECT
+
+
+def test_a_new_extension_passes_its_own_test(tmp_path: Path) -> None:
+    folder = create_extension("word-counter", tmp_path / "new" / "place")
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [
+        "README.md",
+        "extension.toml",
+        "main.py",
+        "tests/test_word_counter.py",
+    ]
+    manifest = read_manifest(folder)
+    assert (manifest.name, manifest.title) == ("word-counter", "Word counter")
+    assert not any("skeleton" in path.read_text().lower() for path in folder.rglob("*.*"))
+    pytest_itself = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT), "-q"]
+    done = subprocess.run([*pytest_itself, str(folder)], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["", "Loud", "1st", "a_b", "a b", "../up", "a" * 49, "ä"])
+def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="small letters, digits and dashes"):
+        create_extension(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    kept = create_extension("mine", tmp_path) / "main.py"
+    kept.write_text("# mine\n")
+    with pytest.raises(Conflict, match="is there already"):
+        create_extension("mine", tmp_path)
+    assert kept.read_text() == "# mine\n"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="mine could not be made"):
+        create_extension("mine", tmp_path / "file")
