@@ -70,7 +70,11 @@ def test_other_collections_are_left_out(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_stands_high_in_both_comes_first() -> None:
-    assert fused((([1, 2, 3], 1.0), ([3, 2, 4], 1.0)))[0] in {2, 3}
-    assert fused((([1, 2], 1.0), ([], 1.0))) == [1, 2]
-    assert fused((([1, 2], 1.0), ([2, 1], 2.0))) == [2, 1]
+def test_what_is_good_in_both_comes_first() -> None:
+    assert fused({1: 10.0, 2: 9.0}, {1: 0.1, 2: 0.5, 3: 0.52}) == [2, 3, 1]
+    assert fused({1: 10.0, 2: 9.0}, {}) == [1, 2]
+    assert fused({}, {1: 0.1, 2: 0.5}) == [2, 1]
+
+
+def test_a_passage_without_a_vector_yet_is_not_buried() -> None:
+    assert fused({1: 10.0, 2: 9.0}, {2: 0.5, 3: 0.1}) == [1, 2, 3]

@@ -28,7 +28,7 @@ def add(store: Store, collection: int, name: str, *texts: str) -> int:
 
 
 def found(store: Store, question: str, *collections: int) -> list[str]:
-    return [one.text for one in store.passages(store.match(full_text_query(question), collections, 10))]
+    return [one.text for one in store.passages(list(store.match(full_text_query(question), collections, 10)))]
 
 
 def test_words_are_found_by_their_stems_and_beginnings(store: Store) -> None:
