@@ -77,9 +77,7 @@ class Desk:
         path = path.expanduser()
         if not path.exists():
             raise ValueError(f"There is no file or folder {path}.")
-        self._start(
-            f"reading {path.name}", lambda report, cancelled: self._index(collection_id, [path], report, cancelled)
-        )
+        self._read(f"reading {path.absolute()}", collection_id, [path])
 
     def refresh(self, collection_id: int) -> None:
         """Reads again what has changed, and forgets what is no longer there."""
@@ -88,7 +86,7 @@ class Desk:
             if not document.path.exists():
                 self.remove(document)
         there = [document.path for document in documents if document.path.exists()]
-        self._start("reading again", lambda report, cancelled: self._index(collection_id, there, report, cancelled))
+        self._read(f"reading collection {collection_id} again", collection_id, there)
 
     def remove(self, document: Document) -> None:
         self.store.remove_document(document.id)
@@ -147,9 +145,12 @@ class Desk:
 
     # Work in the background
 
-    def _index(self, collection_id: int, paths: Sequence[Path], report: Report, cancelled: Cancelled) -> None:
-        self._indexer.index(collection_id, paths, report, cancelled)
-        self.search.warm_up()
+    def _read(self, title: str, collection_id: int, paths: Sequence[Path]) -> None:
+        def work(report: Report, cancelled: Cancelled) -> None:
+            self._indexer.index(collection_id, paths, report, cancelled)
+            self.search.warm_up()
+
+        self._start(title, work)
 
     def _start(self, title: str, work: Work) -> None:
         def run(report: Report, cancelled: Cancelled) -> None:

@@ -28,6 +28,10 @@ def sources(passages: Sequence[StoredPassage], *, by_words_only: bool) -> str:
     return SOURCES + "\n".join(lines) + "\n" + (BY_WORDS_ONLY if by_words_only else "")
 
 
+def link(passage: StoredPassage) -> str:
+    return f"[{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
+
+
 def place_of(passage: StoredPassage) -> str:
     page = f", page {passage.page}" if passage.page is not None else ""
     heading = f", {passage.heading}" if passage.heading else ""

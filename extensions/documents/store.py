@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -271,17 +271,20 @@ class Store:
         with self._changing() as connection:
             connection.execute("UPDATE passages SET windows = 0, vectors = NULL WHERE windows > 0")
 
-    def match(self, query: str, collection_ids: Iterable[int], limit: int) -> list[int]:
-        """The passages an FTS5 query finds, best first; what stands in a heading counts half."""
+    def match(self, query: str, collection_ids: Iterable[int], limit: int) -> dict[int, float]:
+        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first; what stands in a heading
+        counts half."""
+        if not query:
+            return {}
         wanted = list(collection_ids)
         rows = self._rows(
-            "SELECT p.id FROM passages_fts f JOIN passages p ON p.id = f.rowid "
+            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f JOIN passages p ON p.id = f.rowid "
             "JOIN documents d ON d.id = p.document_id "
             f"WHERE passages_fts MATCH ? AND d.collection_id IN ({marks(wanted)}) "
-            "ORDER BY bm25(passages_fts, 1.0, 0.5) LIMIT ?",
+            "ORDER BY points DESC LIMIT ?",
             (query, *wanted, limit),
         )
-        return [row["id"] for row in rows]
+        return {row["id"]: row["points"] for row in rows}
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """In this order; those that have gone are left out."""
@@ -309,7 +312,7 @@ class Store:
             return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
+    def _changing(self) -> Generator[sqlite3.Connection]:
         with self._lock, self._connection:
             yield self._connection
             self.changes += 1

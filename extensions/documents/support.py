@@ -14,9 +14,9 @@ from .words import content_words, numbers, stem, stems
 FEWEST_WORDS = 3
 # Measured on labelled pairs by tests/benchmarks/retrieval: how much of a sentence stands in the passage, how near its
 # meaning is to the nearest part of it, and what both need to reach together; without vectors, words alone.
-COVERAGE_WEIGHT = 0.5
-LEAST_TOGETHER = 0.55
-LEAST_COVERAGE = 0.6
+COVERAGE_WEIGHT = 0.7
+LEAST_TOGETHER = 0.52
+LEAST_COVERAGE = 0.55
 NAME = re.compile(r"(?<=[a-z0-9,;:] )[A-Z]\w+")
 
 

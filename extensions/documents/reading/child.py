@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from modules.extensions import DocumentReader, Passage
@@ -44,11 +45,12 @@ def read(path: Path, seconds: float = SECONDS) -> Iterator[Passage]:
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"},
     )
+    deadline = monotonic() + seconds
     clock = threading.Timer(seconds, child.kill)
     clock.start()
     try:
         assert child.stdout is not None
-        yield from passages(child.stdout, lambda: clock.is_alive(), seconds)
+        yield from passages(child.stdout, lambda: monotonic() < deadline, seconds)
     finally:
         clock.cancel()
         child.kill()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
+from pypdf.errors import DependencyError, PyPdfError
 
 from .blocks import Block
 
@@ -14,6 +14,7 @@ PAGES = 5_000
 LETTERS_PER_PAGE = 8
 HYPHENATED = re.compile(r"(\w)[-\u00ad\u2010]\n(?=[a-zß-ÿ])")
 SOFT_HYPHEN = "\u00ad"
+ENCRYPTED = "This PDF is encrypted; save a copy without its password and add that."
 
 
 def read_pdf(path: Path) -> Iterator[Block]:
@@ -41,8 +42,10 @@ def opened(path: Path) -> PdfReader:
     try:
         reader = PdfReader(path)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise ValueError("This PDF is encrypted; save a copy without its password and add that.")
+            raise ValueError(ENCRYPTED)
         count = len(reader.pages)
+    except DependencyError as error:
+        raise ValueError(ENCRYPTED) from error
     except PyPdfError as error:
         raise ValueError(f"This PDF is damaged: {error}.") from error
     except (KeyError, AttributeError, TypeError, RecursionError) as error:

@@ -20,8 +20,9 @@ def read_csv(path: Path) -> Iterator[Block]:
     except csv.Error:
         dialect = csv.excel
     rows = csv.reader(io.StringIO(text, newline=""), dialect)
+    nothing: list[str] = []
     try:
-        names = next(rows, [])
+        names = next(rows, nothing)
         for row in rows:
             if line := described(names, row):
                 yield Block(line)
