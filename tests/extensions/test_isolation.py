@@ -64,7 +64,7 @@ def test_the_example_passes_its_own_tests_in_a_process_of_its_own(tmp_path: Path
 
 def test_it_is_another_process_and_says_what_that_costs(subject: Trial) -> None:
     assert pid_of(subject) != os.getpid()
-    assert re.fullmatch(r"in a process of its own, about \d+\.\d ms a call", note_of(subject))
+    assert re.fullmatch(r"in a process of its own, about \d+\.\d\d ms a call", note_of(subject))
 
 
 def test_values_cross_as_they_are(subject: Trial) -> None:

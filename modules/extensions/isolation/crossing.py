@@ -179,7 +179,7 @@ def all_signatures() -> dict[str, Signature]:
     return {
         # The program asks.
         "load": signature(list[str], Path),
-        "ping": signature(None),
+        "ping": signature(str, str),
         **{hook: signature_of(hook) for hook in PLAIN},
         **{hook: signature(list[giver.facts]) for hook, giver in GIVERS.items()},
         "tools.run": signature(str, str, ToolUse),
