@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from modules.errors import BadRequest
-from modules.extensions.manifest import Manifest, read_manifest
+from modules.extensions.manifest import MANIFEST, Manifest
+from modules.extensions.textgen.recognition import manifest_of
 from modules.services.extension_files import files_in
+from modules.services.extension_sources import called
 from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
 
 NATIVE = (".so", ".pyd", ".dll", ".dylib", ".exe", ".bin", ".pyc", ".a", ".node")
@@ -73,7 +75,7 @@ def made_plan(
     current: Current | None,
 ) -> InstallPlan:
     """Of what lies in `folder`, which is read and never run. Raises BadRequest for a wrong manifest."""
-    manifest, files = read_manifest(folder), files_in(folder)
+    manifest, files = manifest_of(folder, called(source)), files_in(folder)
     check_entry(manifest, files)
     change = change_of(manifest, files, current) if current is not None else None
     plan = InstallPlan("", manifest, source, exact, files, packages, (), change)
@@ -85,7 +87,7 @@ def made_plan(
 def check_entry(manifest: Manifest, files: tuple[ExtensionFile, ...]) -> None:
     beginning = manifest.entry.replace(".", "/")
     if not {f"{beginning}.py", f"{beginning}/__init__.py"} & {file.path for file in files}:
-        raise BadRequest(f"extension.toml names the module {manifest.entry}, which is not there.", field="entry")
+        raise BadRequest(f"{MANIFEST} names the module {manifest.entry}, which is not there.", field="entry")
 
 
 def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:

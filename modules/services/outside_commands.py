@@ -126,7 +126,7 @@ def leash() -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "modules.services.outside_commands", str(os.getpid()))
 
 
-def become(command: Sequence[str]) -> None:
+def become(command: list[str]) -> None:
     """The program on the leash: becomes the command, which keeps the bond. Does not return."""
     die_with_parent(int(sys.argv[1]))
     os.environ.pop("PYTHONPATH")

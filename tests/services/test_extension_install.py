@@ -333,6 +333,22 @@ def test_wrong_extensions(tmp_path: Path, files: dict[str, str], part: str) -> N
         assert place.left() == ["extensions"]
 
 
+def test_scripts_of_text_generation_webui(tmp_path: Path) -> None:
+    """They have no manifest; one is made of where they come from."""
+    script = "def output_modifier(string, state):\n    return string + '!'\n"
+    repository = Repository(tmp_path / "Loud_Words.git")
+    repository.commit({"script.py": script})
+    with world(tmp_path) as place:
+        plan = place.installer.plan(str(repository.folder))
+        assert (plan.name, plan.manifest.entry, plan.manifest.touches.network) == ("loud-words", "script", ["*"])
+        assert place.done(place.installer.install(plan.id)).state == "done"
+        assert place.registry.enable("loud-words").state == "enabled"
+        repository.commit({"script.py": script, "more.py": ""})
+        change = place.installer.plan_update("loud-words").change
+        assert change is not None
+        assert (change.added, change.permissions) == (("more.py",), ())
+
+
 def test_warnings(tmp_path: Path) -> None:
     files = files_of(touches='network = ["*"]', licence='""')
     more = {"fast.so": "x", "page.py": "def custom_js():\n    return ''", "odd.py": "def ("}
