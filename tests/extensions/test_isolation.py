@@ -199,7 +199,7 @@ def test_it_is_started_again_three_times(subject: Trial) -> None:
         wait_until(lambda: subject.filter("filter_reply", "ab") == "abab")
         assert note_of(subject).endswith(f"started again {time_number} of 3 times")
     os.kill(pid_of(subject), signal.SIGKILL)
-    wait_until(lambda: note_of(subject) == "its process has ended 4 times; enable it to start it again")
+    wait_until(lambda: note_of(subject) == "no more: its process has ended 4 times; enable it to start it again")
     assert subject.filter("filter_reply", "ab") == "ab"
     assert (
         "was ended by signal 9 once more"

@@ -55,8 +55,9 @@ class IsolatedProcess:
 
     @property
     def note(self) -> str:
+        """Continues "It runs ...": where, what a call costs, and how often the process has ended."""
         if self._restarts > MAX_RESTARTS:
-            return f"its process has ended {self._restarts} times; enable it to start it again"
+            return f"no more: its process has ended {self._restarts} times; enable it to start it again"
         cost = f"in a process of its own, about {self._cost_seconds * 1000:.2f} ms a call"
         return f"{cost}; started again {self._restarts} of {MAX_RESTARTS} times" if self._restarts else cost
 
