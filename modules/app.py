@@ -9,6 +9,7 @@ from modules.engines.host import EngineHost
 from modules.engines.idle import IdleUnloader
 from modules.engines.loaded import LoadedModel
 from modules.engines.registry import engine_named
+from modules.extensions.budgets import USUAL, Budgets
 from modules.extensions.registry import Extensions
 from modules.jobs import JobRunner
 from modules.library.adapters import AdapterLibrary
@@ -157,10 +158,12 @@ class App:
         self._launcher.close()
 
 
-def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_extensions: bool = True) -> App:
+def build_app(
+    settings: Settings, notices: tuple[str, ...] = (), *, starts_extensions: bool = True, budgets: Budgets = USUAL
+) -> App:
     """The only place where objects meet. Raises StartError or StorageError when the data folder cannot be used.
 
-    With `starts_extensions` those that are enabled run from now on.
+    `budgets` are those of extensions. With `starts_extensions` those that are enabled run from now on.
     """
     paths = settings.paths
     launcher = Launcher()
@@ -172,7 +175,7 @@ def build_app(settings: Settings, notices: tuple[str, ...] = (), *, starts_exten
     oracle = Oracle(model_runs, launcher)
     budget = Budget(settings.memory_budget_mib, oracle.machine)
     states = ExtensionStates(database)
-    extensions = Extensions(paths, states)
+    extensions = Extensions(paths, states, budgets)
     host = EngineHost(
         launcher,
         budget,

@@ -26,20 +26,28 @@ from modules.extensions.contracts import (
     ViewEvent,
 )
 from modules.extensions.hooks import hook
+from modules.types.generation import Constraint
+from modules.types.jobs import Job
+from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 
 __all__ = (
     "API_VERSION",
     "Button",
     "Command",
+    "Constraint",
     "DocumentReader",
     "EmbeddingModel",
     "ExtensionHost",
     "Field",
     "Heading",
+    "Job",
     "LogitsProcessor",
+    "Message",
     "Panel",
     "Part",
     "Passage",
+    "ReplyParams",
     "RequestContext",
     "Route",
     "RouteAnswer",

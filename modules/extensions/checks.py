@@ -7,7 +7,7 @@ from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from modules.engines.protocol import EngineKind
 from modules.extensions.contracts import (
@@ -21,10 +21,10 @@ from modules.extensions.contracts import (
     Tool,
 )
 from modules.extensions.guard import Unfit
+from modules.limits import LIMITS
 from modules.types.faults import fault_of
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
-from modules.types.sampling import SamplingParams
 
 # Hooks that return a list, and what it holds; then hooks that return one thing.
 LISTS: Mapping[str, type] = {
@@ -48,6 +48,7 @@ FILTERED: Mapping[str, str] = {
 }
 # Knobs that could be changed in place.
 CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_tokens", "banned_phrases")
+REPLY_PARAMS = TypeAdapter(ReplyParams)
 MAX_ITEMS = 200
 PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 MAX_STYLE_CHARS = 512 * 1024
@@ -139,11 +140,13 @@ def checked_request(before: ReplyParams, after: object) -> ReplyParams:
         raise Unfit(f"returned max_tokens {after.max_tokens}; at least 1 is needed.")
     if after == before:
         return before
+    if len(after.stop) > LIMITS.stop_strings:
+        raise Unfit(f"returned {len(after.stop):,} stop texts; {LIMITS.stop_strings} are the limit.")
     try:
-        return replace(after, sampling=SamplingParams.model_validate(after.sampling.model_dump()))
+        return REPLY_PARAMS.validate_python({**vars(after), "sampling": after.sampling.model_dump()})
     except ValidationError as error:
         first = error.errors()[0]
-        raise Unfit(f"returned sampling whose {first['loc'][0]} {fault_of(first)}.") from error
+        raise Unfit(f"returned params whose {'.'.join(map(str, first['loc']))} {fault_of(first)}.") from error
 
 
 CHECKS: Mapping[str, Callable[[Any, object], Any]] = {

@@ -1,0 +1,61 @@
+"""A whole program on the echo engine, with extensions that a test writes."""
+
+import textwrap
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modules.app import App, build_app
+from modules.engines.generation import Generation
+from modules.extensions.budgets import Budgets
+from modules.services.request_hooks import RequestSource
+from modules.settings import Settings
+from modules.types.generation import Finished
+from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
+
+# As usual, but for tests that wait until they are used up.
+QUICK = Budgets(load=0.5, filter=0.15, collect=0.15, feed=0.1, observe=0.15, close=0.15)
+ASKED = "one two three four"
+
+
+@contextmanager
+def program(folder: Path, budgets: Budgets = QUICK, script: Path | None = None) -> Generator[App]:
+    """Its own extensions lie in `folder`/data/extensions."""
+    settings = Settings(
+        data=folder / "data", models=folder / "models", extensions=folder / "none", model="echo", echo_script=script
+    )
+    app = build_app(settings, budgets=budgets)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def write_extension(folder: Path, name: str, code: str, manifest: str = "") -> None:
+    """As one of the program's own of that data folder."""
+    place = folder / "data" / "extensions" / name
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "extension.toml").write_text(f'name = "{name}"\ntitle = "{name}"\nversion = "1.0"\n{manifest}')
+    (place / "main.py").write_text(textwrap.dedent(code))
+
+
+def begin(app: App, text: str = ASKED, params: ReplyParams | None = None) -> Generation:
+    return app.inference.chat([Message("user", text)], params or ReplyParams(), asked_by=RequestSource("api"))
+
+
+def reply(app: App, text: str = ASKED, params: ReplyParams | None = None) -> str:
+    """The whole of it; an assertion where it failed."""
+    generation = begin(app, text, params)
+    for _ in generation:
+        pass
+    assert isinstance(generation.end, Finished), generation.end
+    return generation.text
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return is_so()
