@@ -100,6 +100,11 @@ def test_settings_are_those_of_its_own_model(subject: Trial) -> None:
         with pytest.raises(BadRequest, match=sentence):
             subject.set(values)
     assert subject.settings.times == 2
+    subject.set({"key": "secret"})
+    assert subject.filter("filter_reply", "key") == "secret"
+    subject.extensions.enable("subject")
+    assert subject.log[-3].endswith("times is 2"), "its settings are there when it is started"
+    assert subject.filter("filter_reply", "key") == "secret"
     with pytest.raises(ValidationError):
         type(subject.settings)(times=0)
 

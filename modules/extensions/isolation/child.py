@@ -45,6 +45,7 @@ from modules.extensions.isolation.remote_host import RemoteHost
 from modules.extensions.isolation.wire import Peer
 from modules.extensions.loading import Loader
 from modules.extensions.plugins import Plugin
+from modules.extensions.settings_values import plain_values
 from modules.types.extension_source import ExtensionSource
 
 # Transformers of replies that were never ended; the oldest goes.
@@ -188,7 +189,7 @@ class IsolatedExtension:
 
     def _tell_settings(self) -> SettingsFacts:
         model = checked_settings_model(self._settings_model)
-        return SettingsFacts(model.model_json_schema(), model().model_dump(mode="json"))
+        return SettingsFacts(model.model_json_schema(), plain_values(model()))
 
     def _check_settings(self, values: dict[str, Any]) -> CheckedSettings:
         try:
