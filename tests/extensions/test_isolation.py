@@ -223,7 +223,7 @@ def test_its_process_ends_when_it_is_disabled(subject: Trial) -> None:
 def test_it_dies_with_the_program(folder: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom modules.extensions.testing import tried\n"
-        "with tried(Path(sys.argv[1])) as trial:\n    print(trial.log[0].split()[-1], flush=True)\n    time.sleep(60)\n"
+        "with tried(Path(sys.argv[1])) as trial:\n    print(trial.log[1].split()[-1], flush=True)\n    time.sleep(60)\n"
     )
     program = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True

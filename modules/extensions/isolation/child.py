@@ -193,9 +193,8 @@ class IsolatedExtension:
 
     def _check_settings(self, values: dict[str, Any]) -> CheckedSettings:
         try:
-            return CheckedSettings(
-                checked_settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
-            )
+            made = checked_settings_model(self._settings_model).model_validate(values)
+            return CheckedSettings(plain_values(made), {})
         except ValidationError as error:
             return CheckedSettings(values, dict(wrong_value(one) for one in error.errors()))
 
