@@ -40,7 +40,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     acts["remove"].add_argument("--keep-data", action="store_true", help="leave what it has kept in the data folder")
     acts["run"].add_argument("command", metavar="COMMAND", help="without the slash")
     acts["run"].add_argument("text", metavar="TEXT", nargs="*", help="what follows the command")
-    acts["new"].add_argument("--to", metavar="FOLDER", default=".", help="where its folder is made (default: here)")
+    acts["new"].add_argument("--to", metavar="FOLDER", help="where its folder is made (default: among your own)")
     for act in acts.values():
         for place in PLACES:
             act.add_argument(f"--{place}", metavar=place.upper(), help="as at the start of the program")
