@@ -122,11 +122,12 @@ class Extensions:
         return settings
 
     def settings_schema(self, name: str) -> dict[str, Any] | None:
-        """The JSON schema that the form is made from."""
+        """The JSON schema that the form is made from. Raises ExtensionFault where there can be none."""
         plugin = self._plugin(name)
         if plugin is None or plugin.settings_model is None:
             return None
-        return plugin.settings_model.model_json_schema()
+        schema = plugin.settings_model.model_json_schema
+        return self.call(name, "settings form", schema, seconds=self.budgets.collect, returns=dict)
 
     def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
         """What the filters of this name make of `value`, one after another."""
