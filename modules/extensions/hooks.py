@@ -8,7 +8,7 @@ Filters and hooks that give something have a second, a transformer's `feed` and 
 Time in which the program answers a filter through its host is not counted; a transformer should not ask it anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import pluggy
@@ -60,6 +60,14 @@ class Hooks(Protocol):
         """The finished reply as it is kept and shown; what a program has read of a stream stays as it was.
 
         Not asked in the notebook, where what was written has become a part of a document.
+        """
+        ...
+
+    @spec
+    def write_reply(self, prompt: str, context: RequestContext) -> Iterator[str] | None:
+        """Writes the reply instead of the model, piece by piece, or leaves it to the model; the first that writes wins.
+
+        `prompt` is what the model would read, or the last message where a server makes that.
         """
         ...
 

@@ -1,7 +1,8 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from threading import Lock, RLock
 from typing import Any
 
@@ -13,6 +14,7 @@ from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
 from modules.extensions import builtin
 from modules.extensions.budgets import USUAL, Budgets
 from modules.extensions.calls import GuardedCalls
+from modules.extensions.checks import kind_of
 from modules.extensions.contracts import ExtensionHost, RequestContext
 from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
@@ -178,6 +180,20 @@ class Extensions:
     ) -> Any:
         """What `function`, which an extension gave, returns. Raises ExtensionFault; see GuardedCalls.call."""
         return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns)
+
+    def writer(self, prompt: str, context: RequestContext) -> Given | None:
+        """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
+        for plugin in self._having("write_reply"):
+            ask = partial(plugin.invoke, "write_reply", prompt=prompt, context=plugin.context(context))
+            try:
+                pieces: object = self.call(plugin.name, "write_reply", ask, seconds=self.budgets.filter, returns=object)
+            except ExtensionFault:
+                continue
+            if isinstance(pieces, Iterator):
+                return Given(plugin.name, pieces)
+            if pieces is not None:
+                self.record_fault(plugin.name, "write_reply", f"returned {kind_of(pieces)} instead of an iterator.")
+        return None
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell those who observe this; nobody waits for them."""

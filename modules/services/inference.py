@@ -210,9 +210,11 @@ class Inference:
                     request, dropped = self._request(loaded, prompt, params)
                     loaded.submit(request, generation, dropped)
                 else:
-                    hooks = RequestHooks(self._extensions, asked_by, generation, loaded)
+                    hooks = RequestHooks(self._extensions, asked_by, generation, loaded, params)
                     request, dropped = self._hooked(hooks, loaded, prompt, params)
                     deliver = hooks.delivery()
+                    if hooks.write_instead(request, deliver):
+                        return
                     loaded.submit(request, generation, dropped, deliver)
                     hooks.asked()
                 generation.on_end(lambda: self._ended(loaded, generation))

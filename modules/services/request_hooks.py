@@ -12,8 +12,11 @@ from modules.extensions.registry import Extensions
 from modules.extensions.steps import ChainWatch
 from modules.services.document_prompt import DocumentPrompt
 from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt
-from modules.types.generation import Event, Failed, Finished, Note, ProcessorUse
+from modules.services.written_reply import write
+from modules.types.generation import Event, Failed, Finished, GenerationRequest, Note, ProcessorUse
 from modules.types.reply_params import ReplyParams
+
+PROGRAM = "modules.extensions."
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,18 @@ class RequestHooks:
     """What the extensions that are enabled now do to one request. One thread at a time."""
 
     def __init__(
-        self, extensions: Extensions, asked_by: RequestSource, generation: Generation, loaded: LoadedModel
+        self,
+        extensions: Extensions,
+        asked_by: RequestSource,
+        generation: Generation,
+        loaded: LoadedModel,
+        params: ReplyParams,
     ) -> None:
         self._extensions = extensions
         self._generation = generation
         self._loaded = loaded
         self._context = RequestContext(
-            generation.id, asked_by.source, loaded.model.id, loaded.engine, asked_by.conversation_id
+            generation.id, asked_by.source, loaded.model.id, loaded.engine, asked_by.conversation_id, params=params
         )
         self._changes: list[tuple[str, str]] = []
         self._watch = ChainWatch(
@@ -79,6 +87,13 @@ class RequestHooks:
         stream = self._extensions.reply_stream(self._context, self._deliver, self._watch)
         return self._deliver if stream is None else stream.take
 
+    def write_instead(self, request: GenerationRequest, deliver: Callable[[Event], None]) -> bool:
+        """Whether an extension has written the reply, which has ended then."""
+        messages = request.messages
+        question = request.prompt or (messages[-1].content if messages else "")
+        given = self._extensions.writer(question, self._context)
+        return given is not None and write(self._extensions, given, self._generation, deliver)
+
     def asked(self) -> None:
         """The engine has the request now."""
         self._extensions.notify("generation_started", context=self._context)
@@ -98,8 +113,7 @@ class RequestHooks:
             # It was disabled a moment ago.
             return params
         if can.logits_processors and processor.path:
-            path = f"{package_name(given.extension)}.{processor.path}"
-            use = ProcessorUse(path, dict(processor.arguments), source)
+            use = ProcessorUse(import_path(given.extension, processor.path), dict(processor.arguments), source)
             self._changed(given.extension, "logits_processors")
             return replace(params, processors=(*params.processors, use))
         changed = params
@@ -132,3 +146,8 @@ class RequestHooks:
         end = self._generation.end
         reason = "error" if isinstance(end, Failed) or end is None else end.reason
         self._extensions.notify("generation_finished", text=self._generation.text, reason=reason, context=self._context)
+
+
+def import_path(extension: str, path: str) -> str:
+    """Within the extension's own package, but for what the program has for it."""
+    return path if path.startswith(PROGRAM) else f"{package_name(extension)}.{path}"

@@ -8,7 +8,8 @@ from textwrap import dedent
 from typing import Any
 
 from modules.errors import EngineError
-from modules.extensions.contracts import DocumentReader
+from modules.extensions.contracts import DocumentReader, RequestContext
+from modules.extensions.folders import BUILTIN
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
 from modules.paths import PROJECT, Paths
@@ -77,6 +78,10 @@ class Bench:
         if source:
             write_script(self.own, name.replace("-", "_"), source, **others)
         self.extensions.enable(name)
+
+    def given(self, hook: str, context: RequestContext | None = None) -> list[Any]:
+        """By extensions, without what the program itself brings."""
+        return [given.item for given in self.extensions.collect(hook, context) if given.extension != BUILTIN]
 
 
 @contextmanager

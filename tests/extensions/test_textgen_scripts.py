@@ -47,8 +47,8 @@ def no_faults(program: Bench, name: str) -> None:
 
 
 def panel(program: Bench, hook: str = "panels") -> Panel | Tab:
-    (given,) = program.extensions.collect(hook)
-    return given.item
+    (item,) = program.given(hook)
+    return item
 
 
 def shown(program: Bench, event: ViewEvent = NOTHING, hook: str = "panels") -> list[Any]:
@@ -64,7 +64,7 @@ def test_a_reply_is_changed_by_the_oldest_form(program: Bench) -> None:
 
 def test_input_and_state_reach_older_and_newer_forms(program: Bench) -> None:
     program.enable(
-        "polite",
+        "very-polite",
         """
         params = {
             "display_name": "Politeness",
@@ -85,11 +85,11 @@ def test_input_and_state_reach_older_and_newer_forms(program: Bench) -> None:
     assert asked(program)[-1].content == "What is the capital of France? (please, You, 0.5)"
     assert asked(program)[:-1] == MESSAGES[:-1]
     assert program.extensions.chain("filter_reply", "Paris.", CHAT) == "Paris. [c1, True]"
-    program.extensions.set_settings("polite", {"suffix": "now"})
+    program.extensions.set_settings("very-polite", {"suffix": "now"})
     assert "(now, " in asked(program)[-1].content
-    program.extensions.set_settings("polite", {"polite-activate": False})
+    program.extensions.set_settings("very-polite", {"very_polite-activate": False})
     assert asked(program) == MESSAGES
-    no_faults(program, "polite")
+    no_faults(program, "very-polite")
 
 
 def test_knobs_are_read_and_changed_through_state(program: Bench) -> None:
@@ -311,8 +311,8 @@ def test_styles_scripts_and_a_button_that_asks_the_model(program: Bench) -> None
             gr.Button("Ask").click(ask, question, answer)
         """,
     )
-    assert [one.item for one in program.extensions.collect("custom_css")] == [".asker { color: red }"]
-    assert [one.item for one in program.extensions.collect("custom_js")] == ["console.log('asker')"]
+    assert program.given("custom_css") == [".asker { color: red }"]
+    assert program.given("custom_js") == ["console.log('asker')"]
     with pytest.raises(ExtensionFault, match="Write a question first"):
         shown(program, ViewEvent("control-2", {"control-0": ""}))
     assert Text("answer to Why?") in shown(program, ViewEvent("control-2", {"control-0": "Why?"}))

@@ -79,11 +79,11 @@ def test_nothing_without_a_language_or_outside_chats(tmp_path: Path) -> None:
 def test_a_conversation_has_its_own_switch(tmp_path: Path) -> None:
     with bench(tmp_path, translator) as program:
         enabled(program)
-        (given,) = program.extensions.collect("panels")
+        (panel,) = program.given("panels")
         settings = program.extensions.settings("translate")
 
         def view(**event: Any) -> Sequence[Any]:
-            return given.item.view(ViewEvent(settings=settings, **event))
+            return panel.view(ViewEvent(settings=settings, **event))
 
         assert isinstance(view()[0], Text)
         switch, button = view(conversation_id="c1")

@@ -33,11 +33,11 @@ def fetching(*allowed: str) -> Callable[[str], tuple[bytes, str]]:
     return fetch
 
 
-def call(program: Bench, tool: str, *allowed: str, **arguments: Any) -> str:
+def call(program: Bench, name: str, *allowed: str, **arguments: Any) -> str:
     program.hosts["web"].fetcher = fetching(*allowed)
-    tools: dict[str, Tool] = {given.item.name: given.item for given in program.extensions.collect("tools")}
+    tools: dict[str, Tool] = {tool.name: tool for tool in program.given("tools")}
     context = ToolContext("c1", program.extensions.settings("web"))
-    return program.extensions.call("web", tool, tools[tool].run, arguments, context, seconds=10, returns=str)
+    return program.extensions.call("web", name, tools[name].run, arguments, context, seconds=10, returns=str)
 
 
 def html(body: bytes) -> Canary:
@@ -47,9 +47,9 @@ def html(body: bytes) -> Canary:
 def test_both_tools_are_off_and_ask_first(tmp_path: Path) -> None:
     with bench(tmp_path) as program:
         assert program.extensions.find("web").state == "disabled"
-        assert program.extensions.collect("tools") == ()
+        assert program.given("tools") == []
         program.enable("web")
-        tools: list[Tool] = [given.item for given in program.extensions.collect("tools")]
+        tools: list[Tool] = program.given("tools")
         assert [(one.name, one.needs_approval) for one in tools] == [("read_page", True), ("search_web", True)]
 
 

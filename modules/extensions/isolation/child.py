@@ -100,6 +100,10 @@ class IsolatedExtension:
                 "Engines cannot be isolated: each runs in a worker process of its own anyway. "
                 "Leave out `isolated = true`, or the hook `engines`."
             )
+        if "write_reply" in plugin.hooks:
+            raise BadRequest(
+                "An isolated extension cannot write replies. Leave out `isolated = true`, or the hook `write_reply`."
+            )
         self._plugin = plugin
         if "settings_model" in plugin.hooks:
             self._settings_model = checked_settings_model(plugin.invoke("settings_model"))

@@ -75,7 +75,7 @@ class Control:
     @property
     def choices(self) -> dict[str, Any]:
         """What each choice is called, and its value."""
-        listed = cast("list[Any]", list(self.given.get("choices") or []))
+        listed: list[Any] = list(self.given.get("choices") or [])
         pairs = [(cast("tuple[Any, Any]", one) if isinstance(one, tuple) else (one, one)) for one in listed]
         return {str(name): value for name, value in pairs}
 

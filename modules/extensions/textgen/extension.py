@@ -3,21 +3,21 @@
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
-from modules.extensions.contracts import ExtensionHost, Panel, RequestContext, Tab
+from modules.extensions.contracts import ExtensionHost, LogitsProcessor, Panel, RequestContext, Tab
 from modules.extensions.hooks import hook
 from modules.extensions.textgen.controls import Interface
 from modules.extensions.textgen.importing import ScriptImports
 from modules.extensions.textgen.params import Params
 from modules.extensions.textgen.source import examine
 from modules.extensions.textgen.standins import Modules
-from modules.extensions.textgen.state import knobs_in, params_with, state_of
+from modules.extensions.textgen.state import knobs_in, params_with, state_of, stops_in
 from modules.extensions.textgen.turns import Chat, Turn
 from modules.extensions.textgen.view import ScriptView
 from modules.types.messages import Message
@@ -55,13 +55,15 @@ class ScriptExtension:
     def __init__(self, folder: Path, name: str, title: str) -> None:
         """Raises as `load_script` does."""
         self._host: ExtensionHost | None = None
+        self._folder = folder
+        self._name = name
         self._examined = examine(folder)
         self._modules = Modules(name, self)
         self._interface = Interface(self.log)
         stand_ins = {"modules": self._modules.top, "gradio": self._interface}
         self._script = ScriptImports(folder, name, stand_ins).script()
         values = vars(self._script).get("params")
-        self._params = Params(name, values if isinstance(values, dict) else {})
+        self._params = Params(name, cast("dict[str, Any]", values) if isinstance(values, dict) else {})
         self._title = self._params.title or title
         self._turns: OrderedDict[str, Turn] = OrderedDict()
         self._lock = threading.Lock()
@@ -76,6 +78,8 @@ class ScriptExtension:
             "filter_request": self._has("state_modifier"),
             "filter_prompt": self._has(*PROMPT_FUNCTIONS),
             "filter_reply": self._has("output_modifier"),
+            "write_reply": self._has("custom_generate_reply"),
+            "logits_processors": self._has("logits_processor_modifier"),
             "custom_css": self._has("custom_css"),
             "custom_js": self._has("custom_js"),
             "tabs": self._has("ui") and self._params.is_tab,
@@ -126,22 +130,31 @@ class ScriptExtension:
     @hook
     def filter_request(self, params: ReplyParams, context: RequestContext) -> ReplyParams:
         turn = self._turn(context)
-        if turn is None:
-            turn = self._begin(context, is_chat=False)
-            self._modify_state(turn)
         return params_with(params, turn.changed_knobs(knobs_in(turn.state)))
 
     @hook
     def filter_prompt(self, prompt: str, context: RequestContext) -> str:
-        turn = self._turn(context) or self._begin(context, is_chat=False)
+        turn = self._turn(context)
         if turn.is_chat:
             return turn.completed(prompt)
         return self._changed("input_modifier", prompt, str, turn.state, False)
 
     @hook
     def filter_reply(self, text: str, context: RequestContext) -> str:
-        turn = self._turn(context) or self._begin(context, is_chat=False)
+        turn = self._turn(context)
         return self._changed("output_modifier", text, str, turn.state, turn.is_chat)
+
+    @hook
+    def write_reply(self, prompt: str, context: RequestContext) -> Iterator[str]:
+        turn = self._turn(context)
+        stops = list(stops_in(turn.state["custom_stopping_strings"]))
+        return grown(self._call("custom_generate_reply", prompt, prompt, turn.state, stops, turn.is_chat))
+
+    @hook
+    def logits_processors(self, context: RequestContext) -> Sequence[LogitsProcessor]:
+        self._params.apply(context.settings)
+        arguments = {"folder": str(self._folder), "name": self._name, "params": self._params.plain}
+        return [LogitsProcessor(f"{__package__}.logits:ScriptLogits", arguments)]
 
     @hook
     def custom_css(self) -> str:
@@ -158,6 +171,18 @@ class ScriptExtension:
     @hook
     def panels(self) -> Sequence[Panel]:
         return [Panel(VIEW, self._title, self._view())] if self._interface.controls else []
+
+    def prepare(self, params: Mapping[str, Any]) -> None:
+        """For the script's work without a host, in the process of a model."""
+        self._params.set(params)
+        if self._has("setup"):
+            self._call("setup")
+
+    def logits_processor_list(self, ids: Any) -> list[Any]:
+        """What the script puts into the list, each called with ids and logits."""
+        made: list[Any] = []
+        self._call("logits_processor_modifier", made, ids)
+        return made
 
     def rendered(self, user_input: str, state: Mapping[str, Any], history: Any) -> str:
         """What `generate_chat_prompt` returns; only while the script makes a prompt."""
@@ -194,9 +219,11 @@ class ScriptExtension:
         if not self._has("chat_input_modifier"):
             return text, text
         pair = self._call("chat_input_modifier", text, text, state)
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError("chat_input_modifier did not return a text and a visible text")
-        return checked("chat_input_modifier", pair[0], str), pair[1]
+        match pair:
+            case (str(new), visible):
+                return new, visible
+            case _:
+                raise TypeError("chat_input_modifier did not return a text and a visible text")
 
     def _changed(self, name: str, value: Any, kind: type, *more: Any) -> Any:
         """What the function makes of `value`; the same where there is none."""
@@ -224,9 +251,14 @@ class ScriptExtension:
                 self._turns.popitem(last=False)
         return turn
 
-    def _turn(self, context: RequestContext) -> Turn | None:
+    def _turn(self, context: RequestContext) -> Turn:
+        """That of the chat, or one that begins without messages."""
         with self._lock:
-            return self._turns.get(context.id)
+            turn = self._turns.get(context.id)
+        if turn is None:
+            turn = self._begin(context, is_chat=False)
+            self._modify_state(turn)
+        return turn
 
 
 def positional(function: Callable[..., Any]) -> int | None:
@@ -235,6 +267,16 @@ def positional(function: Callable[..., Any]) -> int | None:
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return None
     return sum(one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD} for one in parameters)
+
+
+def grown(texts: Iterable[str]) -> Iterator[str]:
+    """What each text adds to the one before. Raises ValueError for one that takes something back."""
+    before = ""
+    for text in texts:
+        if not text.startswith(before):
+            raise ValueError("custom_generate_reply changed what it had written, which has been read already.")
+        yield text[len(before) :]
+        before = text
 
 
 def named(function: Callable[..., Any], names: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """A script's `params`: what a person can set of them, and what is kept of them between starts."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -42,6 +43,15 @@ class Params:
     def is_tab(self) -> bool:
         return bool(self._values.get("is_tab"))
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Those that JSON can hold."""
+        return {name: value for name, value in self._values.items() if is_plain(value)}
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        """Those that the script has."""
+        self._values.update({name: value for name, value in values.items() if name in self._values})
+
     def restore(self, folder: Path) -> None:
         """What they were when the extension ran last; a file that cannot be read counts as none."""
         self._file = folder / FILE
@@ -50,7 +60,7 @@ class Params:
             params, seen = stored["params"], stored["settings"]
         except (OSError, ValueError, KeyError, TypeError):
             return
-        self._values.update({name: value for name, value in params.items() if name in self._values})
+        self.set(params)
         self._seen = cast("dict[str, Any]", seen)
 
     def apply(self, settings: BaseModel | None) -> None:
@@ -68,8 +78,7 @@ class Params:
         """Writes them down for the next start, where the extension has been enabled."""
         if self._file is None:
             return
-        plain = {name: value for name, value in self._values.items() if is_plain(value)}
-        text = json.dumps({"params": plain, "settings": self._seen})
+        text = json.dumps({"params": self.plain, "settings": self._seen})
         replacement = self._file.with_suffix(".new")
         replacement.write_text(text, encoding="utf-8")
         replacement.replace(self._file)
@@ -84,12 +93,14 @@ def settings_model(extension: str, params: Mapping[str, Any]) -> type[BaseModel]
             fields[name] = (kind, SettingsField(default=value, title=name.replace("_", " ").capitalize()))
     if not fields:
         return None
-    prefix = f"{extension}-"
+    # With the name that its folder had, or that it has here.
+    prefix = re.compile("^" + "[-_]".join(map(re.escape, extension.split("-"))) + "-")
 
     def without_prefix(given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        return {str(name).removeprefix(prefix): value for name, value in cast("dict[str, Any]", given).items()}
+        values = cast("dict[str, Any]", given)
+        return {name if name in params else prefix.sub("", name, count=1): value for name, value in values.items()}
 
     validators: Any = {"without_prefix": model_validator(mode="before")(without_prefix)}
     return create_model("Settings", __base__=ScriptSettings, __validators__=validators, **fields)

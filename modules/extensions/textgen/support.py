@@ -18,7 +18,12 @@ def rows(supported: bool, how: str, names: Iterable[str]) -> tuple[Support, ...]
 
 
 SCRIPT_FUNCTIONS = (
-    Support("setup", True, "Called once, when the extension is enabled or the program starts with it."),
+    Support(
+        "setup",
+        True,
+        "Called when the extension is enabled or the program starts with it; where there is a "
+        "logits processor, in the model's process before each reply too.",
+    ),
     Support("ui", True, "Simple controls become a panel beside conversations, or a tab with `is_tab`."),
     Support("custom_css", True, "Added to the page's styles."),
     Support("custom_js", True, "Added to the page as a module, after its own scripts."),

@@ -13,20 +13,22 @@ from modules.types.messages import Message
 MARK = "\ue01fprompt {}\ue01f"
 
 
-class PromptText(str):
-    """Stands for a prompt that does not exist yet: other text can be put around it, but nobody can look into it."""
+# What asks a text for its characters.
+LOOKS = (
+    "__getitem__", "__iter__", "__len__", "__contains__", "replace", "split", "rsplit", "splitlines", "find", "rfind",
+    "index", "rindex", "partition", "rpartition", "startswith", "endswith", "strip", "lstrip", "rstrip", "count",
+    "encode", "lower", "upper",
+)  # fmt: skip
 
-    __slots__ = ()
 
-    def _refuse(self, *_arguments: Any, **_named: Any) -> Never:
-        raise BadRequest("What `generate_chat_prompt` returns cannot be looked into or changed, only added to.")
+def refuse_look(*_arguments: Any, **_named: Any) -> Never:
+    raise BadRequest("What `generate_chat_prompt` returns cannot be looked into or changed, only added to.")
 
-    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
-    replace = split = rsplit = splitlines = find = rfind = index = rindex = partition = rpartition = _refuse
-    startswith = endswith = strip = lstrip = rstrip = count = encode = lower = upper = _refuse
 
-    def __bool__(self) -> bool:
-        return True
+# Stands for a prompt that does not exist yet: other text can be put around it, but nobody can look into it.
+PromptText: type[str] = type(
+    "PromptText", (str,), {**dict.fromkeys(LOOKS, refuse_look), "__bool__": lambda _self: True}
+)
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Turn:
     def changed_knobs(self, now: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in now.items() if value != self.knobs.get(name)}
 
-    def render(self, messages: tuple[Message, ...]) -> PromptText:
+    def render(self, messages: tuple[Message, ...]) -> str:
         mark = MARK.format(len(self.rendered))
         self.rendered[mark] = messages
         return PromptText(mark)

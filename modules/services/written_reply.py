@@ -1,0 +1,52 @@
+"""A reply that an extension writes instead of a model."""
+
+from collections.abc import Callable, Iterator
+
+from modules.engines.generation import Generation
+from modules.errors import ExtensionFault
+from modules.extensions.facts import Given
+from modules.extensions.registry import Extensions
+from modules.limits import LIMITS
+from modules.types.generation import Event, Failed, Finished, TextDelta
+
+HOOK = "write_reply"
+# Until a piece comes; what the program does meanwhile for the extension does not count.
+PIECE_SECONDS = 60.0
+
+
+def write(extensions: Extensions, given: Given, generation: Generation, deliver: Callable[[Event], None]) -> bool:
+    """False where the extension failed before it had written anything, so that a model can answer after all.
+
+    `given.item` is the iterator that its hook returned.
+    """
+    pieces: Iterator[str] = given.item
+    written = 0
+    while not generation.cancelled:
+        try:
+            step: tuple[object, ...] = extensions.call(
+                given.extension, HOOK, next_piece, pieces, seconds=PIECE_SECONDS, returns=tuple
+            )
+        except ExtensionFault as error:
+            if written:
+                deliver(Failed.of(error))
+            return written > 0
+        if not step:
+            deliver(Finished("stop"))
+            return True
+        if text := str(step[0])[: LIMITS.message_chars - written]:
+            written += len(text)
+            deliver(TextDelta(text))
+        if written >= LIMITS.message_chars:
+            deliver(Finished("length"))
+            return True
+    deliver(Finished("cancelled"))
+    return True
+
+
+def next_piece(pieces: Iterator[str]) -> tuple[str, ...]:
+    """Empty at the end. Raises TypeError for what is no text."""
+    for piece in pieces:
+        if not isinstance(piece, str):  # pyright: ignore[reportUnnecessaryIsInstance] - strangers wrote the iterator
+            raise TypeError(f"write_reply gave {type(piece).__name__} instead of text")
+        return (piece,)
+    return ()
