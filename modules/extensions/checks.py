@@ -49,6 +49,7 @@ FILTERED: Mapping[str, str] = {
 # Knobs that could be changed in place.
 CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_tokens", "banned_phrases")
 REPLY_PARAMS = TypeAdapter(ReplyParams)
+NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MAX_ITEMS = 200
 PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 MAX_STYLE_CHARS = 512 * 1024
@@ -76,7 +77,28 @@ def items_of(hook: str, returned: object) -> tuple[Any, ...]:
             raise Unfit(f"returned a list with {kind_of(item)} in it; {wanted.__name__} is expected.")
         if isinstance(item, LogitsProcessor):
             check_processor(item)
+        check_words(item)
     return items
+
+
+def check_words(item: object) -> None:
+    """What the page and addresses call it. Raises Unfit."""
+    match item:
+        case Tab(name=name, title=words) | Panel(name=name, title=words) | Command(name=name, help=words):
+            if not is_text(name) or not NAME.fullmatch(name):
+                called = f"a {type(item).__name__} called {str(name)[:60]!r}"
+                raise Unfit(f"returned {called}; 1 to 60 letters, digits, - and _ can be used.")
+            if not is_text(words):
+                raise Unfit(f"returned a {type(item).__name__} with {kind_of(words)} where a text belongs.")
+            sound_text(words)
+        case Route(path=path) if not is_text(path):
+            raise Unfit(f"returned a Route with {kind_of(path)} as its path.")
+        case _:
+            pass
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def check_processor(processor: LogitsProcessor) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, cast
 
 from modules.errors import NotFound
-from modules.extensions.checks import kind_of
+from modules.extensions.checks import kind_of, sound_text
 from modules.extensions.contracts import Button, Field, Heading, Panel, Part, Tab, Table, Text, ViewEvent
 from modules.extensions.guard import Unfit
 from modules.extensions.registry import Extensions
@@ -113,6 +114,9 @@ def check_texts(part: Part) -> None:
             texts = [name, label, help_text, *choices]
             if not isinstance(part.value, str | int | float | bool | None):
                 raise Unfit(f"gave the field {name} {kind_of(part.value)} as its value.")
+            if isinstance(part.value, float) and not isfinite(part.value):
+                raise Unfit(f"gave the field {name} a value that is no number.")
+            texts += [part.value] if isinstance(part.value, str) else []
         case Table(columns=columns, rows=rows):
             if len(rows) > LIMITS.extension_rows:
                 raise Unfit(f"returned a table of {len(rows):,} rows; {LIMITS.extension_rows:,} are the limit.")
@@ -122,3 +126,4 @@ def check_texts(part: Part) -> None:
             raise Unfit(f"returned a {type(part).__name__} with {kind_of(text)} where a text belongs.")
         if len(text) > LIMITS.render_chars:
             raise Unfit(f"returned a text of {len(text):,} characters; {LIMITS.render_chars:,} are the limit.")
+        sound_text(text)

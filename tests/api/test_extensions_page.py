@@ -1,5 +1,6 @@
 """What the page asks of extensions over /control and /ext: cards, settings, views, files, routes."""
 
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ SHOWN = {
     "cell": [Table(("a",), ((1,),))],
     "value": [Field("a", "A", value={"a": 1})],
     "label": [Button("a", None)],
+    "nan": [Field("a", "A", kind="number", value=float("nan"))],
+    "half": [Text("\\ud800")],
     "long": [Text("x" * 200_001)],
 }
 
@@ -117,6 +120,8 @@ def test_a_secret_is_kept_and_never_told(program: RunningProgram) -> None:
         ("cell", "a Table with a int where a text belongs"),
         ("value", "gave the field a a dict as its value"),
         ("label", "a Button with None where a text belongs"),
+        ("nan", "gave the field a a value that is no number"),
+        ("half", "half of a surrogate pair"),
         ("long", "a text of 200,001 characters; 200,000 are the limit"),
         ("leave", "raised SystemExit"),
     ],
@@ -126,6 +131,21 @@ def test_a_view_that_cannot_be_shown_says_why(program: RunningProgram, view: str
     assert status == 500
     assert part in answer["error"]["message"]
     assert shown(program, "odd/sound")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "tab", ["Tab('a/b', 'A', print)", "Tab('a', None, print)", "Tab('a', object(), print)", "Tab(3, 'A', print)"]
+)
+def test_a_tab_that_cannot_be_called_is_left_out(program: RunningProgram, tab: str) -> None:
+    code = f"from modules.extensions import Tab, hook\n@hook\ndef tabs():\n    return [{tab}]\n"
+    folder = write_extension(program.data / "extensions", "unnamed", "Unnamed", code)
+    assert ask(program, "/control/extensions/unnamed/enable", "POST", json={})[0] == 200
+    status, answer = ask(program, "/control/extensions/views")
+    assert status == 200
+    assert {one["extension"] for one in answer["views"]} == {"parlor", "sample", "odd"}
+    assert ask(program, "/control/extensions/unnamed")[1]["extension"]["faults"][0]["hook"] == "tabs"
+    ask(program, "/control/extensions/unnamed/disable", "POST", json={})
+    shutil.rmtree(folder)
 
 
 def test_a_tab_and_a_panel_may_have_one_name(program: RunningProgram) -> None:

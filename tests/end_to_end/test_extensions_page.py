@@ -1,5 +1,6 @@
 """Extensions as a person has them: in a real browser, with one that shows all that the page can show."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -24,6 +25,17 @@ from modules.extensions import Tab, Text, hook
 def tabs():
     return [Tab("greeting", "Greeting one", lambda event: [Text("Hello")])]
 """
+GALLERY = [
+    {
+        "name": "known",
+        "title": "Known elsewhere",
+        "description": "Whistles.",
+        "author": "B. Maker",
+        "source": "https://example.org/known.git",
+    },
+    {"name": "sample", "title": "Here already", "source": "https://example.org/sample.git"},
+    {"name": 3},
+]
 GIT = ("git", "-c", "user.name=A. Tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main")
 
 
@@ -33,7 +45,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram
     own = folder / "data" / "extensions"
     write_extension(own)
     write_extension(own, "broken", "Broken", BROKEN)
+    gallery = folder / "gallery.json"
+    gallery.write_text(json.dumps({"extensions": GALLERY}))
     arguments = ("--model", "echo", "--admin-key", "test-admin", "--extensions", str(folder / "bundled"))
+    arguments = (*arguments, "--extension-gallery", str(gallery))
     with RunningProgram(folder, *arguments) as program:
         program.wait_until_loaded()
         yield program
@@ -174,7 +189,11 @@ def test_a_tab_counts_takes_a_file_and_survives_its_fault(
     expect(tab.get_by_label("A word")).to_have_value("kept")
     expect(tab.get_by_label("A word")).to_be_focused()
     tab.get_by_role("button", name="second", exact=True).click()
-    expect(tab).to_contain_text("second", use_inner_text=True)
+    expect(tab.locator(".markup").nth(1)).to_contain_text("second")
+    # What was brought stays, too.
+    page.get_by_role("button", name="Models", exact=True).click()
+    page.go_back()
+    expect(tab.locator(".markup").nth(1)).to_contain_text("second")
 
     tab.get_by_role("button", name="Break").click()
     expect(tab.get_by_role("alert")).to_contain_text("told to fail")
@@ -198,6 +217,9 @@ def test_a_panel_knows_the_conversation(window: Watched, program: RunningProgram
     expect(panel).to_contain_text("Conversation: none")
     window.ask("Hello")
     expect(panel).to_contain_text(re.compile("Conversation: [0-9a-f]{8}"))
+    panel.get_by_role("button", name="Again").click()
+    page.get_by_role("button", name="New chat").click()
+    expect(panel).to_contain_text("Conversation: none")
     page.get_by_role("button", name="Parameters", exact=True).click()
     expect(panel).to_be_hidden()
     page.get_by_role("button", name="Panels of extensions").click()
@@ -295,6 +317,20 @@ def test_installed_updated_rolled_back_and_removed(window: Watched, program: Run
     expect(card(page, "Greeter")).to_have_count(0)
     expect(views(page).filter(has_text="Greeting one")).to_have_count(0)
     assert not (program.data / "extensions" / "greeter").exists()
+
+
+def test_the_gallery_shows_what_is_not_here(window: Watched) -> None:
+    page = window.page
+    page.goto(f"{window.url}/?view=extensions")
+    gallery = page.get_by_role("region", name="More extensions")
+    expect(gallery.get_by_role("listitem")).to_have_count(1)
+    expect(gallery).to_contain_text("B. Maker · https://example.org/known.git")
+    expect(gallery.get_by_role("status")).to_contain_text("name")
+    page.get_by_label("Search extensions").fill("whistle")
+    expect(gallery.get_by_role("listitem")).to_have_count(1)
+    expect(card(page)).to_be_hidden()
+    page.get_by_label("Search extensions").fill("sample")
+    expect(gallery.get_by_role("listitem")).to_have_count(0)
 
 
 def test_a_zip_is_sent_and_looked_at_before_it_is_installed(

@@ -12,27 +12,31 @@ export class PartsView {
     this.fields = [];
     this.asked = 0;
     this.isTouched = false;
+    // The button that brought what is shown.
+    this.pressed = "";
     this.problem = element("div", { class: "extension-problem", role: "alert", hidden: true });
     this.form = element("form", { class: "extension-parts", noValidate: true, onsubmit: (event) => this.submit(event) });
     this.form.addEventListener("input", () => (this.isTouched = true));
     this.node = element("div", { class: "extension-view" }, this.problem, this.form);
   }
 
-  // Anew, unless a person has begun to fill it in.
+  // Anew, unless a person has begun to do something with it: what a button has brought stays.
   async refresh() {
-    if (!this.isTouched && !this.isBusy) await this.ask();
+    if (!this.isTouched && !this.isBusy && !this.pressed && !this.form.hasAttribute("aria-busy")) await this.ask();
   }
 
   // What it shows now; a view that fails says so in its own place.
   async ask(pressed = "", values = {}) {
     const { extension, place, name } = this.view;
     const asked = ++this.asked;
+    this.askedFor = this.conversation() ?? "";
     this.form.setAttribute("aria-busy", "true");
     try {
-      const body = { place, button: pressed, values, conversation_id: this.conversation() ?? undefined };
+      const body = { place, button: pressed, values, conversation_id: this.askedFor || undefined };
       const { parts } = await control(`extensions/views/${encodeURIComponent(extension)}/${encodeURIComponent(name)}`, body);
       if (asked !== this.asked) return;
       this.problem.hidden = true;
+      this.pressed = pressed;
       this.show(parts);
     } catch (error) {
       if (asked === this.asked) this.tell(error.message, () => this.ask(pressed, values));
