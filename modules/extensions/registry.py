@@ -1,8 +1,7 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from threading import Lock, RLock
 from typing import Any
 
@@ -14,7 +13,6 @@ from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
 from modules.extensions import builtin
 from modules.extensions.budgets import USUAL, Budgets
 from modules.extensions.calls import GuardedCalls
-from modules.extensions.checks import kind_of
 from modules.extensions.contracts import ExtensionHost, RequestContext
 from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
@@ -29,7 +27,15 @@ from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import ReplyStream, Stage
 from modules.extensions.settings_values import plain_values
-from modules.extensions.steps import UNWATCHED, ChainWatch, collect_step, filter_step, observe_step, stage_step
+from modules.extensions.steps import (
+    UNWATCHED,
+    ChainWatch,
+    collect_step,
+    filter_step,
+    observe_step,
+    stage_step,
+    writer_step,
+)
 from modules.paths import Paths
 from modules.storage.extension_states import ExtensionStates
 from modules.types.extension_source import ExtensionSource
@@ -126,11 +132,12 @@ class Extensions:
         return settings
 
     def settings_schema(self, name: str) -> dict[str, Any] | None:
-        """The JSON schema that the form is made from."""
+        """The JSON schema that the form is made from. Raises ExtensionFault where there can be none."""
         plugin = self._plugin(name)
         if plugin is None or plugin.settings_model is None:
             return None
-        return plugin.settings_model.model_json_schema()
+        schema = plugin.settings_model.model_json_schema
+        return self.call(name, "settings form", schema, seconds=self.budgets.collect, returns=dict)
 
     def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
         """What the filters of this name make of `value`, one after another."""
@@ -183,15 +190,9 @@ class Extensions:
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
         for plugin in self._having("write_reply"):
-            ask = partial(plugin.invoke, "write_reply", prompt=prompt, context=plugin.context(context))
-            try:
-                pieces: object = self.call(plugin.name, "write_reply", ask, seconds=self.budgets.filter, returns=object)
-            except ExtensionFault:
-                continue
-            if isinstance(pieces, Iterator):
-                return Given(plugin.name, pieces)
+            pieces = self._calls.run([writer_step(plugin, prompt, context, self.budgets.filter)], None)
             if pieces is not None:
-                self.record_fault(plugin.name, "write_reply", f"returned {kind_of(pieces)} instead of an iterator.")
+                return Given(plugin.name, pieces)
         return None
 
     def notify(self, hook: str, **arguments: Any) -> None:

@@ -1,6 +1,6 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,18 @@ def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
             raise Unfit(f"returned {kind_of(made)} without feed and end.") from None
 
     return Step(plugin.name, TRANSFORMER, seconds, run)
+
+
+def writer_step(plugin: Plugin, prompt: str, context: RequestContext, seconds: float) -> Step:
+    """The iterator of texts that it writes a reply with, or None."""
+
+    def run(_value: None) -> Iterator[str] | None:
+        made: object = plugin.invoke("write_reply", prompt=prompt, context=plugin.context(context))
+        if made is not None and not isinstance(made, Iterator):
+            raise Unfit(f"returned {kind_of(made)} instead of an iterator of texts.")
+        return made
+
+    return Step(plugin.name, "write_reply", seconds, run)
 
 
 def observe_step(plugin: Plugin, hook: str, arguments: Mapping[str, Any], seconds: float) -> Step:

@@ -6,6 +6,7 @@ from modules.engines.generation import Generation
 from modules.errors import ExtensionFault
 from modules.extensions.facts import Given
 from modules.extensions.registry import Extensions
+from modules.limits import LIMITS
 from modules.types.generation import Event, Failed, Finished, TextDelta
 
 HOOK = "write_reply"
@@ -19,22 +20,25 @@ def write(extensions: Extensions, given: Given, generation: Generation, deliver:
     `given.item` is the iterator that its hook returned.
     """
     pieces: Iterator[str] = given.item
-    has_written = False
+    written = 0
     while not generation.cancelled:
         try:
             step: tuple[object, ...] = extensions.call(
                 given.extension, HOOK, next_piece, pieces, seconds=PIECE_SECONDS, returns=tuple
             )
         except ExtensionFault as error:
-            if has_written:
+            if written:
                 deliver(Failed.of(error))
-            return has_written
+            return written > 0
         if not step:
             deliver(Finished("stop"))
             return True
-        if text := str(step[0]):
-            has_written = True
+        if text := str(step[0])[: LIMITS.message_chars - written]:
+            written += len(text)
             deliver(TextDelta(text))
+        if written >= LIMITS.message_chars:
+            deliver(Finished("length"))
+            return True
     deliver(Finished("cancelled"))
     return True
 

@@ -20,6 +20,13 @@ export class CommandList {
     field.addEventListener("blur", () => this.close());
   }
 
+  // Someone may have begun to type before it was known what can be written.
+  take(commands) {
+    if (JSON.stringify(commands) === JSON.stringify(this.commands)) return;
+    this.commands = commands;
+    if (document.activeElement === this.field) this.follow(this.field.value);
+  }
+
   follow(text) {
     const begun = BEGUN.exec(text)?.[1];
     this.matches = begun === undefined ? [] : this.commands.filter(({ name }) => name.startsWith(begun)).slice(0, LONGEST);

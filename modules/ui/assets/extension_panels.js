@@ -33,9 +33,10 @@ export class ExtensionPanels {
 
   // Panels that stay keep what was typed in them.
   take(views) {
-    const kept = new Map(views.map((view) => [keyOf(view), this.panels.get(keyOf(view)) ?? new PartsView(view, this.conversation)]));
-    this.panels = kept;
-    if (!kept.has(this.current)) this.current = kept.keys().next().value ?? "";
+    const before = this.panels;
+    this.panels = new Map(views.map((view) => [keyOf(view), before.get(keyOf(view)) ?? new PartsView(view, this.conversation)]));
+    for (const view of views) this.panels.get(keyOf(view)).view = view;
+    if (!this.panels.has(this.current)) this.current = this.panels.keys().next().value ?? "";
     this.showOpen();
   }
 
@@ -63,12 +64,11 @@ export class ExtensionPanels {
     this.showOpen();
   }
 
-  // Another conversation is looked at than before.
+  // Another conversation may be looked at than before.
   follow() {
-    const now = this.conversation() ?? "";
-    if (now === this.seen || !this.isShown) return;
-    this.seen = now;
-    this.panels.get(this.current).ask();
+    if (!this.isShown) return;
+    const panel = this.panels.get(this.current);
+    if (panel.askedFor !== (this.conversation() ?? "")) panel.ask();
   }
 
   showOpen() {
@@ -80,10 +80,12 @@ export class ExtensionPanels {
     this.node.hidden = !this.isShown;
     if (!this.isShown) return;
     this.title.textContent = panel.view.title;
+    const hadFocus = this.choice.contains(document.activeElement);
     this.choice.hidden = this.panels.size < 2;
     this.choice.replaceChildren(...[...this.panels].map(([key, one]) => button(one.view.title, () => this.choose(key), "segment", { "aria-pressed": String(key === this.current) })));
+    if (hadFocus) this.choice.querySelector("[aria-pressed=true]").focus();
     if (this.body.firstChild !== panel.node) this.body.replaceChildren(panel.node);
-    this.seen = this.conversation() ?? "";
+    this.follow();
     panel.refresh();
   }
 }

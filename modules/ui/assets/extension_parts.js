@@ -22,16 +22,17 @@ export class PartsView {
 
   // Anew, unless a person has begun to do something with it: what a button has brought stays.
   async refresh() {
-    if (!this.isTouched && !this.isBusy && !this.pressed) await this.ask();
+    if (!this.isTouched && !this.isBusy && !this.pressed && !this.form.hasAttribute("aria-busy")) await this.ask();
   }
 
   // What it shows now; a view that fails says so in its own place.
   async ask(pressed = "", values = {}) {
     const { extension, place, name } = this.view;
     const asked = ++this.asked;
+    this.askedFor = this.conversation() ?? "";
     this.form.setAttribute("aria-busy", "true");
     try {
-      const body = { place, button: pressed, values, conversation_id: this.conversation() ?? undefined };
+      const body = { place, button: pressed, values, conversation_id: this.askedFor || undefined };
       const { parts } = await control(`extensions/views/${encodeURIComponent(extension)}/${encodeURIComponent(name)}`, body);
       if (asked !== this.asked) return;
       this.problem.hidden = true;

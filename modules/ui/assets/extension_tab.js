@@ -5,10 +5,19 @@ import { PartsView } from "./extension_parts.js";
 
 export class ExtensionTab {
   constructor(view, { key, conversation }) {
-    Object.assign(this, { view, key });
+    this.key = key;
     this.parts = new PartsView(view, conversation);
-    this.heading = element("h1", { tabIndex: -1, dir: "auto", text: view.title });
-    this.node = element("section", { class: "view extension-tab away", "aria-label": view.title }, element("div", { class: "extensions-body" }, this.heading, this.parts.node));
+    this.heading = element("h1", { tabIndex: -1, dir: "auto" });
+    this.node = element("section", { class: "view extension-tab away" }, element("div", { class: "extensions-body" }, this.heading, this.parts.node));
+    this.take(view);
+  }
+
+  // Another version of the extension may call it otherwise.
+  take(view) {
+    this.view = view;
+    this.parts.view = view;
+    this.heading.textContent = view.title;
+    this.node.setAttribute("aria-label", view.title);
   }
 
   get address() {

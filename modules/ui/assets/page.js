@@ -184,13 +184,14 @@ class Page {
       const key = `${tab.extension}/${tab.name}`;
       titles[key] = tab.title;
       views[key] = this.views[key] ?? new ExtensionTab(tab, { key, conversation: () => this.chat.conversation?.id });
+      views[key].take(tab);
     }
     for (const [key, view] of Object.entries(this.views)) if (!views[key]) view.node.remove();
     for (const view of Object.values(views)) if (!this.viewsNode.contains(view.node)) this.viewsNode.append(view.node);
     this.views = views;
     this.sidebar.showViews(titles);
     this.panels.take(panels);
-    this.chat.composer.commands.commands = commands;
+    this.chat.composer.commands.take(commands);
     if (this.shown && !Object.values(views).includes(this.shown)) this.turnTo("extensions");
   }
 
