@@ -20,6 +20,8 @@ from tests.benchmarks.tools import ROUNDS, TOOLS, Asker, forced
 
 CALLS = 10
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(params=["llama.cpp", "transformers"])
 def asker(
