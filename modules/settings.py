@@ -143,8 +143,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Parlor: chat with language models on your own machine.",
         epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py convert SOURCE TARGET` turns a GGUF "
         "model into a folder for the transformers engine. `python3 webui.py download SOURCE` fetches a model from the "
-        "hub, `python3 webui.py train RECIPE.yaml` teaches a model, `python3 webui.py extension install SOURCE` adds to "
-        "what Parlor does (--help after each says more). "
+        "hub, `python3 webui.py train RECIPE.yaml` teaches a model, `python3 webui.py extension install SOURCE` adds "
+        "to what Parlor does (--help after each says more). "
         "`python3 webui.py test` runs the tests.",
         allow_abbrev=False,
     )

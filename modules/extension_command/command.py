@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from modules.extension_command.flags import PLACES, make_parser
 from modules.extension_command.listing import listed_extensions
 from modules.extension_command.report import listing_lines, plain, plan_lines
 from modules.extensions.contracts import Command, RequestContext
+from modules.extensions.skeleton import create_extension
 from modules.services.extension_plans import InstallPlan
 from modules.settings import Settings, load_settings
 from modules.storage.files import FolderLock
@@ -100,6 +102,13 @@ def listing(_asked: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+def new(asked: argparse.Namespace, _settings: Settings) -> int:
+    folder = create_extension(asked.name, Path(asked.to).expanduser().absolute())
+    print(f"Made: {folder}")
+    say(f"Look at its README.md, and install it with: {COMMAND} install {shlex.quote(str(folder))}")
+    return DONE
+
+
 def run_command(asked: argparse.Namespace, settings: Settings) -> int:
     with opened(settings, starts_extensions=True) as app:
         command = command_of(app, asked.name, asked.command)
@@ -131,6 +140,7 @@ ACTS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = {
     "enable": enable,
     "disable": disable,
     "list": listing,
+    "new": new,
     "run": run_command,
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 from modules.types.generation import Constraint
 from modules.types.messages import Message
@@ -33,7 +33,6 @@ class RequestContext:
     params: ReplyParams = field(default_factory=ReplyParams)
 
 
-@runtime_checkable
 class StreamTransformer(Protocol):
     """One for each reply: text in as it is written, text out as it is shown and kept."""
 

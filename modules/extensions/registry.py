@@ -1,8 +1,7 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from threading import Lock, RLock
 from typing import Any
 
@@ -14,7 +13,6 @@ from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
 from modules.extensions import builtin
 from modules.extensions.budgets import USUAL, Budgets
 from modules.extensions.calls import GuardedCalls
-from modules.extensions.checks import kind_of
 from modules.extensions.contracts import ExtensionHost, RequestContext
 from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
@@ -29,7 +27,16 @@ from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import ReplyStream, Stage
 from modules.extensions.settings_values import plain_values
-from modules.extensions.steps import UNWATCHED, ChainWatch, collect_step, filter_step, observe_step, stage_step
+from modules.extensions.steps import (
+    UNWATCHED,
+    WRITER,
+    ChainWatch,
+    collect_step,
+    filter_step,
+    observe_step,
+    stage_step,
+    writer_step,
+)
 from modules.paths import Paths
 from modules.storage.extension_states import ExtensionStates
 from modules.types.extension_source import ExtensionSource
@@ -157,12 +164,10 @@ class Extensions:
             report=self._book.add,
         )
 
-    def source(self, name: str) -> ExtensionSource:
-        """What a worker imports of one that is enabled. Raises NotFound."""
+    def source(self, name: str) -> ExtensionSource | None:
+        """What a worker imports of one that is enabled."""
         plugin = self._plugin(name)
-        if plugin is None:
-            raise NotFound(f"The extension {name} is not enabled.", field="name")
-        return plugin.source
+        return plugin.source if plugin is not None else None
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
         """Of a failure that shows later than in the hook itself."""
@@ -182,17 +187,8 @@ class Extensions:
 
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
-        for plugin in self._having("write_reply"):
-            ask = partial(plugin.invoke, "write_reply", prompt=prompt, context=plugin.context(context))
-            try:
-                pieces: object = self.call(plugin.name, "write_reply", ask, seconds=self.budgets.filter, returns=object)
-            except ExtensionFault:
-                continue
-            if isinstance(pieces, Iterator):
-                return Given(plugin.name, pieces)
-            if pieces is not None:
-                self.record_fault(plugin.name, "write_reply", f"returned {kind_of(pieces)} instead of an iterator.")
-        return None
+        plugins = self._having(WRITER)
+        return self._calls.run([writer_step(one, prompt, context, self.budgets.filter) for one in plugins], None)
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell those who observe this; nobody waits for them."""

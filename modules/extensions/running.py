@@ -8,7 +8,6 @@ from threading import Event as Flag
 from threading import Lock
 
 from modules.extensions.checks import FLOOD_CHARS, FLOOD_TIMES, kind_of, sound_text
-from modules.extensions.contracts import StreamTransformer
 from modules.extensions.guard import Guard, Step, StepFault, Unfit, overrun, sentence_of
 from modules.extensions.plugins import Plugin
 from modules.types.generation import Event, Failed, Finished, Note, Replaced, TextDelta
@@ -19,10 +18,12 @@ HOOK = "stream_transformer"
 class Stage:
     """One extension's transformer within a reply. Once it has ended, text passes it by."""
 
-    def __init__(self, plugin: Plugin, transformer: StreamTransformer) -> None:
+    def __init__(self, plugin: Plugin, feed: Callable[[str], object], end: Callable[[], object]) -> None:
+        """The two are the transformer's own code, which may return anything."""
         self.plugin = plugin
         self.has_ended = False
-        self._transformer = transformer
+        self._feed = feed
+        self._end = end
         self._given: list[str] = []
         self._gave: list[str] = []
         self._given_chars = 0
@@ -37,9 +38,9 @@ class Stage:
         """The transformer's own code. Raises whatever that raises, and Unfit."""
         if not self.plugin.live:
             # Disabled while the reply is written: what it holds back comes out, and it is asked no more.
-            return self._checked(self._transformer.end()) + text
-        fed = self._checked(self._transformer.feed(text)) if text else ""
-        return fed + self._checked(self._transformer.end()) if is_last else fed
+            return self._checked(self._end()) + text
+        fed = self._checked(self._feed(text)) if text else ""
+        return fed + self._checked(self._end()) if is_last else fed
 
     def gave(self, text: str, *, is_last: bool) -> None:
         self._gave.append(text)

@@ -1,16 +1,18 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
-from modules.extensions.contracts import RequestContext, StreamTransformer
+from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
 from modules.extensions.guard import Step, Unfit
 from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import Stage
+
+WRITER = "write_reply"
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,26 @@ def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
 
     def run(so_far: tuple[Stage, ...]) -> tuple[Stage, ...]:
         made = plugin.invoke(TRANSFORMER, context=plugin.context(context))
-        if not isinstance(made, StreamTransformer):
-            raise Unfit(f"returned {kind_of(made)} without feed and end.")
-        return (*so_far, Stage(plugin, made))
+        try:
+            return (*so_far, Stage(plugin, made.feed, made.end))
+        except AttributeError:
+            raise Unfit(f"returned {kind_of(made)} without feed and end.") from None
 
     return Step(plugin.name, TRANSFORMER, seconds, run)
+
+
+def writer_step(plugin: Plugin, prompt: str, context: RequestContext, seconds: float) -> Step:
+    """From None to what this extension writes, if it does; who comes later is not asked."""
+
+    def run(so_far: Given | None) -> Given | None:
+        if so_far is not None:
+            return so_far
+        pieces = plugin.invoke(WRITER, prompt=prompt, context=plugin.context(context))
+        if pieces is not None and not isinstance(pieces, Iterator):
+            raise Unfit(f"returned {kind_of(pieces)} instead of an iterator of texts.")
+        return None if pieces is None else Given(plugin.name, pieces)
+
+    return Step(plugin.name, WRITER, seconds, run)
 
 
 def observe_step(plugin: Plugin, hook: str, arguments: Mapping[str, Any], seconds: float) -> Step:

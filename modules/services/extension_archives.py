@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from modules.errors import BadRequest
 from modules.extensions.manifest import MANIFEST
+from modules.extensions.textgen.source import SCRIPT
 from modules.services.extension_files import check_listing, is_left_out
 from modules.types.extension_installs import InstallLimits
 
 CHUNK_BYTES = 1024 * 1024
-PACKAGE_FACTS = (".dist-info", ".data")
 
 
 def unpack(archive: Path, target: Path, limits: InstallLimits) -> str:
@@ -54,17 +54,17 @@ def wanted(opened: zipfile.ZipFile, limits: InstallLimits) -> dict[str, zipfile.
 
 
 def top_of(names: list[str]) -> str:
-    """The folder with the manifest, ending in a slash; empty for the top itself."""
-    if MANIFEST in names:
-        return ""
-    folders = {PurePosixPath(name).parts[0] for name in names}
-    holders = sorted(folder for folder in folders if f"{folder}/{MANIFEST}" in names)
-    if len(holders) != 1 or any(one.endswith(PACKAGE_FACTS) for one in holders):
-        found = f"{len(holders)} of its folders have one" if holders else "there is none"
-        raise BadRequest(
-            f"An extension has an {MANIFEST} at the top or in one folder at the top; {found}.", field="source"
-        )
-    return f"{holders[0]}/"
+    """The folder with the manifest, or with the script of text-generation-webui's; empty, or ending in a slash."""
+    for mark in (MANIFEST, SCRIPT):
+        if mark in names:
+            return ""
+        folders = {PurePosixPath(name).parts[0] for name in names}
+        holders = sorted(folder for folder in folders if f"{folder}/{mark}" in names)
+        if len(holders) == 1:
+            return f"{holders[0]}/"
+        if holders:
+            raise BadRequest(f"{len(holders)} of its folders have an {mark}; an extension has one.", field="source")
+    raise BadRequest(f"It has no {MANIFEST} at the top or in one folder at the top.", field="source")
 
 
 def write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:

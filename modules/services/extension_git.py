@@ -43,8 +43,7 @@ class Blob:
 def fetch_commit(source: ExtensionSource, target: Path, place: Workplace, limits: InstallLimits) -> str:
     """Writes the files of the commit that the source's revision stands for now, and returns that commit.
 
-    Raises BadRequest for what an extension must not hold, NotFound's sentence within InstallError for an address that
-    does not answer.
+    Raises BadRequest for what an extension must not hold, InstallError for an address that does not answer.
     """
     commit = resolved_commit(source, place)
     git(place, "init", "--quiet", "--bare", "--template=", "repository")
@@ -65,7 +64,8 @@ def resolved_commit(source: ExtensionSource, place: Workplace) -> str:
     names = [f"refs/tags/{revision}^{{}}", f"refs/heads/{revision}", f"refs/tags/{revision}"] if revision else ["HEAD"]
     ended = git(place, "ls-remote", "--", source.address, *names)
     require(ended, f"{source.address[:200]} does not answer as a git repository")
-    found = dict(reversed(line.split("\t", 1)) for line in ended.output.read_text().splitlines() if "\t" in line)
+    lines = [line.partition("\t") for line in ended.output.read_text().splitlines()]
+    found = {name: object_id for object_id, _, name in lines}
     commit = next((found[name] for name in names if name in found), "")
     if not COMMIT.fullmatch(commit):
         what = f"no branch or tag {revision[:100]!r}" if revision else "no commit yet"

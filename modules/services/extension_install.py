@@ -4,20 +4,21 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modules.errors import BadRequest, Conflict, InstallError, NotFound, ParlorError, StorageError
+from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, ParlorError, StorageError
 from modules.extension_packages import REQUIREMENTS
-from modules.extensions.manifest import Manifest, read_manifest
+from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
+from modules.extensions.textgen.recognition import manifest_of
 from modules.jobs import JobRunner, Report
 from modules.paths import Paths
 from modules.services.extension_files import files_in
 from modules.services.extension_git import COMMIT
 from modules.services.extension_plans import Current, InstallPlan, made_plan
-from modules.services.extension_sources import fetch, source_of
+from modules.services.extension_sources import called, fetch, source_of
 from modules.services.extension_wheels import install_packages, resolved_packages
 from modules.services.install_policy import InstallPolicy
 from modules.services.outside_commands import Workplace
@@ -146,9 +147,13 @@ class ExtensionInstaller:
         """
         self.policy.check()
         with self._held(name):
-            if self._registry.find(name).is_bundled:
-                raise BadRequest(f"{name} ships with Parlor and cannot be removed; disable it instead.", field="name")
-            self._registry.disable(name)
+            # One that was installed can be removed though its folder is gone.
+            if self._installs.find(name) is None or self._versions.current(name).exists():
+                found = self._registry.find(name)
+                if found.is_bundled:
+                    raise BadRequest(f"{name} ships with Parlor and stays; disable it instead.", field="name")
+                self._registry.disable(name)
+                self._versions.discard(found.folder)
             self._versions.remove(name)
             self._states.forget(name)
             if not keep_data:
@@ -183,7 +188,7 @@ class ExtensionInstaller:
         # What git sends is there twice for a moment: as it came, and unpacked.
         place = Workplace(scratch, 2 * limits.size_bytes, limits.fetch_seconds, cancelled)
         exact = fetch(source, files, place, limits)
-        manifest = read_manifest(files)
+        manifest = manifest_of(files, called(source))
         current = self._current(manifest.name)
         resolving = replace(place, size_bytes=limits.packages_bytes)
         packages = resolved_packages(manifest.requirements, resolving)
@@ -196,7 +201,7 @@ class ExtensionInstaller:
             raise BadRequest(f"An extension cannot be called {name}: Parlor uses that word itself.", field="name")
         record = self._installs.find(name)
         if record is not None:
-            return Current(record, read_manifest_or_none(self._versions.current(name)))
+            return Current(record, current_manifest(self._versions.current(name)))
         if (self._paths.extensions / name).exists():
             raise Conflict(f"An extension called {name} ships with Parlor; this one needs another name.", field="name")
         if self._versions.current(name).exists():
@@ -231,7 +236,7 @@ class ExtensionInstaller:
         )
         install_packages(plan.packages, files / REQUIREMENTS, place)
         if cancelled():
-            raise InstallError("It was cancelled; nothing was installed.")
+            raise Cancelled("It was cancelled; nothing was installed.")
         report(0.95, "putting it in place")
         version = plan.manifest.version
         record = InstallRecord(plan.name, version, plan.source, plan.exact, time.time(), plan.files, plan.packages)
@@ -251,7 +256,9 @@ class ExtensionInstaller:
             record = swap()
         except ParlorError:
             if was_enabled:
-                self._registry.enable(name)
+                # What it was cannot be enabled either: its card says so.
+                with suppress(BadRequest):
+                    self._registry.enable(name)
             raise
         if was_enabled:
             try:
@@ -302,8 +309,8 @@ def is_whole(folder: Path, record: InstallRecord) -> bool:
         return False
 
 
-def read_manifest_or_none(folder: Path) -> Manifest | None:
+def current_manifest(folder: Path) -> Manifest | None:
     try:
-        return read_manifest(folder)
+        return manifest_of(folder)
     except BadRequest:
         return None

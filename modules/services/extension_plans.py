@@ -1,6 +1,5 @@
 """What a person sees before an extension is installed: all of it, and what should be known of it."""
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterator
@@ -8,12 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from modules.errors import BadRequest
-from modules.extensions.manifest import Manifest, read_manifest
+from modules.extensions.manifest import MANIFEST, Manifest
+from modules.extensions.textgen.recognition import manifest_of
 from modules.services.extension_files import files_in
+from modules.services.extension_sources import called
 from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
 
 NATIVE = (".so", ".pyd", ".dll", ".dylib", ".exe", ".bin", ".pyc", ".a", ".node")
 PURE = "-none-any.whl"
+SCRIPT_HOOK = b"custom_js"
 SHOWN = 5
 
 
@@ -73,7 +75,7 @@ def made_plan(
     current: Current | None,
 ) -> InstallPlan:
     """Of what lies in `folder`, which is read and never run. Raises BadRequest for a wrong manifest."""
-    manifest, files = read_manifest(folder), files_in(folder)
+    manifest, files = manifest_of(folder, called(source)), files_in(folder)
     check_entry(manifest, files)
     change = change_of(manifest, files, current) if current is not None else None
     plan = InstallPlan("", manifest, source, exact, files, packages, (), change)
@@ -85,7 +87,7 @@ def made_plan(
 def check_entry(manifest: Manifest, files: tuple[ExtensionFile, ...]) -> None:
     beginning = manifest.entry.replace(".", "/")
     if not {f"{beginning}.py", f"{beginning}/__init__.py"} & {file.path for file in files}:
-        raise BadRequest(f"extension.toml names the module {manifest.entry}, which is not there.", field="entry")
+        raise BadRequest(f"{MANIFEST} names the module {manifest.entry}, which is not there.", field="entry")
 
 
 def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
@@ -98,7 +100,8 @@ def warnings_of(plan: InstallPlan, folder: Path) -> Iterator[str]:
     if native:
         yield f"It brings native code, which nobody can read: {listed(native)}."
     modules = [file.path for file in plan.files if file.path.endswith(".py")]
-    if scripts := [path for path in modules if defines(folder / path, "custom_js")]:
+    # By its bytes: reading a stranger's Python properly would mean to trust a parser with it.
+    if scripts := [path for path in modules if SCRIPT_HOOK in (folder / path).read_bytes()]:
         yield f"It brings a script for the page (custom_js in {listed(scripts)}), which can do all that you can there."
     if not plan.manifest.licence:
         yield "It names no licence."
@@ -143,15 +146,6 @@ def permission_changes(before: Manifest, after: Manifest) -> Iterator[str]:
         yield "It asks the model by itself now." if after.touches.models else "It no longer asks the model by itself."
     if before.isolated != after.isolated:
         yield "It runs in a process of its own now." if after.isolated else "It runs inside Parlor now."
-
-
-def defines(path: Path, function: str) -> bool:
-    """Whether a module has a function of that name, read without running it. One that cannot be read counts as one."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in ast.walk(tree))
 
 
 def listed(names: list[str]) -> str:

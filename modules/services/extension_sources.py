@@ -5,6 +5,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest
 from modules.extensions.manifest import MANIFEST
+from modules.extensions.textgen.recognition import is_textgen
 from modules.services.extension_archives import unpack
 from modules.services.extension_files import copy_folder, digest_of, files_in
 from modules.services.extension_git import fetch_commit
@@ -57,9 +58,15 @@ def fetch(source: ExtensionSource, target: Path, place: Workplace, limits: Insta
         case "folder":
             copy_folder(Path(source.address), target, limits)
             exact = digest_of(files_in(target))
-    if not (target / MANIFEST).is_file():
+    if not (target / MANIFEST).is_file() and not is_textgen(target):
         raise BadRequest(f"There is no {MANIFEST} at the top of {source}, so it is no extension.", field="source")
     return exact
+
+
+def called(source: ExtensionSource) -> str:
+    """What an extension that does not name itself is called: the last word of its address."""
+    last = re.split(r"[/:\\]", source.address.rstrip("/"))[-1]
+    return last.removesuffix(".git").removesuffix(".zip")
 
 
 def git_source(address: str, revision: str) -> ExtensionSource:

@@ -237,9 +237,9 @@ class Inference:
         """The same as extensions want it; as it was, when what they made of it cannot be asked."""
         try:
             return self._request(loaded, hooks.prompt(prompt), hooks.params(params))
-        except WorkerDied:
+        except (WorkerDied, Busy):
             raise
-        except ParlorError as error:
+        except Exception as error:
             if not hooks.has_changed:
                 raise
             plain = self._request(loaded, prompt, params)

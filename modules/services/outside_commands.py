@@ -51,7 +51,7 @@ def run_command(
     Raises Cancelled, or InstallError when it takes too long or writes too much. Nothing of it runs on then.
     """
     output, errors = place.folder / "output", place.folder / "errors"
-    inherited = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    inherited = {name: value for name, value in os.environ.items() if is_inherited(name)}
     with output.open("wb") as out, errors.open("wb") as err, (told or Path(os.devnull)).open("rb") as read:
         process = subprocess.Popen(
             [*leash(), *command],
@@ -67,6 +67,11 @@ def run_command(
         finally:
             end(process)
     return Ended(process.returncode, output, tail(errors).strip())
+
+
+def is_inherited(name: str) -> bool:
+    """Neither secrets, nor what a git that this program was started from told its own."""
+    return name not in SECRET_VARIABLES and not name.startswith("GIT_")
 
 
 def watch(process: subprocess.Popen[bytes], place: Workplace, name: str) -> None:
@@ -126,7 +131,7 @@ def leash() -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "modules.services.outside_commands", str(os.getpid()))
 
 
-def become(command: Sequence[str]) -> None:
+def become(command: list[str]) -> None:
     """The program on the leash: becomes the command, which keeps the bond. Does not return."""
     die_with_parent(int(sys.argv[1]))
     os.environ.pop("PYTHONPATH")

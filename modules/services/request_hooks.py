@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from modules.engines.generation import Generation
 from modules.engines.loaded import LoadedModel
-from modules.errors import ParlorError
 from modules.extension_packages import package_name
 from modules.extensions.contracts import LogitsProcessor, RequestContext, Source
 from modules.extensions.facts import Given
@@ -76,7 +75,7 @@ class RequestHooks:
             params = self._with_processor(params, given)
         return params
 
-    def refused(self, error: ParlorError) -> None:
+    def refused(self, error: Exception) -> None:
         """The request as it was changed cannot be asked, and is asked as it was."""
         for extension, hook in dict.fromkeys(self._changes):
             self._extensions.record_fault(extension, hook, f"made a request that was refused: {error}")
@@ -109,13 +108,14 @@ class RequestHooks:
     def _with_processor(self, params: ReplyParams, given: Given) -> ReplyParams:
         processor: LogitsProcessor = given.item
         can = self._loaded.capabilities
+        source = self._extensions.source(given.extension)
+        if source is None:
+            # It was disabled a moment ago.
+            return params
         if can.logits_processors and processor.path:
-            use = ProcessorUse(
-                import_path(given.extension, processor.path),
-                dict(processor.arguments),
-                self._extensions.source(given.extension),
-            )
-            self._changes.append((given.extension, "logits_processors"))
+            path = import_path(given.extension, processor.path)
+            use = ProcessorUse(path, dict(processor.arguments), source)
+            self._changed(given.extension, "logits_processors")
             return replace(params, processors=(*params.processors, use))
         changed = params
         if processor.logit_bias and "logit_bias" not in can.ignored_knobs:
@@ -128,7 +128,7 @@ class RequestHooks:
         if changed is params:
             self._notes.append(Note(f"The logits processor of {given.extension} does nothing on {can.runs_on}."))
         else:
-            self._changes.append((given.extension, "logits_processors"))
+            self._changed(given.extension, "logits_processors")
         return changed
 
     def _deliver(self, event: Event) -> None:

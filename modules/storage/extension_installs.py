@@ -1,16 +1,17 @@
 """What is known of the extensions that a person installed: the current version of each, and the one before."""
 
-import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from modules.storage.database import Database, cleaned, read_only
-from modules.types.extension_installs import ExtensionFile, ExtensionPackage, ExtensionSource, InstallRecord
+from modules.types.extension_installs import InstallRecord
 
 # `next` is there only while folders are being moved; see extension_versions.
 Place = Literal["current", "previous", "next"]
+RECORD = TypeAdapter(InstallRecord)
 
 
 class ExtensionInstalls:
@@ -31,7 +32,7 @@ class ExtensionInstalls:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO extension_install (name, place, record) VALUES (?, 'next', ?)",
-                (record.name, cleaned(json.dumps(asdict(record)))),
+                (record.name, cleaned(RECORD.dump_json(record).decode())),
             )
 
     def confirm(self, name: str) -> None:
@@ -61,16 +62,5 @@ def read_installs(database: Path) -> dict[str, InstallRecord]:
 
 def records_of(connection: sqlite3.Connection, place: Place) -> dict[str, InstallRecord]:
     rows = connection.execute("SELECT record FROM extension_install WHERE place = ?", (place,)).fetchall()
-    records = [record_of(json.loads(text)) for (text,) in rows]
+    records = [RECORD.validate_json(text) for (text,) in rows]
     return {record.name: record for record in records}
-
-
-def record_of(values: dict[str, Any]) -> InstallRecord:
-    return InstallRecord(
-        **{
-            **values,
-            "source": ExtensionSource(**values["source"]),
-            "files": tuple(ExtensionFile(**file) for file in values["files"]),
-            "packages": tuple(ExtensionPackage(**package) for package in values["packages"]),
-        }
-    )

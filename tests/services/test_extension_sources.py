@@ -287,7 +287,7 @@ def test_a_zip_with_two_extensions_or_none(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="2 of its folders"):
         fetched(tmp_path, write_zip(tmp_path / "two.zip", two))
     (tmp_path / "none").mkdir()
-    with pytest.raises(BadRequest, match="there is none"):
+    with pytest.raises(BadRequest, match="It has no extension"):
         fetched(tmp_path / "none", write_zip(tmp_path / "none.zip", {"main.py": ""}))
 
 
