@@ -1,5 +1,7 @@
 """Every hook there is, in the order of modules/extensions/hooks.py; the modules beside this one do the work."""
 
+from collections.abc import Iterator
+
 import modules.extensions as parlor
 from modules.engines.protocol import EngineKind
 from modules.types.jobs import Job
@@ -32,6 +34,11 @@ def filter_request(params: ReplyParams, context: parlor.RequestContext) -> Reply
 @parlor.hook
 def filter_reply(text: str, context: parlor.RequestContext) -> str:
     return texts.tidy(text) if context.settings.tidy else text
+
+
+@parlor.hook
+def write_reply(prompt: str, context: parlor.RequestContext) -> Iterator[str] | None:
+    return texts.word_by_word(context.settings.recites) if context.settings.recites else None
 
 
 @parlor.hook

@@ -1,6 +1,7 @@
 """What is done to texts. Nothing here knows of hooks, so that each part can be tried alone."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from modules.types.messages import Message
@@ -38,6 +39,10 @@ def not_longer(params: ReplyParams, longest: int) -> ReplyParams:
     if not longest or (params.max_tokens is not None and params.max_tokens <= longest):
         return params
     return replace(params, max_tokens=longest)
+
+
+def word_by_word(text: str) -> Iterator[str]:
+    yield from re.findall(r"\S+\s*", text)
 
 
 class Dashes:

@@ -29,6 +29,7 @@ from modules.extensions.running import ReplyStream, Stage
 from modules.extensions.settings_values import plain_values
 from modules.extensions.steps import (
     UNWATCHED,
+    WRITER,
     ChainWatch,
     collect_step,
     filter_step,
@@ -189,11 +190,8 @@ class Extensions:
 
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
-        for plugin in self._having("write_reply"):
-            pieces = self._calls.run([writer_step(plugin, prompt, context, self.budgets.filter)], None)
-            if pieces is not None:
-                return Given(plugin.name, pieces)
-        return None
+        plugins = self._having(WRITER)
+        return self._calls.run([writer_step(one, prompt, context, self.budgets.filter) for one in plugins], None)
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Tell those who observe this; nobody waits for them."""

@@ -12,6 +12,8 @@ from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import Stage
 
+WRITER = "write_reply"
+
 
 @dataclass(frozen=True)
 class ChainWatch:
@@ -62,15 +64,17 @@ def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
 
 
 def writer_step(plugin: Plugin, prompt: str, context: RequestContext, seconds: float) -> Step:
-    """The iterator of texts that it writes a reply with, or None."""
+    """From None to what this extension writes, if it does; who comes later is not asked."""
 
-    def run(_value: None) -> Iterator[str] | None:
-        made: object = plugin.invoke("write_reply", prompt=prompt, context=plugin.context(context))
-        if made is not None and not isinstance(made, Iterator):
-            raise Unfit(f"returned {kind_of(made)} instead of an iterator of texts.")
-        return made
+    def run(so_far: Given | None) -> Given | None:
+        if so_far is not None:
+            return so_far
+        pieces = plugin.invoke(WRITER, prompt=prompt, context=plugin.context(context))
+        if pieces is not None and not isinstance(pieces, Iterator):
+            raise Unfit(f"returned {kind_of(pieces)} instead of an iterator of texts.")
+        return None if pieces is None else Given(plugin.name, pieces)
 
-    return Step(plugin.name, "write_reply", seconds, run)
+    return Step(plugin.name, WRITER, seconds, run)
 
 
 def observe_step(plugin: Plugin, hook: str, arguments: Mapping[str, Any], seconds: float) -> Step:

@@ -113,7 +113,8 @@ class RequestHooks:
             # It was disabled a moment ago.
             return params
         if can.logits_processors and processor.path:
-            use = ProcessorUse(import_path(given.extension, processor.path), dict(processor.arguments), source)
+            path = import_path(given.extension, processor.path)
+            use = ProcessorUse(path, dict(processor.arguments), source)
             self._changed(given.extension, "logits_processors")
             return replace(params, processors=(*params.processors, use))
         changed = params

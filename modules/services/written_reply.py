@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 
 from modules.engines.generation import Generation
-from modules.errors import ExtensionFault
+from modules.errors import ExtensionFault, ParlorError
 from modules.extensions.facts import Given
 from modules.extensions.registry import Extensions
-from modules.limits import LIMITS
+from modules.extensions.steps import WRITER
 from modules.types.generation import Event, Failed, Finished, TextDelta
 
-HOOK = "write_reply"
 # Until a piece comes; what the program does meanwhile for the extension does not count.
 PIECE_SECONDS = 60.0
+MOST_CHARS = 1_000_000
 
 
 def write(extensions: Extensions, given: Given, generation: Generation, deliver: Callable[[Event], None]) -> bool:
@@ -20,23 +20,26 @@ def write(extensions: Extensions, given: Given, generation: Generation, deliver:
     `given.item` is the iterator that its hook returned.
     """
     pieces: Iterator[str] = given.item
-    written = 0
+    chars = 0
     while not generation.cancelled:
         try:
             step: tuple[object, ...] = extensions.call(
-                given.extension, HOOK, next_piece, pieces, seconds=PIECE_SECONDS, returns=tuple
+                given.extension, WRITER, next_piece, pieces, seconds=PIECE_SECONDS, returns=tuple
             )
         except ExtensionFault as error:
-            if written:
+            if isinstance(error.__cause__, ValueError | ParlorError):
+                extensions.record_fault(given.extension, WRITER, str(error))
+            if chars:
                 deliver(Failed.of(error))
-            return written > 0
+            return chars > 0
         if not step:
             deliver(Finished("stop"))
             return True
-        if text := str(step[0])[: LIMITS.message_chars - written]:
-            written += len(text)
+        if text := str(step[0]):
+            chars += len(text)
             deliver(TextDelta(text))
-        if written >= LIMITS.message_chars:
+        if chars > MOST_CHARS:
+            extensions.record_fault(given.extension, WRITER, f"wrote more than {MOST_CHARS:,} characters.")
             deliver(Finished("length"))
             return True
     deliver(Finished("cancelled"))

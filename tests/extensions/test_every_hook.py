@@ -56,6 +56,11 @@ def test_the_example_exercises_each_hook(monkeypatch: pytest.MonkeyPatch) -> Non
     with tried(EXAMPLE) as example:
         example.set({"banned_token": 7, "longest": 9, "wrap": True})
         assert all(example.filter(hook, value) != value for hook, value in FILTERED.items())
+        assert example.extensions.writer("a", example.context()) is None
+        example.set({"recites": "One two."})
+        written = example.extensions.writer("a", example.context())
+        assert written is not None
+        assert list(written.item) == ["One ", "two."]
         assert example.stream(["-", "-"]) == "\u2013"
         assert all(len(example.given(hook)) == 1 for hook in GIVEN)
         assert all("pre" in example.given(hook)[0] for hook in ("custom_css", "custom_js"))

@@ -25,10 +25,12 @@ def refuse_look(*_arguments: Any, **_named: Any) -> Never:
     raise BadRequest("What `generate_chat_prompt` returns cannot be looked into or changed, only added to.")
 
 
+def is_there(_text: str) -> bool:
+    return True
+
+
 # Stands for a prompt that does not exist yet: other text can be put around it, but nobody can look into it.
-PromptText: type[str] = type(
-    "PromptText", (str,), {**dict.fromkeys(LOOKS, refuse_look), "__bool__": lambda _self: True}
-)
+PromptText: type[str] = type("PromptText", (str,), {**dict.fromkeys(LOOKS, refuse_look), "__bool__": is_there})
 
 
 @dataclass
