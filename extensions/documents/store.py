@@ -272,14 +272,16 @@ class Store:
             connection.execute("UPDATE passages SET windows = 0, vectors = NULL WHERE windows > 0")
 
     def match(self, query: str, collection_ids: Iterable[int], limit: int) -> dict[int, float]:
-        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first; what stands in a heading
-        counts half."""
+        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first.
+
+        What stands in a heading counts half.
+        """
         if not query:
             return {}
         wanted = list(collection_ids)
         rows = self._rows(
-            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f JOIN passages p ON p.id = f.rowid "
-            "JOIN documents d ON d.id = p.document_id "
+            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f "
+            "JOIN passages p ON p.id = f.rowid JOIN documents d ON d.id = p.document_id "
             f"WHERE passages_fts MATCH ? AND d.collection_id IN ({marks(wanted)}) "
             "ORDER BY points DESC LIMIT ?",
             (query, *wanted, limit),
