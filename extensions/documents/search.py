@@ -81,7 +81,7 @@ class Search:
 
     def _current(self) -> Vectors:
         with self._lock:
-            changes = self._store.changes
+            changes = self._store.vector_changes
             if self._vectors is None or self._vectors.changes != changes:
                 self._vectors = read_vectors(self._store, changes)
             return self._vectors
