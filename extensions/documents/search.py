@@ -16,8 +16,9 @@ Embed = Callable[[Sequence[str]], Sequence[Sequence[float]] | None]
 
 # Of each ranking; further down there is nothing that the other one could lift up to the first few.
 CANDIDATES = 60
-# What a point of BM25, of which good passages have 5 to 20, adds to the cosine. Measured by tests/benchmarks/retrieval
-# on three corpora: better on each than reciprocal rank fusion, which counts the first of many poor matches as a good one.
+# What a point of BM25, of which good passages have 5 to 20, adds to the cosine. Measured by tests/benchmarks/retrieval:
+# more finds names better, less finds other words better. Fusing ranks was no better where names decide, and it takes
+# the first of many poor matches for a good one.
 WORDS_WEIGHT = 0.007
 
 
@@ -80,7 +81,7 @@ class Search:
 
     def _current(self) -> Vectors:
         with self._lock:
-            changes = self._store.changes
+            changes = self._store.vector_changes
             if self._vectors is None or self._vectors.changes != changes:
                 self._vectors = read_vectors(self._store, changes)
             return self._vectors

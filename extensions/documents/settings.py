@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 class DocumentSettings(BaseModel):
     passage_words: int = Field(
-        default=800,
+        default=1000,
         ge=200,
         le=8000,
         title="Words from documents",

@@ -105,7 +105,7 @@ class PassageVectors:
 
 
 class Store:
-    """Any thread may call: each call is one transaction. `changes` grows when passages or vectors change."""
+    """Any thread may call: each call is one transaction. `vector_changes` grows when `vectors` would answer otherwise."""
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.RLock()
@@ -116,7 +116,7 @@ class Store:
         # A program that ended while it read left half a document.
         self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
         self._connection.commit()
-        self.changes = 0
+        self.vector_changes = 0
 
     def close(self) -> None:
         with self._lock:
@@ -151,6 +151,7 @@ class Store:
     def remove_collection(self, collection_id: int) -> None:
         with self._changing() as connection:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
+            self.vector_changes += 1
 
     def chosen(self, conversation_id: str) -> frozenset[int]:
         rows = self._rows("SELECT collection_id FROM chosen WHERE conversation_id = ?", (conversation_id,))
@@ -208,6 +209,7 @@ class Store:
         """Its id. What was there of an earlier version goes."""
         with self._changing() as connection:
             connection.execute("DELETE FROM documents WHERE collection_id = ? AND path = ?", (collection_id, str(path)))
+            self.vector_changes += 1
             row = connection.execute(
                 "INSERT INTO documents (collection_id, path, name, size, mtime_ns, sha256, state, fault) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'reading', '') RETURNING id",
@@ -226,6 +228,7 @@ class Store:
         """Its passages and vectors too; the path it had, None when there is no such document."""
         with self._changing() as connection:
             row = connection.execute("DELETE FROM documents WHERE id = ? RETURNING path", (document_id,)).fetchone()
+            self.vector_changes += 1
         return Path(row["path"]) if row else None
 
     # Passages
@@ -252,6 +255,7 @@ class Store:
                 "UPDATE passages SET windows = ?, vectors = ? WHERE id = ?",
                 [(one.count, one.content, passage) for passage, one in vectors.items()],
             )
+            self.vector_changes += 1
 
     def vectors(self, ids: Sequence[int] | None = None) -> list[PassageVectors]:
         """Of these passages, or of all; only of those that have some."""
@@ -266,20 +270,17 @@ class Store:
             for row in rows
         ]
 
-    def forget_vectors(self) -> None:
-        """They were another model's."""
-        with self._changing() as connection:
-            connection.execute("UPDATE passages SET windows = 0, vectors = NULL WHERE windows > 0")
-
     def match(self, query: str, collection_ids: Iterable[int], limit: int) -> dict[int, float]:
-        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first; what stands in a heading
-        counts half."""
+        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first.
+
+        What stands in a heading counts half.
+        """
         if not query:
             return {}
         wanted = list(collection_ids)
         rows = self._rows(
-            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f JOIN passages p ON p.id = f.rowid "
-            "JOIN documents d ON d.id = p.document_id "
+            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f "
+            "JOIN passages p ON p.id = f.rowid JOIN documents d ON d.id = p.document_id "
             f"WHERE passages_fts MATCH ? AND d.collection_id IN ({marks(wanted)}) "
             "ORDER BY points DESC LIMIT ?",
             (query, *wanted, limit),
@@ -315,7 +316,6 @@ class Store:
     def _changing(self) -> Generator[sqlite3.Connection]:
         with self._lock, self._connection:
             yield self._connection
-            self.changes += 1
 
 
 def marks(values: Sequence[int]) -> str:
