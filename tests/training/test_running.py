@@ -101,7 +101,9 @@ def test_gpt2_trains(tmp_path: Path) -> None:
 def test_of_a_mixture_of_experts_only_the_other_layers_are_taught(tmp_path: Path) -> None:
     """Those that an adapter can be used on: the experts of a loaded model are no linear layers."""
     model = make_folder(tmp_path / "mixtral", "mixtral", initializer_range=0.1)
-    folder, end = run(tmp_path / "run", model, make_recipe(steps=30, learning_rate=0.05, evaluate_every=15, checkpoint_every=15))
+    folder, end = run(
+        tmp_path / "run", model, make_recipe(steps=30, learning_rate=0.05, evaluate_every=15, checkpoint_every=15)
+    )
     assert end["kind"] == "done"
     losses = [line["loss"] for line in metrics(folder, "step")]
     assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
