@@ -26,6 +26,38 @@ def stored(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
+def test_a_check_as_a_job(echo_program: RunningProgram) -> None:
+    with echo_program.control() as client:
+        client.put("/control/datasets/files/checked.jsonl", content=CHATS)
+        source = {"source": {"dataset": "checked.jsonl"}}
+        job = client.post("/control/datasets/checks", json=source).json()["job"]
+        deadline = time.monotonic() + 60
+        while (answer := client.get(f"/control/datasets/checks/{job['id']}")).status_code == 404:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert answer.json() == client.post("/control/datasets/check", json=source).json()
+        assert client.get("/control/datasets/checks/nobody").status_code == 404
+        client.post("/control/datasets/delete", json={"name": "checked.jsonl"})
+
+
+def test_what_was_downloaded_is_listed_and_deleted(echo_program: RunningProgram) -> None:
+    cache = echo_program.data / "hub-datasets"
+    for place in (
+        "hub/datasets--someone--data/blobs/a",
+        "someone___data/default/b",
+        "hub/.locks/datasets--someone--data/l",
+    ):
+        (cache / place).parent.mkdir(parents=True)
+        (cache / place).write_bytes(b"12345")
+    with echo_program.control() as client:
+        [listed] = client.get("/control/datasets/hub").json()["datasets"]
+        assert (listed["name"], listed["size_bytes"]) == ("someone/data", 10)
+        assert client.post("/control/datasets/hub/delete", json={"name": "../data"}).status_code == 404
+        assert client.post("/control/datasets/hub/delete", json={"name": "someone/data"}).status_code == 200
+        assert client.get("/control/datasets/hub").json() == {"datasets": []}
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
 def test_a_file_is_uploaded_looked_at_checked_and_deleted(echo_program: RunningProgram) -> None:
     with echo_program.control() as client:
         answer = client.put("/control/datasets/files/chats ä.jsonl", content=CHATS)

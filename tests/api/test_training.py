@@ -148,8 +148,11 @@ def test_stopped_resumed_deleted(program: RunningProgram) -> None:
     wait_for(program, "long", "stopped")
     steps = [line["step"] for line in get(program, "runs/long/metrics")["lines"] if line["kind"] == "step"]
     assert steps == list(range(1, len(steps) + 1))
-    for name in ("long", "second"):
-        post(program, "delete", name=name)
+    deleted = {name: post(program, "delete", name=name) for name in ("long", "second")}
+    assert [one["kept"] for one in deleted.values()] == ["models/adapters/long", ""]
+    assert post(program, "restore", undo=deleted["second"]["undo"])["run"]["name"] == "second"
+    assert refused(program, "restore", undo=deleted["second"]["undo"])[0] == 404
+    post(program, "delete", name="second")
     assert {run["name"] for run in get(program, "runs")["runs"]} == {"taught"}
 
 

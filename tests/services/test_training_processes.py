@@ -25,7 +25,7 @@ from modules.training.telling import RunFolder
 from modules.types.datasets import Example
 from modules.types.recipes import Recipe
 from tests.engines.tiny_models import make_folder
-from tests.services.test_training import FixedPlanner, wait_for, wait_for_step
+from tests.services.test_training import FixedPlanner
 from tests.training.runs import make_recipe, make_run, metrics, samples
 from tests.training.test_running import assert_same_run
 
@@ -92,15 +92,17 @@ def test_killed_as_a_whole_and_in_part_it_comes_to_the_same_numbers(tmp_path: Pa
     interrupted = service.get(NAME)
     assert (interrupted.record.state, interrupted.summary.step > 0) == ("interrupted", True)
     service.resume(NAME)
-    wait_for_step(service, NAME, interrupted.summary.step + 3)
+    wait_until(lambda: service.get(NAME).summary.step >= interrupted.summary.step + 3)
     _, second = ranks(folder)
     os.kill(second.pid, signal.SIGKILL)
-    failed = wait_for(service, NAME, "failed")
+    wait_until(lambda: service.get(NAME).record.state == "failed")
+    failed = service.get(NAME)
     assert "One of the 2 training processes ended unexpectedly" in failed.record.error
     assert 0 < failed.summary.step < STEPS
     assert not ranks(folder)
     service.resume(NAME)
-    done = wait_for(service, NAME, "done")
+    wait_until(lambda: service.get(NAME).record.state == "done")
+    done = service.get(NAME)
     assert (done.result, done.record.error) == ("adapter", "")
 
     planned = service.get(NAME).recipe

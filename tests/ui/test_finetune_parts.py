@@ -1,9 +1,10 @@
 """The parts of the Finetune view that stand for themselves, in a real browser without a program behind them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from modules.ui.asset_files import assets_address
 from tests.browser import Watched
@@ -251,3 +252,67 @@ def test_toasts_stand_above_a_dialog_and_can_be_pressed(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.locator(".stage .toast", has_text="Gone too.").get_by_role("button", name="Undo").click()
     assert page.evaluate("window.undone") == 2
+
+
+LOOKED = {"look": {"format": "text", "is_certain": True, "columns": [], "mapping": {}, "first": [], "problems": []}}
+CHECKED = {
+    "check": {"rows": 7, "examples": 7, "problem_count": 0, "problems": [], "duplicate_count": 0, "duplicates": []}
+}
+CHECKING = {"id": "j1", "name": "check someone/data", "state": "running", "progress": None, "note": "5 rows checked"}
+
+
+def answering(answer: Callable[[], Any]) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(json=answer())
+
+
+def test_data_of_the_hub_are_checked_as_a_job(page: Page) -> None:
+    states = iter(["running", "done"])
+    answers: dict[str, Any] = {
+        "datasets/look": lambda: LOOKED,
+        "datasets/checks": lambda: {"job": CHECKING},
+        "jobs": lambda: {"jobs": [{**CHECKING, "state": next(states)}]},
+        "datasets/checks/j1": lambda: CHECKED,
+    }
+    for path, answer in answers.items():
+        page.route(f"**/control/{path}", answering(answer))
+    body = """
+        const draft = { get: () => ({ hub: "someone/data" }) };
+        const look = new module.DataLook({ draft, onChosen: () => {}, onFailed: () => {} });
+        stage.append(look.node);
+        look.follow();
+    """
+    run(page, "finetune_look.js", body)
+    stage = page.locator(".stage")
+    expect(stage.get_by_text("5 rows checked")).to_be_visible()
+    expect(stage.get_by_role("button", name="Cancel: Checking the data")).to_be_enabled()
+    expect(stage.get_by_text("7 rows · 7 samples · nothing broken")).to_be_visible()
+    expect(stage.get_by_text("5 rows checked")).to_be_hidden()
+
+
+def test_what_was_downloaded_can_be_deleted(page: Page) -> None:
+    here = [{"name": "someone/data", "size_bytes": 2_000_000, "modified": 0.0}]
+    page.route("**/control/datasets/hub", lambda route: route.fulfill(json={"datasets": here}))
+
+    def delete(route: Route) -> None:
+        assert route.request.post_data_json == {"name": "someone/data"}
+        here.clear()
+        route.fulfill(json={"status": "ok"})
+
+    page.route("**/control/datasets/hub/delete", delete)
+    body = """
+        window.told = [];
+        const toasts = { show: (text) => window.told.push(text), error: (error) => window.told.push(error.message) };
+        const hub = new module.HubDatasets({ toasts, onUse: (name) => window.told.push(name), onDeleted: () => {} });
+        stage.append(hub.node);
+        return hub.look();
+    """
+    run(page, "finetune_hub_data.js", body)
+    stage = page.locator(".stage")
+    expect(stage.get_by_role("listitem")).to_contain_text("someone/data2 MB")
+    stage.get_by_role("button", name="Use someone/data").click()
+    stage.get_by_role("button", name="Delete someone/data").click()
+    expect(stage.get_by_role("listitem")).to_have_count(0)
+    assert [text.split(".")[0] for text in page.evaluate("window.told")] == [
+        "someone/data",
+        "What was downloaded of someone/data is deleted",
+    ]

@@ -26,7 +26,7 @@ export class HubDatasets {
   row({ name, size_bytes: size, modified }) {
     return element(
       "li",
-      { class: "tune-row" },
+      { class: "tune-row downloaded" },
       element("span", { class: "tune-name", dir: "auto", text: name }),
       element("span", { class: "fine", text: `${fileSizeText(size)} · ${agoText(modified)}` }),
       button("Use", () => this.onUse(name), "quiet-button", { "aria-label": `Use ${name}` }),

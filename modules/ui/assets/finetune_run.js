@@ -59,6 +59,9 @@ export class RunPage {
     this.run = null;
     this.metrics = new RunMetrics(name);
     this.title.textContent = name;
+    this.state.className = "";
+    this.state.textContent = "";
+    this.bar.hidden = true;
     this.log.textContent = "";
     this.yaml.href = `/control/training/runs/${encodeURIComponent(name)}/recipe`;
     for (const part of [this.deeds, this.figures, this.recipe]) part.replaceChildren();

@@ -36,10 +36,10 @@ export function lossText(loss) {
   return loss === null || loss === undefined ? "–" : loss.toFixed(3);
 }
 
-// Three digits that count: 0.842, 3e-4.
+// Three digits that count: 0.842, 1e-3, 3e-4.
 export function rateText(value) {
   const rounded = Number(value.toPrecision(3));
-  return rounded !== 0 && Math.abs(rounded) < 0.001 ? rounded.toExponential() : String(rounded);
+  return rounded !== 0 && Math.abs(rounded) < 0.01 ? rounded.toExponential() : String(rounded);
 }
 
 export function speedText(tokensPerSecond) {
