@@ -69,8 +69,11 @@ export class InstallDialog {
     for (const one of [this.look, this.choose]) one.disabled = true;
     try {
       const { plan } = await control("extensions/plan", { source });
+      // Whoever has turned away meanwhile is not asked any more.
+      const isWanted = this.node.open;
       this.dialog.close();
-      this.onPlan(plan);
+      if (isWanted) this.onPlan(plan);
+      else await control("extensions/forget", { plan_id: plan.id });
     } catch (error) {
       this.error.show(error);
     } finally {
@@ -153,7 +156,9 @@ export class PlanDialog {
       this.toasts.show(change ? `${manifest.title} ${manifest.version} is installed.` : `${manifest.title} is installed. Switch it on when you want it.`);
       await this.onInstalled(manifest.name);
     } catch (error) {
-      this.error.show(error);
+      // The job goes on when the dialog is closed.
+      if (this.node.open) this.error.show(error);
+      else this.toasts.error(error);
     } finally {
       this.mark(false);
     }
