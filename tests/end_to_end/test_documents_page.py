@@ -49,8 +49,9 @@ def test_from_a_pdf_to_a_citation(browser: Browser, program: RunningProgram, tmp
         page.wait_for_timeout(500)
     expect(tab.get_by_role("cell", name="log book.pdf")).to_be_visible()
     expect(tab.get_by_role("cell", name="found by words; meaning of 0 of 2")).to_be_visible()
+    expect(tab.locator("[aria-busy]")).to_have_count(0)
     tab.get_by_label("Question or words").fill("Who dredged the harbour?")
-    tab.get_by_label("Question or words").press("Enter")
+    tab.get_by_role("button", name="Search", exact=True).click()
     expect(tab.get_by_role("link", name="log book.pdf, page 2")).to_be_visible()
 
     window.open()
