@@ -1,6 +1,6 @@
 """Text into passages of about 200 words, and passages into windows of a few sentences whose meaning is compared.
 
-Passages never run across headings; their last sentence is repeated in the next one.
+Passages never run across headings and pages; the last sentence is repeated in the next one under that heading.
 """
 
 import re
@@ -29,27 +29,34 @@ SHORT = re.compile(
 class Sentence:
     text: str
     words: int
-    page: int | None
 
 
 def split(blocks: Iterable[Passage], words: int = WORDS) -> Iterator[Passage]:
-    """Passages as soon as they are whole; a passage that runs over pages has the number of the first."""
-    heading = ""
+    """Passages as soon as they are whole. A sentence that runs over two pages stands in the passage of the second."""
+    heading, page = "", None
     held: list[Sentence] = []
     is_new = False
     for block in blocks:
+        if is_new and (block.heading, block.page) != (heading, page):
+            yield passage(held, page, heading)
+            is_new = False
         if block.heading != heading:
-            if is_new:
-                yield passage(held, heading)
-            held, is_new, heading = [], False, block.heading
+            held = []
+        held = repeated(held) if not is_new else held
+        heading, page = block.heading, block.page
         for sentence in sentences(block):
             if is_new and sum(one.words for one in held) + sentence.words > words:
-                yield passage(held, heading)
-                held = held[-1:] if held[-1].words <= OVERLAP else []
+                yield passage(held, page, heading)
+                held = repeated(held)
             held.append(sentence)
             is_new = True
     if is_new:
-        yield passage(held, heading)
+        yield passage(held, page, heading)
+
+
+def repeated(held: list[Sentence]) -> list[Sentence]:
+    """What the next passage begins with."""
+    return held[-1:] if held and held[-1].words <= OVERLAP else []
 
 
 def windows(text: str, words: int = WINDOW) -> list[str]:
@@ -67,14 +74,14 @@ def windows(text: str, words: int = WINDOW) -> list[str]:
     return [*found, " ".join(held)] if held else found
 
 
-def passage(held: list[Sentence], heading: str) -> Passage:
-    return Passage(" ".join(one.text for one in held), held[0].page, heading)
+def passage(held: list[Sentence], page: int | None, heading: str) -> Passage:
+    return Passage(" ".join(one.text for one in held), page, heading)
 
 
 def sentences(block: Passage) -> Iterator[Sentence]:
     for text in sentence_texts(block.text):
         for part in parts(text.split()):
-            yield Sentence(part, length(part), block.page)
+            yield Sentence(part, length(part))
 
 
 def sentence_texts(text: str) -> Iterator[str]:

@@ -105,7 +105,7 @@ class PassageVectors:
 
 
 class Store:
-    """Any thread may call: each call is one transaction. `vector_changes` grows when `vectors` would answer otherwise."""
+    """Any thread may call: each call is one transaction. `vector_changes` grows whenever `vectors` changes."""
 
     def __init__(self, file: Path) -> None:
         self._lock = threading.RLock()

@@ -17,8 +17,9 @@ from tests.pdf_files import write_pdf
 
 SECONDS = 30
 PAGES = [
-    "The harbour of Velmoor was dredged in 1794 by convicts from the north. Its fees were paid in salt.",
+    "The harbour of Velmoor was dredged in 1794 by convicts from the north. Its fees were paid in salt. "
     "The lighthouse keeper bred rabbits behind the tower, and sold them to sailors.",
+    "A list of ships follows on the next pages.",
 ]
 REPLY = (
     "The harbour of Velmoor was dredged in 1794 by convicts. It was dredged in 1801 by convicts of the north. "
@@ -93,7 +94,7 @@ def last(view: ConversationView) -> str:
 
 def test_sentences_are_marked_and_sources_listed(app: App, tmp_path: Path) -> None:
     assert read(app, write_pdf(tmp_path / "log.pdf", PAGES)) == (
-        ("log.pdf", "1", "1", "found by words; meaning of 0 of 1"),
+        ("log.pdf", "2", "2", "found by words; meaning of 0 of 2"),
     )
     view = send(app, "hello")
     assert last(view) == REPLY

@@ -25,12 +25,14 @@ def test_never_across_headings() -> None:
     assert list(split(blocks)) == [Passage("One. Two. Three.", None, "A"), Passage("Four.", None, "B")]
 
 
-def test_a_passage_that_runs_over_pages_has_the_first() -> None:
-    pages = [Passage(" ".join(sentence(10 * page + one) for one in range(10)), page) for page in range(1, 6)]
-    found = list(split(pages))
-    assert found[0].page == 1
-    assert [one.page for one in found] == sorted(one.page or 0 for one in found)
-    assert "Sentence number 50 " in next(one.text for one in found if one.page in {4, 5})
+def test_never_across_pages_but_a_sentence_that_is_cut_stands_whole_on_the_second() -> None:
+    pages = [Passage("All is well. The harbour of", 1), Passage("Velmoor is deep. Its fees are low.", 2)]
+    assert list(split(pages)) == [
+        Passage("All is well. The harbour of", 1),
+        Passage("The harbour of Velmoor is deep. Its fees are low.", 2),
+    ]
+    long = [Passage(" ".join(sentence(30 * page + one) for one in range(30)), page) for page in range(1, 4)]
+    assert [one.page for one in split(long)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_abbreviations_and_initials_end_nothing() -> None:
