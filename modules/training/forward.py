@@ -109,7 +109,8 @@ def keeps_apart(learner: Learner, packing: Packing) -> bool:
         # There are no positions to give, or they mean something else.
         return False
     rounding = torch.finfo(learner.dtype).eps
-    is_blind = differs(behind_another, behind_one) <= 4 * rounding
+    # Experts compute tokens of all samples together, so that even there the last bits may differ.
+    is_blind = differs(behind_another, behind_one) <= 8 * rounding
     return is_blind and differs(behind_one, alone) <= 16 * rounding
 
 
