@@ -10,6 +10,8 @@ import pytest
 
 from tests.program import RunningProgram
 
+pytestmark = pytest.mark.timeout(400)
+
 CHAT = "/v1/chat/completions"
 ADD = {
     "type": "object",
@@ -34,7 +36,7 @@ QUESTION: Any = [{"role": "user", "content": "What is 12 plus 30? Use add."}]
 
 
 def client_of(program: RunningProgram) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{program.url}/v1", api_key="any", max_retries=0, timeout=120)
+    return openai.OpenAI(base_url=f"{program.url}/v1", api_key="any", max_retries=0, timeout=300)
 
 
 @pytest.fixture(scope="module")
