@@ -49,6 +49,9 @@ from modules.services.presets import PresetService
 from modules.services.prompt_templates import PromptTemplateService
 from modules.services.pushing import PushService
 from modules.services.remote import RemoteService, model_for_worker
+from modules.services.tool_replies import ToolReplies
+from modules.services.tool_reply import RoundLimits
+from modules.services.tools import ToolService
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
 from modules.services.training_comparison import TrainingComparison
@@ -56,6 +59,7 @@ from modules.services.training_plan import TrainingPlanner
 from modules.settings import Settings
 from modules.storage.batch_runs import RunStore
 from modules.storage.chat_templates import ChatTemplates
+from modules.storage.conversation_tools import ConversationTools
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
 from modules.storage.datasets import DatasetStore
@@ -120,6 +124,8 @@ class App:
     downloads: DownloadService
     finetuning: Finetuning
     extensions: Extensions
+    tools: ToolService
+    tool_replies: ToolReplies
     installer: ExtensionInstaller
     gallery: GalleryService
     offers: ExtensionOffers
@@ -230,6 +236,8 @@ def build_app(
         extensions.start(services.host)
     offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
     conversations = ConversationStore(database)
+    tools = ToolService(extensions, inference, ConversationTools(database))
+    tool_replies = ToolReplies(tools, RoundLimits(settings.tool_rounds, settings.tool_seconds))
     documents, versions = DocumentStore(database), VersionStore(database)
     presets = PresetStore(paths.shipped_presets, paths.own_presets)
     parameters = ParameterService(
@@ -291,8 +299,9 @@ def build_app(
             conversations,
             inference,
             parameters,
-            offers.commands,
-            lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
+            tools=tool_replies,
+            commands=offers.commands,
+            saved=lambda conversation: extensions.notify("conversation_saved", conversation_id=conversation),
         ),
         notebook=notebook,
         next_token=NextTokenService(inference, models, parameters, conversations.path, notebook.context),
@@ -304,6 +313,8 @@ def build_app(
         downloads=DownloadService(paths.models, DownloadStore(paths.downloads), hub),
         finetuning=finetuning,
         extensions=extensions,
+        tools=tools,
+        tool_replies=tool_replies,
         installer=installer,
         gallery=GalleryService(settings.extension_gallery, paths.shipped_gallery),
         offers=offers,

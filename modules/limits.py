@@ -53,6 +53,9 @@ class Limits:
     hub_token_chars: int = 500
     hub_parameters: int = 10**15
     queued_requests: int = 64
+    tools: int = 64
+    tool_description_chars: int = 10_000
+    tool_result_chars: int = 16_000
     document_chars: int = 1_000_000
     document_memory_chars: int = 50_000
     document_note_chars: int = 10_000

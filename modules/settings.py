@@ -63,6 +63,15 @@ class Settings(BaseModel):
         description="run Python code from a model's folder; dangerous, and only this flag can allow it",
         json_schema_extra=FLAG_ONLY,
     )
+    tool_rounds: int = Field(
+        default=8, ge=1, le=64, description="how often a model may call tools before it must answer"
+    )
+    tool_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="seconds that a tool may take (0: what it asks for itself, usually 30)",
+    )
     dev: bool = Field(default=False, description="reload extensions whose files change, for who writes one")
     memory_budget_mib: int = Field(
         0, ge=0, le=16_777_216, description="main memory for all loaded models (0: chosen for the machine)"

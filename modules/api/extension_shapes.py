@@ -1,6 +1,6 @@
 """Extensions and what they show, as /control/extensions tells of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,18 @@ from modules.limits import LIMITS
 
 # Hooks whose items a card lists.
 LISTED = ("tools", "tabs", "panels", "commands", "routes", "document_readers", "embedding_models", "engines")
+
+
+def listed_shapes(app: App, extensions: Iterable[Extension]) -> list[dict[str, Any]]:
+    looks = {(one.extension, one.kind) for one in app.offers.looks.offered()}
+    return [
+        {
+            **listed_shape(app, one),
+            "has_script": (one.name, "js") in looks,
+            "has_style": (one.name, "css") in looks,
+        }
+        for one in extensions
+    ]
 
 
 def listed_shape(app: App, extension: Extension) -> dict[str, Any]:
@@ -26,10 +38,9 @@ def listed_shape(app: App, extension: Extension) -> dict[str, Any]:
         "is_bundled": extension.is_bundled,
         "state": extension.state,
         "fault": extension.fault,
+        "note": extension.note,
         "is_sound": manifest is not None and (extension.state == "failed" or not extension.fault),
         "faults": len(app.extensions.faults(extension.name)),
-        "has_script": "custom_js" in extension.hooks,
-        "has_style": "custom_css" in extension.hooks,
     }
 
 
@@ -37,7 +48,7 @@ def card_shape(app: App, extension: Extension) -> dict[str, Any]:
     manifest, name = extension.manifest, extension.name
     record, earlier = app.installer.records().get(name), app.installer.earlier().get(name)
     return {
-        **listed_shape(app, extension),
+        **listed_shapes(app, [extension])[0],
         "folder": str(extension.folder),
         "source": str(record.source) if record else "",
         "exact": record.exact if record else "",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from modules.api.extension_shapes import card_shape, listed_shape, part_shape, settings_shape
+from modules.api.extension_shapes import card_shape, listed_shapes, part_shape, settings_shape
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.api.uploads import received
 from modules.app import App
@@ -52,7 +52,7 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
         """Every one that was found, also what is no extension though it lies among them; `refusal` says why nothing of
         them can be changed now, where that is so."""
         return {
-            "extensions": [listed_shape(app, one) for one in app.extensions.all()],
+            "extensions": listed_shapes(app, app.extensions.all()),
             "refusal": refusal(app),
         }
 
@@ -103,8 +103,9 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
     def disable(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """What it gave is gone at once."""
         app.installer.policy.check()
-        app.offers.uploads.forget(name)
-        return {"extension": card_shape(app, app.extensions.disable(name))}
+        disabled = app.extensions.disable(name)
+        app.offers.uploads.forget(disabled.name)
+        return {"extension": card_shape(app, disabled)}
 
     @router.get("/{name}/settings")
     def settings(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -22,11 +22,11 @@ from modules.types.generation import (
     Progress,
     ReasoningDelta,
     TextDelta,
-    ToolCall,
     Usage,
 )
 from modules.types.local_model import LocalModel
 from modules.types.machine import Machine
+from modules.types.tools import ToolCall
 
 # The prompt is the last user message, so repeating the prompt repeats the message.
 LAST_USER_MESSAGE = (

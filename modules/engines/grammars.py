@@ -14,7 +14,7 @@ from llguidance.gbnf_to_lark import any_to_lark
 from pydantic import Field, TypeAdapter, ValidationError
 
 from modules.children import ParentPipe, limit_memory
-from modules.engines.json_schemas import check_schema, parts
+from modules.engines.json_schemas import compact, parts
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.types.generation import Constraint
@@ -39,9 +39,6 @@ SCHEMA_PLACE = re.compile(r"^at \d+\(\d+\): failed to compile JSON schema: ")
 REGEX_ERROR = re.compile(r"regex parse error:\n(.*)\n( *)\^+\nerror: (.*)")
 REGEX_INDENT = 4
 MATCHER_STATE = "\n<state>"
-
-# A small model may write line breaks for ever where the grammar lets it.
-COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 def grammar_of(constraint: Constraint) -> str:
@@ -138,9 +135,7 @@ def rules(constraint: Constraint) -> str:
     source = constraint.source
     match constraint.kind:
         case "json_schema":
-            schema = SCHEMA.validate_json(source)
-            check_schema(schema)
-            return f"start: %json {json.dumps({**schema, 'x-guidance': COMPACT})}"
+            return f"start: %json {json.dumps(compact(SCHEMA.validate_json(source)))}"
         case "regex":
             return f"start: /{regex_literal(source)}/"
         case "choice":

@@ -23,6 +23,8 @@ KEYWORDS = frozenset(
     }
 )
 FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"})
+# A small model may write line breaks for ever where the grammar lets it.
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # A state per remainder: larger numbers take seconds a token and gigabytes.
 LARGEST_DIVISOR = 10_000
 
@@ -39,6 +41,12 @@ def check_schema(schema: Any) -> None:
             )
         if fault := fault_of_part(part):
             raise BadRequest(f"The JSON schema {fault}, at {pointer}.", FIELD)
+
+
+def compact(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with what llguidance needs to write JSON without needless blanks. Raises as `check_schema`."""
+    check_schema(schema)
+    return {**schema, "x-guidance": COMPACT}
 
 
 def parts(schema: Any, pointer: str = "#", depth: int = 0) -> Iterator[tuple[str, Any, int]]:

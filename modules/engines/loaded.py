@@ -193,7 +193,11 @@ class Run:
         self._deliver = deliver
         self._dropped_messages = dropped_messages
         self.number: int | None = None
-        self._pipeline = ReplyPipeline(prompt=request.prompt, splits_reasoning=not request.keep_tags)
+        self._pipeline = ReplyPipeline(
+            prompt=request.prompt,
+            splits_reasoning=not request.keep_tags,
+            splits_calls=request.tools is not None and request.tools.may_call,
+        )
         self._submitted = time.monotonic()
         self._first: float | None = None
 

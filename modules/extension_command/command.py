@@ -102,10 +102,12 @@ def listing(_asked: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def new(asked: argparse.Namespace, _settings: Settings) -> int:
-    folder = create_extension(asked.name, Path(asked.to).expanduser().absolute())
+def new(asked: argparse.Namespace, settings: Settings) -> int:
+    own = settings.paths.own_extensions
+    folder = create_extension(asked.name, Path(asked.to).expanduser().absolute() if asked.to else own)
     print(f"Made: {folder}")
-    say(f"Look at its README.md, and install it with: {COMMAND} install {shlex.quote(str(folder))}")
+    word = f"enable {asked.name}" if folder.parent == own else f"install {shlex.quote(str(folder))}"
+    say(f"Its README.md says how to go on. Try it with: {COMMAND} {word}")
     return DONE
 
 

@@ -36,7 +36,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     add(words, "list", "what there is, without running any of it")
     new = add(words, "new", "make the beginning of an extension of your own")
     new.add_argument("name", metavar="NAME", help="small letters, digits and dashes")
-    new.add_argument("--to", metavar="FOLDER", default=".", help="where its folder is made (default: here)")
+    new.add_argument("--to", metavar="FOLDER", help="where its folder is made (default: among your own)")
     return parser
 
 

@@ -48,10 +48,12 @@ class Reloader:
 
     def look(self) -> None:
         """Reload those that have changed since the last look. One thread at a time."""
-        wanted = [one for one in self._extensions.all() if one.state != "disabled"]
-        before, self._seen = self._seen, {one.name: files_of(one.folder) for one in wanted}
-        for one in wanted:
-            if one.name in before and before[one.name] != self._seen[one.name]:
+        found = self._extensions.all()
+        # Of those that are disabled too: what changes soon after one is enabled has then changed since a look before.
+        before, self._seen = self._seen, {one.name: files_of(one.folder) for one in found}
+        for one in found:
+            has_changed = one.name in before and before[one.name] != self._seen[one.name]
+            if has_changed and one.state != "disabled":
                 self._reload(one)
 
     def _watch(self) -> None:

@@ -13,7 +13,7 @@ State = Literal["disabled", "enabled", "failed"]
 @dataclass(frozen=True)
 class Extension:
     """A folder found. `fault` is a sentence: why it cannot be enabled, or why it is off though it was enabled.
-    `note` says where it runs and what that costs, when that is not in this process."""
+    `note` continues "It runs ...": where, and what that costs, when that is not in this process."""
 
     name: str
     folder: Path

@@ -3,6 +3,9 @@
 Hooks are functions of the entry module. They are called in the order in which extensions were enabled; filters each
 get what the one before gave. A hook that raises, takes too long or returns something else is left out of that reply,
 and the extension's card says so; after three such faults it is not called until the extension is enabled anew.
+
+Filters and hooks that give something have a second, a transformer's `feed` and `end` a quarter of one, observers ten.
+Time in which the program answers a filter through its host is not counted; a transformer should not ask it anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

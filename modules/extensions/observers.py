@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from queue import SimpleQueue
+from threading import Lock
 
 from modules.extensions.threads import Threads
 
@@ -14,13 +15,15 @@ class Observers:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
         self._waiting: SimpleQueue[Telling | None] = SimpleQueue()
+        self._lock = Lock()
         self._started = False
 
     def tell(self, telling: Telling) -> None:
         """`telling` must not raise."""
         self._waiting.put(telling)
-        if not self._started:
-            self._started = True
+        with self._lock:
+            is_first, self._started = not self._started, True
+        if is_first:
             self._threads.run(self._serve)
 
     def close(self) -> None:

@@ -65,6 +65,8 @@ class Extensions:
         self._lock = Lock()
         self._host_for: HostFor | None = None
         self._failed: dict[str, str] = {}
+        # Whose `started` is called now: its settings count already.
+        self._starting: dict[str, Plugin] = {}
         own = self._loader.register(BUILTIN, ExtensionSource(BUILTIN, paths.extensions, "", 0.0), builtin)
         self._plugins: tuple[Plugin, ...] = (own,)
         self.kinds = EngineKinds(own.invoke("engines"))
@@ -106,7 +108,7 @@ class Extensions:
 
     def settings(self, name: str) -> BaseModel | None:
         """What the person chose; None when it is not enabled or has nothing to set."""
-        plugin = self._plugin(name)
+        plugin = self._plugin(name) or self._starting.get(name)
         return plugin.settings if plugin is not None else None
 
     def set_settings(self, name: str, values: Mapping[str, Any]) -> BaseModel:
@@ -131,11 +133,12 @@ class Extensions:
         return settings
 
     def settings_schema(self, name: str) -> dict[str, Any] | None:
-        """The JSON schema that the form is made from."""
+        """The JSON schema that the form is made from. Raises ExtensionFault where there can be none."""
         plugin = self._plugin(name)
         if plugin is None or plugin.settings_model is None:
             return None
-        return plugin.settings_model.model_json_schema()
+        schema = plugin.settings_model.model_json_schema
+        return self.call(name, "settings form", schema, seconds=self.budgets.collect, returns=dict)
 
     def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
         """What the filters of this name make of `value`, one after another."""
@@ -262,9 +265,11 @@ class Extensions:
             raise
         if "started" in plugin.hooks and self._host_for is not None and folder.manifest is not None:
             arguments = {"host": self._host_for(folder.manifest)}
+            self._starting = {plugin.name: plugin}
             self._calls.run([observe_step(plugin, "started", arguments, self.budgets.observe)], None)
         with self._lock:
             self._plugins = (*self._plugins, plugin)
+        self._starting = {}
         self._book.log(folder.name, "enabled")
 
     def _isolate(self, folder: ExtensionFolder) -> Isolated:

@@ -169,8 +169,8 @@ async def checked_body(scope: Scope, receive: Receive, area: Area, answer: Answe
     if kind == "multipart/form-data":
         return streamed(receive, bound, answer.refuse)
     body = await read_body(receive, bound.size_bytes, bound.seconds)
-    # Whatever it is called: applications also read bodies without a type, or of kin, as JSON.
-    if kind not in FORM_KINDS:
+    # Whatever it is called: applications also read bodies without a type, or of kin, as JSON. Extensions get the bytes.
+    if kind not in FORM_KINDS and (area != "extension" or kind == "application/json"):
         check_depth(body)
     return replayed(body, receive)
 

@@ -8,7 +8,9 @@ from modules.children import Launcher, TimedChild
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.prompts.template import DEFAULT_TEMPLATE
+from modules.prompts.tools import in_plain_messages, knows_tools, message_variable, tool_variable
 from modules.types.messages import Message
+from modules.types.tools import ToolSpec
 
 
 class TemplateRenderer:
@@ -17,17 +19,28 @@ class TemplateRenderer:
     def __init__(self, launcher: Launcher) -> None:
         self._child = TimedChild(launcher, "modules.prompts.template", LIMITS.template_seconds)
 
-    def chat(self, messages: Sequence[Message], *, template: str, bos_token: str, eos_token: str) -> str:
+    def chat(
+        self,
+        messages: Sequence[Message],
+        *,
+        template: str,
+        bos_token: str,
+        eos_token: str,
+        tools: Sequence[ToolSpec] = (),
+    ) -> str:
         """The prompt for these messages, ending where the assistant's reply begins.
 
+        Tools and their calls are told as the template does, or in our own words where it knows of none.
         Raises BadRequest when the template is broken, refuses the messages or does not end in time.
         """
+        is_known = knows_tools(template)
+        shown = messages if is_known else in_plain_messages(messages, tools)
         variables: dict[str, Any] = {
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [message_variable(message) for message in shown],
             "add_generation_prompt": True,
             "bos_token": bos_token,
             "eos_token": eos_token,
-            "tools": None,
+            "tools": tool_variable(tools) if is_known else None,
         }
         answer = self._ask({"template": template or DEFAULT_TEMPLATE, "variables": variables})
         if "error" in answer:

@@ -1,6 +1,9 @@
-"""From an engine's events to a reader's: reasoning is told apart from the answer."""
+"""From an engine's events to a reader's: reasoning and calls of tools are told apart from the answer."""
+
+from dataclasses import replace
 
 from modules.replies.channels import ReasoningSplitter
+from modules.replies.tool_calls import CallSplitter
 from modules.types.generation import (
     Event,
     Failed,
@@ -8,31 +11,49 @@ from modules.types.generation import (
     ReasoningDelta,
     TextDelta,
 )
+from modules.types.tools import ToolCall, new_call_id
 
 
 class ReplyPipeline:
     """One per generation. `feed` returns what the reader sees; text is never lost at the end."""
 
-    def __init__(self, *, prompt: str = "", splits_reasoning: bool = True) -> None:
+    def __init__(self, *, prompt: str = "", splits_reasoning: bool = True, splits_calls: bool = False) -> None:
         self._splits_reasoning = splits_reasoning
-        self._splitter = ReasoningSplitter(inside=prompt.rstrip().endswith("<think>"))
+        self._reasoning = ReasoningSplitter(inside=prompt.rstrip().endswith("<think>"))
+        self._calls = CallSplitter() if splits_calls else None
 
     def feed(self, event: Event) -> list[Event]:
         match event:
             case TextDelta() if self._splits_reasoning:
-                reasoning, answer = self._splitter.feed(event.text)
-                return split_delta(reasoning, answer, event)
+                reasoning, answer = self._reasoning.feed(event.text)
+                return self._parted(reasoning, answer, event)
+            case ToolCall():
+                return [event if event.id else replace(event, id=new_call_id())]
             case Finished() | Failed():
-                reasoning, answer = self._splitter.flush()
-                return [*split_delta(reasoning, answer, TextDelta("")), event]
+                return [*self._flushed(), self._ending(event)]
             case _:
                 return [event]
 
+    def _parted(self, reasoning: str, answer: str, source: TextDelta) -> list[Event]:
+        events: list[Event] = [ReasoningDelta(reasoning)] if reasoning else []
+        parts = [answer] if self._calls is None else self._calls.feed(answer)
+        events += [TextDelta(part) if isinstance(part, str) else part for part in parts if part]
+        if not source.logprobs:
+            return events
+        # Log-probabilities go with the first text there is, or alone.
+        for place, event in enumerate(events):
+            if isinstance(event, TextDelta):
+                events[place] = TextDelta(event.text, source.logprobs)
+                return events
+        return [*events, TextDelta("", source.logprobs)]
 
-def split_delta(reasoning: str, answer: str, source: TextDelta) -> list[Event]:
-    events: list[Event] = []
-    if reasoning:
-        events.append(ReasoningDelta(reasoning))
-    if answer or source.logprobs:
-        events.append(TextDelta(answer, source.logprobs))
-    return events
+    def _flushed(self) -> list[Event]:
+        reasoning, answer = self._reasoning.flush()
+        events = self._parted(reasoning, answer, TextDelta(""))
+        return events if self._calls is None else [*events, *(TextDelta(part) for part in self._calls.flush())]
+
+    def _ending(self, end: Finished | Failed) -> Finished | Failed:
+        has_called = self._calls is not None and self._calls.has_calls
+        if isinstance(end, Finished) and end.reason == "stop" and has_called:
+            return replace(end, reason="tool_calls")
+        return end

@@ -1,7 +1,8 @@
 """Conversations as a person has them: send, stop, regenerate, edit, find again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from modules.engines.generation import Generation
 from modules.errors import BadRequest, Conflict, ExtensionFault, NotFound, ParlorError
@@ -11,10 +12,14 @@ from modules.services.inference import Inference
 from modules.services.journal import Journal, LiveText, state_of, stats_of
 from modules.services.parameters import ParameterService
 from modules.services.request_hooks import RequestSource
+from modules.services.told_messages import told_messages
+from modules.services.tool_replies import ToolReplies
+from modules.services.tool_reply import calls_of
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.generation import Failed
 from modules.types.messages import Message
+from modules.types.tools import CallRecord, ChosenTools, ToolUse
 
 DELETED_KEPT_SECONDS = 30 * 24 * 3600
 
@@ -36,12 +41,12 @@ class ReplyRecord:
         self.message_id = message_id
         self._store = store
         self._saved = saved
-        self._written_chars = -1
+        self._written: tuple[int, Sequence[CallRecord]] | None = None
 
     def write(self, generation: Generation) -> None:
         end = generation.end
-        text, reasoning = generation.text, generation.reasoning
-        chars = len(text) + len(reasoning)
+        text, reasoning, calls = generation.text, generation.reasoning, calls_of(generation)
+        written = (len(text) + len(reasoning), calls)
         if end is not None:
             self._store.update_reply(
                 self.message_id,
@@ -50,11 +55,12 @@ class ReplyRecord:
                 state=state_of(end),
                 error=end.message if isinstance(end, Failed) else "",
                 stats=stats_of(end),
+                calls=calls,
             )
             self._saved()
-        elif chars != self._written_chars:
-            self._store.update_reply(self.message_id, content=text, reasoning=reasoning, state="streaming")
-            self._written_chars = chars
+        elif written != self._written:
+            self._store.update_reply(self.message_id, content=text, reasoning=reasoning, state="streaming", calls=calls)
+            self._written = written
 
 
 class ChatService:
@@ -68,6 +74,8 @@ class ChatService:
         store: ConversationStore,
         inference: Inference,
         parameters: ParameterService,
+        *,
+        tools: ToolReplies,
         commands: ExtensionCommands,
         saved: Callable[[str], None] = lambda _conversation_id: None,
     ) -> None:
@@ -76,16 +84,26 @@ class ChatService:
         self._inference = inference
         self._journal: Journal[ReplyRecord] = Journal()
         self._parameters = parameters
+        self._tools = tools
         self._commands = commands
         self._saved = saved
         store.interrupted()
         store.purge(DELETED_KEPT_SECONDS)
 
-    def send(self, conversation_id: str | None, text: str, model: str | None, revision: int) -> ConversationView:
-        """Add the person's message and begin the reply; `conversation_id` None starts a conversation."""
+    def send(
+        self,
+        conversation_id: str | None,
+        text: str,
+        model: str | None,
+        revision: int,
+        tools: ChosenTools | None = None,
+    ) -> ConversationView:
+        """Add the person's message and begin the reply; `conversation_id` None starts a conversation, with `tools`."""
         check_text(text)
         if conversation_id is None:
             conversation = self._store.create(title_from(text))
+            if tools is not None:
+                self._tools.choose(conversation.id, tools)
         else:
             conversation = self._store.get(conversation_id)
             self._require_quiet(conversation.id)
@@ -183,14 +201,9 @@ class ChatService:
             self._run_command(command, reply, model)
             self._saved(reply.conversation_id)
             return self.open(reply.conversation_id)
-        messages = [
-            Message(message.role, message.content) for message in path if message.id != reply.id and message.content
-        ]
+        messages = told_messages([message for message in path if message.id != reply.id])
         try:
-            params = self._parameters.for_reply(model=model or "", conversation=reply.conversation_id)
-            source = RequestSource("page", reply.conversation_id)
-            params = replace(params, overflow="drop_oldest")
-            generation = self._inference.chat(messages, params, model, asked_by=source)
+            generation = self._generation(messages, reply.conversation_id, model)
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:
@@ -198,6 +211,18 @@ class ChatService:
             self._journal.follow(generation, reply.conversation_id, record)
         self._saved(reply.conversation_id)
         return self.open(reply.conversation_id)
+
+    def _generation(self, messages: Sequence[Message], conversation_id: str, model: str | None) -> Generation:
+        """In rounds where the conversation has tools. Raises ParlorError when no model can be asked."""
+        params = self._parameters.for_reply(model=model or "", conversation=conversation_id)
+        source = RequestSource("page", conversation_id)
+
+        def ask(messages: Sequence[Message], use: ToolUse | None) -> Generation:
+            asked = replace(params, overflow="drop_oldest", tools=use)
+            return self._inference.chat(messages, asked, model, asked_by=source)
+
+        context_length = partial(self._inference.context_if_loaded, model)
+        return self._tools.begin(conversation_id, messages, ask, context_length)
 
     def _run_command(self, command: WrittenCommand, reply: StoredMessage, model: str | None) -> None:
         """The reply is what the extension answers, at once and without a model."""

@@ -39,7 +39,7 @@ class ConversationSamples:
         """Up to the last answer before a message that is not complete; None for a conversation that uses tools."""
         turns: list[Turn] = []
         for message in self._messages(conversation):
-            if message.role == "tool":
+            if message.role == "tool" or message.calls:
                 return None
             if message.state != "complete" or not message.content.strip():
                 break

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from modules.errors import NotFound
 from modules.extensions.checks import kind_of
@@ -62,9 +62,9 @@ class ExtensionRoutes:
         )
 
 
-def sendable(answer: RouteAnswer) -> RouteAnswer:
+def sendable(answer: object) -> RouteAnswer:
     """With a body of bytes. Raises Unfit for what cannot be sent."""
-    if not isinstance(answer, RouteAnswer):  # pyright: ignore[reportUnnecessaryIsInstance] - it is a stranger's
+    if not isinstance(answer, RouteAnswer):
         raise Unfit(f"returned {kind_of(answer)} instead of a RouteAnswer.")
     body = as_bytes(answer.body)
     if len(body) > LIMITS.extension_answer_bytes:
@@ -89,4 +89,4 @@ def as_bytes(body: bytes | str | Mapping[str, Any]) -> bytes:
         case str():
             return body.encode()
         case _:
-            return json.dumps(cast(Mapping[str, Any], body)).encode()
+            return json.dumps(body).encode()

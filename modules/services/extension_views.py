@@ -84,18 +84,20 @@ class ExtensionViews:
         return str(self._uploads.path(extension, str(sent.get("upload", ""))))
 
 
-def showable(parts: Sequence[Part]) -> tuple[Part, ...]:
+def showable(parts: object) -> tuple[Part, ...]:
     """Raises Unfit for what no page could show."""
     if not isinstance(parts, Sequence) or isinstance(parts, str | bytes):
         raise Unfit(f"returned {kind_of(parts)} instead of a list of parts.")
-    shown = tuple(parts)
+    shown = tuple(cast(Sequence[object], parts))
     if len(shown) > LIMITS.extension_parts:
         raise Unfit(f"returned {len(shown):,} parts; {LIMITS.extension_parts} are the limit.")
+    checked: list[Part] = []
     for part in shown:
         if not isinstance(part, PARTS):
             raise Unfit(f"returned a list with {kind_of(part)} in it; a part of a view is expected.")
         check_texts(part)
-    return shown
+        checked.append(part)
+    return tuple(checked)
 
 
 def check_texts(part: Part) -> None:

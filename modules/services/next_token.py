@@ -10,6 +10,7 @@ from modules.services.document_prompt import DocumentPrompt
 from modules.services.inference import Inference
 from modules.services.models import ModelService
 from modules.services.parameters import ParameterService
+from modules.services.told_messages import told_messages
 from modules.types.conversation import StoredMessage
 from modules.types.messages import Message
 
@@ -63,7 +64,7 @@ class NextTokenService:
     def _messages(self, place: NextTokenPlace) -> list[Message]:
         """Up to the last message of the person: without a draft, the reply is the one that stands there already."""
         path = self._path_of(place.conversation) if place.conversation else []
-        messages = [Message(message.role, message.content) for message in path if message.content]
+        messages = told_messages(path)
         if place.draft.strip():
             return [*messages, Message("user", place.draft)]
         while messages and messages[-1].role == "assistant":

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modules.engines.loaded import LoadedModel
+from modules.engines.tool_grammar import call_constraint
 from modules.errors import BadRequest, ContextOverflow
 from modules.prompts.renderer import TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.knob_checks import check_knobs
-from modules.types.generation import AS_MANY_AS_FIT, GenerationRequest
+from modules.types.generation import AS_MANY_AS_FIT, Constraint, GenerationRequest
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
+from modules.types.tools import ToolSpec
 
 # The share of the context a reply gets when neither the request nor the conversation leaves a smaller one.
 REPLY_SHARE = 4
@@ -47,17 +49,18 @@ class ChatPrompt:
             return self_counted(loaded, GenerationRequest("", (), 0, messages=self.messages), params), 0
         dropped = 0
         add_bos = params.sampling.add_bos
-        text = self._render(loaded, self.messages)
+        tools = params.tools.tools if params.tools is not None and params.tools.may_call else ()
+        text = self._render(loaded, self.messages, tools)
         tokens = tokens_of(loaded, text, add_bos=add_bos)
         context = loaded.capabilities.context_length
         if len(tokens) >= context and params.overflow == "drop_oldest":
             window, dropped = fit(
                 self.messages,
-                lambda some: len(tokens_of(loaded, self._render(loaded, some), add_bos=add_bos)),
+                lambda some: len(tokens_of(loaded, self._render(loaded, some, tools), add_bos=add_bos)),
                 budget_tokens=context - context // REPLY_SHARE,
                 context_length=context,
             )
-            text = self._render(loaded, window)
+            text = self._render(loaded, window, tools)
             tokens = tokens_of(loaded, text, add_bos=add_bos)
         if (filtered := self.filter_text(text)) != text:
             text, tokens = filtered, tokens_of(loaded, filtered, add_bos=add_bos)
@@ -69,13 +72,14 @@ class ChatPrompt:
             return tuple(loaded.tokenize_chat(self.messages))
         return tokens_of(loaded, self._render(loaded, self.messages))
 
-    def _render(self, loaded: LoadedModel, messages: Sequence[Message]) -> str:
+    def _render(self, loaded: LoadedModel, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> str:
         capabilities = loaded.capabilities
         return self.renderer.chat(
             messages,
             template=capabilities.chat_template,
             bos_token=capabilities.bos_token,
             eos_token=capabilities.eos_token,
+            tools=tools,
         )
 
 
@@ -131,6 +135,7 @@ def self_counted(loaded: LoadedModel, asked: GenerationRequest, params: ReplyPar
         sampling=params.sampling,
         constraint=params.constraint,
         adapters=loaded.adapters.chosen(params.adapters),
+        tools=params.tools,
         drop_oldest=params.overflow == "drop_oldest",
     )
 
@@ -150,19 +155,29 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         room if params.max_tokens is None else min(params.max_tokens, room),
         params.stop,
         params.sampling,
-        constraint=params.constraint,
+        constraint=constraint_of(loaded, params, prompt),
         adapters=loaded.adapters.chosen(params.adapters),
+        tools=params.tools,
         processors=params.processors,
         prompt_logprobs=params.prompt_logprobs,
         distribution=params.distribution,
     )
 
 
+def constraint_of(loaded: LoadedModel, params: ReplyParams, prompt: str) -> Constraint | None:
+    """What the reply must match: where the engine does not call tools by itself, that its calls are calls."""
+    can = loaded.capabilities
+    if params.tools is None or not params.tools.tools or can.tool_calls or "lark" not in can.constraints:
+        return params.constraint
+    is_thinking = prompt.rstrip().endswith("<think>")
+    return call_constraint(params.tools, answer=params.constraint, is_thinking=is_thinking)
+
+
 def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:
     """Raises BadRequest for what this engine would have to ignore."""
     can, engine = loaded.capabilities, loaded.engine
-    if params.tools and not can.tool_calls:
-        raise BadRequest("This model's engine cannot call tools yet; leave `tools` out.", field="tools")
+    if params.tools is not None and params.tools.may_call and not (can.tool_calls or "lark" in can.constraints):
+        raise BadRequest(f"The {engine} engine cannot call tools; leave `tools` out.", field="tools")
     if params.sampling.n_probs and not can.logprobs:
         raise BadRequest(f"The {engine} engine cannot report log-probabilities.", field="logprobs")
     if params.prompt_logprobs is not None and not can.prompt_logprobs:

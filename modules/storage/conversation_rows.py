@@ -5,10 +5,14 @@ import sqlite3
 import time
 import uuid
 
+from pydantic import TypeAdapter
+
 from modules.errors import BadRequest, Conflict, NotFound
 from modules.types.conversation import Conversation, MessageState, StoredMessage
 from modules.types.messages import Role
+from modules.types.tools import CallRecord
 
+CALLS: TypeAdapter[tuple[CallRecord, ...]] = TypeAdapter(tuple[CallRecord, ...])
 SHOWN = "id, title, revision, created, updated, active_leaf"
 
 
@@ -121,4 +125,5 @@ def message_of(row: sqlite3.Row, siblings: dict[str | None, tuple[str, ...]]) ->
         error=row["error"],
         stats=json.loads(row["stats"]),
         siblings=siblings.get(row["parent_id"], ()),
+        calls=CALLS.validate_json(row["calls"]),
     )

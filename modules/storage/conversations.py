@@ -3,11 +3,14 @@
 import json
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.storage.conversation_rows import (
+    CALLS,
     SHOWN,
     chosen_child,
     conversation_of,
@@ -23,6 +26,7 @@ from modules.storage.conversation_rows import (
 from modules.storage.database import Database, cleaned, storable
 from modules.storage.search import CONVERSATIONS, found
 from modules.types.conversation import Conversation, MessageState, SearchHit, StoredMessage
+from modules.types.tools import CallRecord
 
 TITLE_CHARS = 48
 UNTITLED = "New chat"
@@ -160,12 +164,17 @@ class ConversationStore:
         state: MessageState,
         error: str = "",
         stats: dict[str, Any] | None = None,
+        calls: Sequence[CallRecord] = (),
     ) -> None:
         """What a reply says so far, or finally. Replies come from engines, so odd characters are replaced."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE message SET content = ?, reasoning = ?, state = ?, error = ?, stats = ? WHERE id = ?",
-                (cleaned(content), cleaned(reasoning), state, cleaned(error), json.dumps(stats or {}), message_id),
+                "UPDATE message SET content = ?, reasoning = ?, state = ?, error = ?, stats = ?, calls = ? "
+                "WHERE id = ?",
+                (
+                    *(cleaned(content), cleaned(reasoning), state, cleaned(error), json.dumps(stats or {})),
+                    *(stored_calls(calls), message_id),
+                ),
             )
 
     def select_version(self, conversation_id: str, message_id: str, revision: int) -> Conversation:
@@ -180,11 +189,25 @@ class ConversationStore:
             return conversation_of(require_conversation(connection, conversation_id))
 
     def interrupted(self) -> int:
-        """At the start: replies that were being written when the program ended; their text is kept."""
+        """At the start: replies that were being written when the program ended; their text is kept.
+
+        Calls of theirs that waited or ran have ended with it.
+        """
         with self._database.transaction() as connection:
+            for row in connection.execute(
+                "SELECT id, calls FROM message WHERE state = 'streaming' AND calls <> '[]'"
+            ).fetchall():
+                calls = CALLS.validate_json(row["calls"])
+                ended = [one if one.has_ended else replace(one, state="interrupted") for one in calls]
+                connection.execute("UPDATE message SET calls = ? WHERE id = ?", (stored_calls(ended), row["id"]))
             return connection.execute(
                 "UPDATE message SET state = 'stopped', error = ? WHERE state = 'streaming'", (INTERRUPTED,)
             ).rowcount
+
+
+def stored_calls(calls: Sequence[CallRecord]) -> str:
+    """As JSON; what tools and models said may hold anything."""
+    return cleaned(json.dumps([asdict(call) for call in calls], ensure_ascii=False))
 
 
 def title_from(text: str) -> str:

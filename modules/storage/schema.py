@@ -224,6 +224,16 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (name, place)
     );
     """,
+    # What became of the calls of tools in a reply, as JSON; and which tools a conversation has.
+    """
+    ALTER TABLE message ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE conversation_tools (
+        conversation_id TEXT PRIMARY KEY REFERENCES conversation (id) ON DELETE CASCADE,
+        mode TEXT NOT NULL,
+        chosen TEXT NOT NULL,
+        always TEXT NOT NULL
+    );
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

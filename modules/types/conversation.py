@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modules.types.messages import Role
+from modules.types.tools import CallRecord
 
 MessageState = Literal["complete", "streaming", "stopped", "failed"]
 
@@ -36,6 +37,7 @@ class StoredMessage:
     error: str = ""
     stats: dict[str, Any] = field(default_factory=dict[str, Any])
     siblings: tuple[str, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
 
 
 @dataclass(frozen=True)

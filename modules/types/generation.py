@@ -15,6 +15,7 @@ from modules.limits import LIMITS
 from modules.types.extension_source import ExtensionSource
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
+from modules.types.tools import CallChanged, ToolCall, ToolUse
 
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled", "error"]
 ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
@@ -64,6 +65,9 @@ class GenerationRequest:
     An engine that renders chats gets `messages` instead of a prompt, or a prompt as text without its ids. It counts for
     itself, so `drop_oldest` tells it what to do with messages that do not fit.
 
+    `tools` are those that the model may call; engines that neither render chats nor call by themselves get a constraint
+    for it besides, and write calls as text.
+
     With `keep_tags` the text is not a reply, and reasoning is not told apart in it.
     """
 
@@ -78,6 +82,7 @@ class GenerationRequest:
     prompt_logprobs: int | None = None
     distribution: int | None = None
     messages: tuple[Message, ...] | None = None
+    tools: ToolUse | None = None
     drop_oldest: bool = False
     keep_tags: bool = False
 
@@ -165,15 +170,6 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True)
-class ToolCall:
-    """A whole call; `arguments` is JSON text."""
-
-    name: str
-    arguments: str
-    kind: Literal["tool_call"] = "tool_call"
-
-
-@dataclass(frozen=True)
 class Replaced:
     """The whole text as it is kept and shown from now on, instead of what was written; just before the end."""
 
@@ -231,6 +227,15 @@ class Failed:
 
 
 AnyEvent = (
-    Progress | PromptLogprobs | Distribution | TextDelta | ReasoningDelta | ToolCall | Replaced | Finished | Failed
+    Progress
+    | PromptLogprobs
+    | Distribution
+    | TextDelta
+    | ReasoningDelta
+    | ToolCall
+    | CallChanged
+    | Replaced
+    | Finished
+    | Failed
 )
 Event = Annotated[AnyEvent, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ from typing import Literal
 from modules.types.generation import AdapterUse, Constraint, ProcessorUse
 from modules.types.parameters import Parameters
 from modules.types.sampling import SamplingParams
+from modules.types.tools import ToolUse
 
 DEFAULT_SAMPLING = SamplingParams()
 
@@ -23,7 +24,7 @@ class ReplyParams:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     overflow: Literal["refuse", "drop_oldest"] = "refuse"
-    tools: bool = False
+    tools: ToolUse | None = None
     constraint: Constraint | None = None
     processors: tuple[ProcessorUse, ...] = ()
     prompt_logprobs: int | None = None

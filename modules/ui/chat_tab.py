@@ -7,11 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modules.app import App
 from modules.limits import LIMITS
+from modules.types.tools import ChosenTools, Decision, ToolMode
 from modules.ui.actions import View, action
 from modules.ui.model_views import picker_views, suggested
-from modules.ui.views import MessageViews, conversation_view, hit_view, job_view
+from modules.ui.views import MessageViews, conversation_view, hit_view, job_view, tool_view
 
 Id = Annotated[str, Field(max_length=64)]
+ToolId = Annotated[str, Field(max_length=200)]
 MAX_KNOWN = 100_000
 SEARCH_CHARS = 500
 
@@ -32,6 +34,14 @@ class Values(BaseModel):
     title: Annotated[str, Field(max_length=LIMITS.title_chars)] = ""
     search: Annotated[str, Field(max_length=SEARCH_CHARS)] = ""
     model: Annotated[str, Field(max_length=500)] | None = None
+    tools: Annotated[list[ToolId], Field(max_length=LIMITS.tools)] = Field(default_factory=list[ToolId])
+    tool_mode: ToolMode = "free"
+    call_id: Annotated[str, Field(max_length=200)] = ""
+    decision: Decision = "no"
+
+    @property
+    def chosen_tools(self) -> ChosenTools:
+        return ChosenTools(tuple(self.tools), self.tool_mode)
 
     @property
     def conversation(self) -> str:
@@ -52,6 +62,7 @@ class ChatTab:
             self.chat_send, self.chat_regenerate, self.chat_edit, self.chat_version, self.chat_stop,
             self.chat_rename, self.chat_delete, self.chat_restore,
             self.chat_starter, self.chat_cancel_job,
+            self.chat_tools, self.chat_choose_tools, self.chat_decide, self.chat_cancel_call,
         )  # fmt: skip
         return {one.__name__: one for one in listed}
 
@@ -84,7 +95,7 @@ class ChatTab:
 
     @action(Values)
     def chat_send(self, values: Values) -> View:
-        shown = self._app.chat.send(values.id, values.text, values.model, values.revision)
+        shown = self._app.chat.send(values.id, values.text, values.model, values.revision, values.chosen_tools)
         return self._views.thread(shown, set(values.known))
 
     @action(Values)
@@ -122,6 +133,29 @@ class ChatTab:
     @action(Values)
     def chat_stop(self, values: Values) -> View:
         self._app.chat.stop(values.generation_id)
+        return {}
+
+    @action(Values)
+    def chat_tools(self, values: Values) -> View:
+        """All there are, and which of them the conversation has; none for one that is not begun."""
+        app = self._app
+        chosen = app.tools.chosen(values.conversation)
+        return {"tools": [tool_view(one) for one in app.tools.available()], "ids": chosen.ids, "mode": chosen.mode}
+
+    @action(Values)
+    def chat_choose_tools(self, values: Values) -> View:
+        self._app.chat.open(values.conversation)
+        self._app.tools.choose(values.conversation, values.chosen_tools)
+        return {}
+
+    @action(Values)
+    def chat_decide(self, values: Values) -> View:
+        self._app.tool_replies.decide(values.generation_id, values.call_id, values.decision)
+        return {}
+
+    @action(Values)
+    def chat_cancel_call(self, values: Values) -> View:
+        self._app.tool_replies.cancel_call(values.generation_id, values.call_id)
         return {}
 
     @action(Values)

@@ -4,16 +4,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 from modules.app import App
 from modules.engines.generation import Generation
 from modules.services.chat import ReplyRecord
 from modules.services.journal import LiveText
+from modules.services.tool_reply import calls_of
 from modules.types.generation import Event, Progress, ReasoningDelta, TextDelta
+from modules.types.tools import CallChanged, CallRecord
 from modules.ui.live_markup import LiveMarkup
-from modules.ui.views import MessageViews
+from modules.ui.views import MessageViews, call_view
 
+Update = TypeVar("Update")
 UPDATE_SECONDS = 0.04
 # A slow machine gets fewer updates: rendering may take this share of the time.
 RENDER_SHARE = 0.1
@@ -24,15 +28,16 @@ async def live_updates(
     app: App, reply: LiveText[ReplyRecord], idle_seconds: float
 ) -> AsyncIterator[dict[str, Any] | None]:
     """From the reply's beginning to its end, whenever the reader comes; None when nothing happened for a while."""
-    markup = LiveMarkup()
-    async for update in paced(reply.generation, lambda events: update_of(events, markup), idle_seconds):
-        yield update
+    updates_of = ReplyUpdates().of
+    async for updates in paced(reply.generation, updates_of, idle_seconds):
+        for update in updates or [None]:
+            yield update
     yield {"kind": "end", "view": await asyncio.to_thread(final_view, app, reply)}
 
 
 async def paced(
-    generation: Generation, update_of: Callable[[list[Event]], dict[str, Any] | None], idle_seconds: float
-) -> AsyncIterator[dict[str, Any] | None]:
+    generation: Generation, update_of: Callable[[list[Event]], Update], idle_seconds: float
+) -> AsyncIterator[Update | None]:
     """What `update_of` makes of all that happened since the last update; None also when nothing did for a while."""
     async for events in generation.batches(idle_seconds):
         started = time.perf_counter()
@@ -42,14 +47,38 @@ async def paced(
             await asyncio.sleep(max(UPDATE_SECONDS, cost / RENDER_SHARE))
 
 
-def update_of(events: list[Event], markup: LiveMarkup) -> dict[str, Any] | None:
-    """One update for all that happened since the last one."""
-    text = "".join(event.text for event in events if isinstance(event, TextDelta))
-    reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
-    if text or reasoning:
-        update = markup.feed(text)
+class ReplyUpdates:
+    """What a reply's events are on the page: stretches of text, and the calls of tools between them."""
+
+    def __init__(self) -> None:
+        self._markup = LiveMarkup()
+        self._calls: set[str] = set()
+
+    def of(self, events: list[Event]) -> list[dict[str, Any]]:
+        """All that happened since the last time, in as few updates as keep its order."""
+        updates: list[dict[str, Any]] = []
+        for is_call, group in groupby(events, lambda event: isinstance(event, CallChanged)):
+            some = list(group)
+            if is_call:
+                updates += [self._call(event.call) for event in some if isinstance(event, CallChanged)]
+            elif update := self._text(some) or progress_update(some):
+                updates.append(update)
+        return updates
+
+    def _text(self, events: list[Event]) -> dict[str, Any] | None:
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+        if not text and not reasoning:
+            return None
+        update = self._markup.feed(text)
         return {"kind": "delta", "blocks": update.blocks, "tail": update.tail, "reasoning": reasoning}
-    return progress_update(events)
+
+    def _call(self, call: CallRecord) -> dict[str, Any]:
+        if call.id not in self._calls:
+            self._calls.add(call.id)
+            # What follows a new call stands below it.
+            self._markup = LiveMarkup()
+        return {"kind": "call", "call": call_view(call)}
 
 
 def progress_update(events: list[Event]) -> dict[str, Any] | None:
@@ -72,5 +101,6 @@ def final_view(app: App, reply: LiveText[ReplyRecord]) -> dict[str, Any]:
     message = app.chat.message(reply.record.message_id)
     if not saved:
         error = "This reply could not be saved yet: the disk or the database refuses. Parlor keeps trying."
-        message = replace(message, content=reply.generation.text, state="failed", error=error)
+        calls = calls_of(reply.generation)
+        message = replace(message, content=reply.generation.text, calls=calls, state="failed", error=error)
     return MessageViews().view(message)

@@ -11,7 +11,7 @@ from modules.ui.page_view import page_view
 
 STYLES = (
     "page.css", "parts.css", "markup.css", "models.css", "hub.css", "notebook.css", "templates.css", "params.css",
-    "finetune.css", "finetune_run.css", "extensions.css",
+    "finetune.css", "finetune_run.css", "extensions.css", "tools.css",
 )  # fmt: skip
 
 

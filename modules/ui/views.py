@@ -4,13 +4,16 @@ from collections import OrderedDict
 from threading import Lock
 
 from modules.services.chat import ConversationView
+from modules.services.tools import OfferedTool
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.jobs import Job
+from modules.types.tools import CallRecord
 from modules.ui.actions import View
 from modules.ui.markup import escape_text, render_message, snippet_html
 
 NEWEST_SENT = 60
 KEPT_RENDERINGS = 2000
+DESCRIPTION_CHARS = 300
 
 
 class MessageViews:
@@ -24,7 +27,8 @@ class MessageViews:
         return {
             "id": message.id,
             "role": message.role,
-            "html": self._html(message),
+            "html": "" if message.calls else self._html(message),
+            "parts": self._parts(message),
             "text": message.content,
             "reasoning": message.reasoning,
             "state": message.state,
@@ -51,14 +55,30 @@ class MessageViews:
     def _html(self, message: StoredMessage) -> str:
         if message.role == "user":
             return escape_text(message.content)
-        if message.state == "streaming":
-            return ""
+        return "" if message.state == "streaming" else self._rendered(message.id, message.content)
+
+    def _parts(self, message: StoredMessage) -> list[View]:
+        """The texts and calls of a reply that has some, in their order; while it is written, they come as a stream."""
+        if not message.calls or message.state == "streaming":
+            return []
+        parts: list[View] = []
+        place = 0
+        for call in message.calls:
+            if text := message.content[place : call.place].strip():
+                parts.append({"html": self._rendered(f"{message.id} {place}", text)})
+            parts.append({"call": call_view(call)})
+            place = max(place, call.place)
+        if text := message.content[place:].strip():
+            parts.append({"html": self._rendered(f"{message.id} {place}", text)})
+        return parts
+
+    def _rendered(self, key: str, text: str) -> str:
         with self._lock:
-            html = self._kept.get(message.id)
+            html = self._kept.get(key)
         if html is None:
-            html = render_message(message.content)
+            html = render_message(text)
             with self._lock:
-                self._kept[message.id] = html
+                self._kept[key] = html
                 if len(self._kept) > KEPT_RENDERINGS:
                     self._kept.popitem(last=False)
         return html
@@ -75,6 +95,24 @@ def hit_view(hit: SearchHit) -> View:
         "title": conversation.title,
         "updated": conversation.updated,
         "snippet": snippet_html(hit.snippet) if hit.snippet else "",
+    }
+
+
+def tool_view(tool: OfferedTool) -> View:
+    return {"id": tool.id, "title": tool.name, "description": tool.tool.description[:DESCRIPTION_CHARS]}
+
+
+def call_view(call: CallRecord) -> View:
+    """As a card shows it."""
+    return {
+        "id": call.id,
+        "name": call.name,
+        "extension": call.extension,
+        "arguments": call.arguments,
+        "state": call.state,
+        "result": call.result,
+        "error": call.error,
+        "seconds": call.seconds,
     }
 
 

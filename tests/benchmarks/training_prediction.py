@@ -80,20 +80,27 @@ def measure(
 
 
 def line(fields: dict[str, Any], before: Prediction, after: Prediction, run: TrainingRun) -> str:
-    """Memory in MiB, tokens a second, and seconds of the whole run: predicted, predicted at the end, measured."""
-    metrics, record = run.summary.metrics, run.record
-    assert metrics is not None
+    """Memory in MiB and seconds: predicted, predicted at the end, measured; seconds of all, of steps, and besides."""
+    summary, record = run.summary, run.record
+    assert summary.metrics is not None
     assert record.started is not None
     assert record.ended is not None
     what = ", ".join(f"{name} {value}" for name, value in fields.items()) or "as advised"
-    speed = metrics.tokens / metrics.seconds
-    peak = run.summary.peak_memory_bytes
+    peak, whole = summary.peak_memory_bytes, record.ended - record.started
+    spent = [(*split(told, summary.metrics.tokens), told.seconds or 0.0) for told in (before, after)]
+    spent.append((summary.step_seconds, whole - summary.step_seconds, whole))
+    steps, besides, all_seconds = (" ".join(f"{one:.0f}" for one in column) for column in zip(*spent, strict=True))
     return (
-        f"{what:40} memory {before.memory_bytes / MIB:.0f} {after.memory_bytes / MIB:.0f} {peak / MIB:.0f} "
-        f"({before.memory_bytes / peak - 1:+.0%})  tokens/s {before.tokens_per_second or 0:.0f} "
-        f"{after.tokens_per_second or 0:.0f} {speed:.0f} ({(before.tokens_per_second or 0) / speed - 1:+.0%})  "
-        f"seconds {before.seconds or 0:.0f} {after.seconds or 0:.0f} {record.ended - record.started:.0f}"
+        f"{what:30} memory {before.memory_bytes / MIB:.0f} {after.memory_bytes / MIB:.0f} {peak / MIB:.0f} "
+        f"({before.memory_bytes / peak - 1:+.0%})  seconds {all_seconds} ({(before.seconds or 0) / whole - 1:+.0%})  "
+        f"steps {steps}  besides {besides}"
     )
+
+
+def split(told: Prediction, tokens: int) -> tuple[float, float]:
+    """Seconds of steps, and those besides: starting, evaluations, answers, checkpoints."""
+    steps = tokens / told.tokens_per_second if told.tokens_per_second else 0.0
+    return steps, (told.seconds or 0.0) - steps
 
 
 if __name__ == "__main__":

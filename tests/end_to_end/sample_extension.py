@@ -46,6 +46,8 @@ def settings_model():
 def counter(event):
     if event.button == "break":
         raise RuntimeError("told to fail")
+    if event.button == "tell":
+        return [Heading(event.settings.key.get_secret_value())]
     if event.button == "count":
         counts["presses"] += 1
     sent = event.values.get("document")

@@ -1,6 +1,8 @@
 """Extensions as a person has them: in a real browser, with one that shows all that the page can show."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,15 @@ from tests.program import RunningProgram
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 BROKEN = "raise RuntimeError('broken on purpose')"
+GREETER = """
+from modules.extensions import Tab, Text, hook
+
+
+@hook
+def tabs():
+    return [Tab("greeting", "Greeting one", lambda event: [Text("Hello")])]
+"""
+GIT = ("git", "-c", "user.name=A. Tester", "-c", "user.email=tester@example.org", "-c", "init.defaultBranch=main")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +61,31 @@ def views(page: Page) -> Locator:
 
 def card(page: Page, title: str = "Sample") -> Locator:
     return page.get_by_role("listitem", name=title, exact=True)
+
+
+def published(folder: Path, name: str, title: str, code: str) -> Path:
+    """A repository with the extension."""
+    repository = write_extension(folder, name, title, code)
+    subprocess.run([*GIT, "init", "--quiet"], cwd=repository, check=True)
+    commit(repository)
+    return repository
+
+
+def publish(repository: Path, code: str, version: str) -> None:
+    manifest = repository / "extension.toml"
+    manifest.write_text(manifest.read_text().replace("1.2.0", version))
+    (repository / "main.py").write_text(code)
+    commit(repository)
+
+
+def commit(repository: Path) -> None:
+    subprocess.run([*GIT, "add", "--all"], cwd=repository, check=True)
+    subprocess.run([*GIT, "commit", "--quiet", "--message", "A version"], cwd=repository, check=True)
+
+
+def commit_of(repository: Path) -> str:
+    command = [*GIT, "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def offered(page: Page) -> Locator:
@@ -105,6 +141,10 @@ def test_one_that_cannot_be_enabled_says_why(window: Watched) -> None:
     card(page, "Broken").get_by_role("switch").click()
     expect(card(page, "Broken").get_by_role("alert")).to_contain_text("broken on purpose")
     expect(card(page, "Broken")).to_contain_text("Failed")
+    card(page, "Broken").get_by_role("button", name="Try again").click()
+    expect(card(page, "Broken").get_by_role("switch")).to_be_checked()
+    card(page, "Broken").get_by_role("switch").uncheck()
+    expect(card(page, "Broken").get_by_role("alert")).to_be_hidden()
     page.get_by_label("Search extensions").fill("sam")
     expect(card(page, "Broken")).to_be_hidden()
     expect(card(page)).to_be_visible()
@@ -125,6 +165,10 @@ def test_a_tab_counts_takes_a_file_and_survives_its_fault(
     document.write_text("12345")
     tab.locator("input[type=file]").set_input_files(document)
     expect(tab.get_by_role("status")).to_contain_text("1 KB")
+    # What was typed stays while one looks elsewhere.
+    page.get_by_role("button", name="Models", exact=True).click()
+    page.go_back()
+    expect(tab.get_by_label("A word")).to_have_value("kept")
     tab.get_by_label("A word").press("Enter")
     expect(tab).to_contain_text("The file has 5 bytes.")
     expect(tab.get_by_label("A word")).to_have_value("kept")
@@ -207,6 +251,66 @@ def test_escape_closes_the_offer_alone(window: Watched, program: RunningProgram)
     expect(field).to_have_value("/")
     field.fill("a/shout")
     expect(offered(page)).to_have_count(0)
+
+
+def test_installed_updated_rolled_back_and_removed(window: Watched, program: RunningProgram, tmp_path: Path) -> None:
+    repository = published(tmp_path, "greeter", "Greeter", GREETER)
+    page = window.page
+    page.goto(f"{window.url}/?view=extensions")
+    page.get_by_role("button", name="Install …").click()
+    source = page.get_by_role("dialog").get_by_label("Where it comes from")
+    source.fill("no such thing at all")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("is no source of an extension")
+    source.fill(f"file://{repository}")
+    page.get_by_role("button", name="Look at it").click()
+    plan = page.get_by_role("dialog", name="Install Greeter?")
+    expect(plan.get_by_role("button", name="Cancel", exact=True)).to_be_focused()
+    expect(plan).to_contain_text(commit_of(repository))
+    expect(plan).to_contain_text("can do anything you can on this machine")
+    expect(plan).to_contain_text("Network: example.org")
+    plan.get_by_text("2 files").click()
+    expect(plan).to_contain_text("main.py")
+    plan.get_by_role("button", name="Install", exact=True).click()
+    expect(plan).to_be_hidden()
+    expect(card(page, "Greeter").get_by_role("switch")).to_be_focused()
+    expect(card(page, "Greeter").get_by_role("switch")).not_to_be_checked()
+
+    card(page, "Greeter").get_by_role("switch").check()
+    expect(views(page).filter(has_text="Greeting one")).to_be_visible()
+    card(page, "Greeter").get_by_role("button", name="Details of Greeter").click()
+    expect(card(page, "Greeter")).to_contain_text(commit_of(repository))
+    publish(repository, GREETER.replace("Greeting one", "Greeting two"), "2.0.0")
+    card(page, "Greeter").get_by_role("button", name="Update Greeter").click()
+    plan = page.get_by_role("dialog", name="Update Greeter?")
+    expect(plan).to_contain_text("2.0.0 (now 1.2.0)")
+    expect(plan).to_contain_text("Changed: extension.toml, main.py")
+    plan.get_by_role("button", name="Update", exact=True).click()
+    expect(views(page).filter(has_text="Greeting two")).to_be_visible()
+
+    card(page, "Greeter").get_by_role("button", name="Roll Greeter back to version 1.2.0").click()
+    expect(views(page).filter(has_text="Greeting one")).to_be_visible()
+    card(page, "Greeter").get_by_role("button", name="Remove Greeter").click()
+    page.get_by_role("dialog", name="Remove Greeter?").get_by_role("button", name="Remove it").click()
+    expect(card(page, "Greeter")).to_have_count(0)
+    expect(views(page).filter(has_text="Greeting one")).to_have_count(0)
+    assert not (program.data / "extensions" / "greeter").exists()
+
+
+def test_a_zip_is_sent_and_looked_at_before_it_is_installed(
+    window: Watched, program: RunningProgram, tmp_path: Path
+) -> None:
+    folder = write_extension(tmp_path, "zipped", "Zipped", GREETER)
+    archive = shutil.make_archive(str(tmp_path / "my zipped extension"), "zip", folder)
+    page = window.page
+    page.goto(f"{window.url}/?view=extensions")
+    page.get_by_role("button", name="Install …").click()
+    page.get_by_role("dialog").locator("input[type=file]").set_input_files(archive)
+    plan = page.get_by_role("dialog", name="Install Zipped?")
+    expect(plan).to_contain_text("SHA-256")
+    plan.get_by_role("button", name="Cancel", exact=True).click()
+    expect(card(page, "Zipped")).to_have_count(0)
+    assert not (program.data / "extensions" / "zipped").exists()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -21,13 +21,13 @@ from modules.types.generation import (
     GenerationRequest,
     ReasoningDelta,
     TextDelta,
-    ToolCall,
     Usage,
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.remote import Endpoint
 from modules.types.sampling import SamplingParams
+from modules.types.tools import ToolCall
 from tests.canary import Canary, answering, http_answer
 
 KEY = "canary-key-123"
@@ -154,7 +154,7 @@ def test_reasoning_calls_and_logprobs() -> None:
         assert isinstance(text, TextDelta)
         assert text.logprobs[0].chosen.token_bytes == (195, 169)
         assert text.logprobs[0].alternatives[0].token == "e"
-        assert tool == ToolCall("look", '{"a": 1}')
+        assert tool == ToolCall("look", '{"a": 1}', "call_1")
         assert isinstance(end, Finished)
         assert end.reason == "tool_calls"
         assert server.asked()[0][1]["top_logprobs"] == 2

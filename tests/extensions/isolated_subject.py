@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 import modules.extensions as parlor
 from modules.errors import FetchError
@@ -20,6 +20,7 @@ HOST: dict[str, parlor.ExtensionHost] = {}
 class Settings(BaseModel):
     times: int = Field(default=1, ge=1, le=5)
     mood: Literal["calm", "loud"] = "calm"
+    key: SecretStr = Field(default=SecretStr(""), repr=False)
 
     @model_validator(mode="after")
     def loud_is_enough(self) -> "Settings":
@@ -36,6 +37,7 @@ def settings_model() -> type[Settings]:
 @parlor.hook
 def started(host: parlor.ExtensionHost) -> None:
     HOST["host"] = host
+    host.log(f"times is {host.settings.times}")
     host.log(f"started in {os.getpid()}")
 
 
@@ -55,6 +57,8 @@ def filter_reply(text: str, context: parlor.RequestContext) -> Any:
             return None
         case "object":
             return object()
+        case "key":
+            return context.settings.key.get_secret_value()
         case "raise":
             return 1 / 0
         case _:

@@ -64,7 +64,7 @@ def test_the_example_passes_its_own_tests_in_a_process_of_its_own(tmp_path: Path
 
 def test_it_is_another_process_and_says_what_that_costs(subject: Trial) -> None:
     assert pid_of(subject) != os.getpid()
-    assert re.fullmatch(r"in a process of its own, about \d+\.\d ms a call", note_of(subject))
+    assert re.fullmatch(r"in a process of its own, about \d+\.\d\d ms a call", note_of(subject))
 
 
 def test_values_cross_as_they_are(subject: Trial) -> None:
@@ -100,6 +100,11 @@ def test_settings_are_those_of_its_own_model(subject: Trial) -> None:
         with pytest.raises(BadRequest, match=sentence):
             subject.set(values)
     assert subject.settings.times == 2
+    subject.set({"key": "secret"})
+    assert subject.filter("filter_reply", "key") == "secret"
+    subject.extensions.enable("subject")
+    assert subject.log[-3].endswith("times is 2"), "its settings are there when it is started"
+    assert subject.filter("filter_reply", "key") == "secret"
     with pytest.raises(ValidationError):
         type(subject.settings)(times=0)
 
@@ -199,7 +204,7 @@ def test_it_is_started_again_three_times(subject: Trial) -> None:
         wait_until(lambda: subject.filter("filter_reply", "ab") == "abab")
         assert note_of(subject).endswith(f"started again {time_number} of 3 times")
     os.kill(pid_of(subject), signal.SIGKILL)
-    wait_until(lambda: note_of(subject) == "its process has ended 4 times; enable it to start it again")
+    wait_until(lambda: note_of(subject) == "no more: its process has ended 4 times; enable it to start it again")
     assert subject.filter("filter_reply", "ab") == "ab"
     assert (
         "was ended by signal 9 once more"
@@ -218,7 +223,7 @@ def test_its_process_ends_when_it_is_disabled(subject: Trial) -> None:
 def test_it_dies_with_the_program(folder: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom modules.extensions.testing import tried\n"
-        "with tried(Path(sys.argv[1])) as trial:\n    print(trial.log[0].split()[-1], flush=True)\n    time.sleep(60)\n"
+        "with tried(Path(sys.argv[1])) as trial:\n    print(trial.log[1].split()[-1], flush=True)\n    time.sleep(60)\n"
     )
     program = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True

@@ -105,6 +105,14 @@ def test_a_new_one_can_be_installed(tmp_path: Path) -> None:
     assert (status, said.endswith("Enabled: word-counter\n")) == (0, True), told
 
 
+def test_a_new_one_among_ones_own_can_be_enabled_at_once(tmp_path: Path) -> None:
+    status, said, told = extension(tmp_path, "new", "word-counter")
+    assert (status, said) == (0, f"Made: {tmp_path}/data/extensions/word-counter\n")
+    assert told.endswith("Try it with: python3 webui.py extension enable word-counter\n")
+    status, said, told = extension(tmp_path, "enable", "word-counter")
+    assert (status, said) == (0, "Enabled: word-counter\n"), told
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "part"),
     [

@@ -13,6 +13,7 @@ from modules.errors import BadRequest, Conflict, NotFound
 from modules.paths import PROJECT
 from modules.storage.conversations import ConversationStore, title_from
 from modules.storage.database import Database
+from modules.types.tools import CallRecord
 
 
 @pytest.fixture
@@ -255,6 +256,7 @@ import sys
 from pathlib import Path
 from modules.storage.conversations import ConversationStore
 from modules.storage.database import Database
+from modules.types.tools import CallRecord
 store = ConversationStore(Database.open(Path(sys.argv[1])))
 conversation = store.create("kill")
 revision, number = 0, 0
@@ -287,3 +289,15 @@ def test_kill_loses_no_acknowledged_message(tmp_path: Path) -> None:
             assert store.message(message_id).content.startswith("message")
         database.close()
     assert len(acknowledged) > 50
+
+
+def test_calls_are_kept_whatever_they_hold_and_end_with_the_program(store: ConversationStore) -> None:
+    conversation = store.create("Calls")
+    _, reply = store.append_turn(conversation.id, None, "hi", "m", 0)
+    done = CallRecord("c1", "look", '{"a": "é"}', "toolbox", state="done", result="\0 \ud800 é", seconds=0.5)
+    waiting = CallRecord("c2", "look", "{}", round=2, place=3, state="waiting")
+    store.update_reply(reply.id, content="abc", reasoning="", state="streaming", calls=(done, waiting))
+    kept = store.message(reply.id).calls
+    assert (kept[0].result, kept[1]) == ("\0 ? é", waiting)
+    store.interrupted()
+    assert [call.state for call in store.message(reply.id).calls] == ["done", "interrupted"]

@@ -154,6 +154,10 @@ class FakeChat:
         self.go_on.set()
         return {}
 
+    def chat_tools(self, _values: View) -> View:
+        """No extension is enabled here."""
+        return {"tools": [], "ids": [], "mode": "free"}
+
     def chat_version(self, values: View) -> View:
         """Of a message at the end of the path."""
         conversation = self.conversations[values["id"]]

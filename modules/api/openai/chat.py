@@ -9,11 +9,13 @@ from fastapi import APIRouter, Request, Response
 from modules.api.openai.answer import Chunk, answer
 from modules.api.openai.schemas import ChatCompletionRequest
 from modules.api.openai.shapes import chat_logprobs_shape, finish_reason, notes_shape, tool_call_shape, usage_shape
+from modules.api.openai.tool_schemas import check_parameters
 from modules.api.strict_json import StrictRoute
 from modules.app import App
 from modules.engines.generation import Generation
 from modules.services.request_hooks import RequestSource
-from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta, TokenLogprob, ToolCall
+from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta, TokenLogprob
+from modules.types.tools import ToolCall
 
 
 def chat_router(app: App) -> APIRouter:
@@ -23,6 +25,8 @@ def chat_router(app: App) -> APIRouter:
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:  # pyright: ignore[reportUnusedFunction]
         messages = [message.message() for message in body.messages]
         params = body.reply_params(await asyncio.to_thread(app.presets.parameters, body.preset))
+        if params.tools is not None:
+            await asyncio.to_thread(check_parameters, params.tools, app.inference.check_constraint)
         model = (await asyncio.to_thread(app.models.load_for_request, body.model)).model
         generation = app.inference.chat(messages, params, model.id, asked_by=RequestSource("api"))
         wire = ChatWire(generation.id, model.id, body.top_logprobs)
@@ -48,7 +52,7 @@ class ChatWire:
         if generation.reasoning:
             message["reasoning_content"] = generation.reasoning
         if calls:
-            message["tool_calls"] = [tool_call_shape(call, place) for place, call in enumerate(calls)]
+            message["tool_calls"] = [tool_call_shape(call) for call in calls]
         choice = {
             "index": 0,
             "message": message,
@@ -75,7 +79,7 @@ class ChatWire:
                 return [self._chunk({"reasoning_content": event.text})]
             case ToolCall():
                 self._tool_calls += 1
-                return [self._chunk({"tool_calls": [tool_call_shape(event, self._tool_calls - 1)]})]
+                return [self._chunk({"tool_calls": [{"index": self._tool_calls - 1, **tool_call_shape(event)}]})]
             case Finished():
                 return [{**self._chunk({}, reason=finish_reason(event)), **notes_shape(event)}]
             case _:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from modules.api.adapters import AdapterChoices
+from modules.api.openai.tool_schemas import CallId, ToolChoice, Tools, WireCall, WireTool, tool_use
 from modules.api.presets import PresetName
 from modules.api.strict_json import Text, WireModel
 from modules.errors import BadRequest
@@ -33,11 +34,17 @@ class ContentPart(WireModel):
 class WireMessage(WireModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[Text, Field(max_length=LIMITS.message_chars)] | list[ContentPart] = ""
+    tool_calls: Annotated[list[WireCall], Field(max_length=LIMITS.tools)] = Field(default_factory=list[WireCall])
+    tool_call_id: CallId = ""
 
     def message(self) -> Message:
         text = self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
         role: Role = "system" if self.role == "developer" else self.role
-        return Message(role, text)
+        if self.tool_calls and role != "assistant":
+            raise BadRequest(f"Only an assistant's message may hold tool_calls, not the {role}'s.", field="messages")
+        if role == "tool" and not self.tool_call_id:
+            raise BadRequest("A message of a tool needs the tool_call_id of the call that it answers.", "messages")
+        return Message(role, text, tuple(call.call() for call in self.tool_calls), self.tool_call_id)
 
 
 class PromptOrMessages(WireModel):
@@ -161,7 +168,9 @@ class ChatCompletionRequest(CompletionFields):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=LIMITS.context_tokens)
     logprobs: bool = False
     top_logprobs: int = Field(default=0, ge=0, le=20)
-    tools: Annotated[list[dict[str, Any]], Field(max_length=128)] = Field(default_factory=list[dict[str, Any]])
+    tools: Tools = Field(default_factory=list[WireTool])
+    tool_choice: ToolChoice | None = Field(default=None, description="Without it, auto where there are tools.")
+    parallel_tool_calls: bool = True
 
     def reply_params(self, preset: Parameters) -> ReplyParams:
         if self.top_logprobs and not self.logprobs:
@@ -171,7 +180,8 @@ class ChatCompletionRequest(CompletionFields):
             max_tokens=self.max_completion_tokens or self.max_tokens,
             n_probs=max(self.top_logprobs, 1) if self.logprobs else None,
         )
-        return replace(params, tools=bool(self.tools))
+        choice = self.tool_choice or ("auto" if self.tools else "none")
+        return replace(params, tools=tool_use(self.tools, choice, parallel=self.parallel_tool_calls))
 
 
 class CompletionRequest(CompletionFields):

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from modules.types.generation import Finished, TokenChoice, TokenLogprob, ToolCall, Usage
+from modules.types.generation import Finished, TokenChoice, TokenLogprob, Usage
+from modules.types.tools import ToolCall
 
 Shape = dict[str, Any]
 
@@ -25,9 +26,8 @@ def notes_shape(end: Finished) -> Shape:
     return {"notes": [note.text for note in end.notes]} if end.notes else {}
 
 
-def tool_call_shape(call: ToolCall, place: int) -> Shape:
-    function = {"name": call.name, "arguments": call.arguments}
-    return {"index": place, "id": f"call_{place}", "type": "function", "function": function}
+def tool_call_shape(call: ToolCall) -> Shape:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def chat_logprobs_shape(logprobs: tuple[TokenLogprob, ...], alternatives: int) -> Shape | None:

@@ -15,7 +15,7 @@ from modules.engines.llamacpp.distribution import DistributionRun
 from modules.engines.llamacpp.kind import IGNORED_KNOBS, SAMPLERS, LlamaCppOptions
 from modules.engines.llamacpp.plan import Plan, make_plan
 from modules.engines.llamacpp.server import RunningServer, gpus
-from modules.engines.llamacpp.wire import completion_body, progress_event, text_event
+from modules.engines.llamacpp.wire import completion_body, ending_with, progress_event, text_event
 from modules.engines.protocol import AdaptableEngine, Capabilities, Emit, Report
 from modules.errors import BadRequest, EngineError, ModelError
 from modules.machine import read_machine
@@ -63,7 +63,8 @@ class LlamaCppEngine(AdaptableEngine):
                 return
             grammar = grammar_of(request.constraint) if request.constraint else None
             stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
-            body = completion_body(request, grammar, scales_of(self._adapters, request.adapters))
+            sent = ending_with(grammar, self.capabilities.eos_token) if grammar else None
+            body = completion_body(request, sent, scales_of(self._adapters, request.adapters))
             server.server.handle_completions(body, stream.take)
             stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
 

@@ -1,5 +1,6 @@
 """Our request as llama.cpp's completion body, and its stream as our events."""
 
+import re
 from typing import Any
 
 from modules.engines.llamacpp.adapters import Scales
@@ -14,6 +15,9 @@ from modules.types.generation import (
 from modules.types.sampling import SamplingParams
 
 RANDOM_SEED = 2**32 - 1
+# How grammars name special tokens, and where they begin.
+END_TOKEN = re.compile(r"<[^<>\s]+>")
+START = re.compile(r"^start\s*:", re.MULTILINE)
 
 
 def completion_body(
@@ -32,6 +36,14 @@ def completion_body(
         **({"grammar": grammar} if grammar else {}),
         **({"lora": scales} if scales else {}),
     }
+
+
+def ending_with(grammar: str, end_token: str) -> str:
+    """The grammar with the model's own end after it: llama.cpp lets a text end only with what it takes for the end of a
+    turn, and where a vocabulary has several such tokens, that need not be the one that the model writes."""
+    if not END_TOKEN.fullmatch(end_token):
+        return grammar
+    return START.sub(f"start: text_before_end ({end_token})?\ntext_before_end:", grammar, count=1)
 
 
 def sampling_fields(knobs: SamplingParams, text_tokens: int) -> dict[str, Any]:

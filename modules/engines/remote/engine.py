@@ -61,6 +61,7 @@ class RemoteEngine:
             renders_chat=True,
             embeds=does_embed(Server(model.endpoint)),
             logprobs=True,
+            tool_calls=True,
             constraints=CONSTRAINTS[self._kind],
             ignored_knobs=tuple(sorted(IGNORED[self._kind])),
             samplers=samplers(self._kind),

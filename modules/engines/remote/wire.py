@@ -18,12 +18,14 @@ from modules.types.generation import (
     TextDelta,
     TokenChoice,
     TokenLogprob,
-    ToolCall,
     Usage,
 )
+from modules.types.messages import Message
+from modules.types.tools import ToolCall, ToolUse
 
 # OpenAI takes no more; those left out still end the reply, here.
 STOP_STRINGS = 4
+EMPTY_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
 
 
@@ -37,7 +39,7 @@ def request_body(request: GenerationRequest, model: str, kind: ServerKind) -> tu
         **knob_fields(request.sampling, kind),
     }
     if request.messages is not None:
-        body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        body["messages"] = [message_fields(message) for message in request.messages]
     else:
         body["prompt"] = list(request.prompt_tokens) or request.prompt
     if request.max_tokens < AS_MANY_AS_FIT:
@@ -46,9 +48,37 @@ def request_body(request: GenerationRequest, model: str, kind: ServerKind) -> tu
         body["stop"] = list(request.stop[: STOP_STRINGS if kind == "openai" else None])
     if alternatives := request.sampling.n_probs:
         body |= {"logprobs": True, "top_logprobs": alternatives} if chat else {"logprobs": alternatives}
+    if request.tools is not None and request.tools.may_call:
+        body |= tool_fields(request.tools)
     if request.constraint is not None:
         body |= constraint_fields(request.constraint, kind, chat=chat)
     return "/v1/chat/completions" if chat else "/v1/completions", body
+
+
+def message_fields(message: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
+
+
+def tool_fields(use: ToolUse) -> dict[str, Any]:
+    """Servers that call as they like when nothing is said get `parallel_tool_calls` only where it matters."""
+    functions = [
+        {"name": tool.name, "description": tool.description, "parameters": tool.parameters or EMPTY_PARAMETERS}
+        for tool in use.tools
+    ]
+    named = {"type": "function", "function": {"name": use.named}}
+    return {
+        "tools": [{"type": "function", "function": function} for function in functions],
+        "tool_choice": named if use.named else use.choice,
+        **({} if use.parallel else {"parallel_tool_calls": False}),
+    }
 
 
 class Chunk(BaseModel):
@@ -76,6 +106,7 @@ class Delta(BaseModel):
 
 class ToolDelta(BaseModel):
     index: int = 0
+    id: str | None = None
     function: "FunctionDelta | None" = None
 
 
@@ -141,7 +172,7 @@ class ReplyStream:
         self._reason: FinishReason | None = None
         self._usage: WireUsage | None = None
         self._pieces = 0
-        self._calls: dict[int, tuple[str, str]] = {}
+        self._calls: dict[int, ToolCall] = {}
 
     @property
     def has_begun(self) -> bool:
@@ -161,8 +192,8 @@ class ReplyStream:
         """`prompt_tokens` counts where the server did not. Raises EngineError for a reply that never ended."""
         if self._reason is None and not cancelled:
             raise EngineError("The server ended the reply without saying why.")
-        for name, arguments in self._calls.values():
-            self._emit(ToolCall(name, arguments))
+        for call in self._calls.values():
+            self._emit(call)
         now = time.monotonic()
         usage = self._usage or WireUsage(prompt_tokens=prompt_tokens)
         made = self._pieces if usage.completion_tokens is None else usage.completion_tokens
@@ -180,9 +211,10 @@ class ReplyStream:
     def _take_choice(self, choice: Choice) -> None:
         delta = choice.delta or Delta()
         for call in delta.tool_calls or []:
-            name, arguments = self._calls.get(call.index, ("", ""))
+            known = self._calls.get(call.index, ToolCall("", ""))
             part = call.function or FunctionDelta()
-            self._calls[call.index] = (name + (part.name or ""), arguments + (part.arguments or ""))
+            name, arguments = known.name + (part.name or ""), known.arguments + (part.arguments or "")
+            self._calls[call.index] = ToolCall(name, arguments, known.id or call.id or "")
         reasoning = delta.reasoning_content or delta.reasoning or ""
         text = delta.content or choice.text or ""
         logprobs = choice.logprobs.logprobs() if choice.logprobs else ()

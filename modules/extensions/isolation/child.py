@@ -45,6 +45,8 @@ from modules.extensions.isolation.remote_host import RemoteHost
 from modules.extensions.isolation.wire import Peer
 from modules.extensions.loading import Loader
 from modules.extensions.plugins import Plugin
+from modules.extensions.settings_values import plain_values
+from modules.types.extension_source import ExtensionSource
 
 # Transformers of replies that were never ended; the oldest goes.
 MAX_TRANSFORMERS = 256
@@ -65,7 +67,7 @@ class IsolatedExtension:
     def _handlers(self) -> dict[str, Callable[..., Any]]:
         return {
             "load": self._load,
-            "ping": lambda: None,
+            "ping": str,
             **{hook: self._plain(hook) for hook in PLAIN},
             **{hook: self._giving(hook) for hook in GIVERS},
             "tools.run": self._run_tool,
@@ -89,9 +91,11 @@ class IsolatedExtension:
         found = look_at(folder, is_bundled=False)
         if found.fault:
             raise BadRequest(found.fault)
+        assert found.manifest is not None
         loader = Loader()
-        plugin = loader.register(found.name, folder, loader.import_entry(found))
-        if "engines" in plugin.hooks and found.manifest is not None and found.manifest.isolated:
+        source = ExtensionSource(found.name, folder, found.manifest.entry, revision=0.0)
+        plugin = loader.register(found.name, source, loader.import_entry(found))
+        if "engines" in plugin.hooks and found.manifest.isolated:
             raise BadRequest(
                 "Engines cannot be isolated: each runs in a worker process of its own anyway. "
                 "Leave out `isolated = true`, or the hook `engines`."
@@ -189,13 +193,12 @@ class IsolatedExtension:
 
     def _tell_settings(self) -> SettingsFacts:
         model = checked_settings_model(self._settings_model)
-        return SettingsFacts(model.model_json_schema(), model().model_dump(mode="json"))
+        return SettingsFacts(model.model_json_schema(), plain_values(model()))
 
     def _check_settings(self, values: dict[str, Any]) -> CheckedSettings:
         try:
-            return CheckedSettings(
-                checked_settings_model(self._settings_model).model_validate(values).model_dump(mode="json"), {}
-            )
+            made = checked_settings_model(self._settings_model).model_validate(values)
+            return CheckedSettings(plain_values(made), {})
         except ValidationError as error:
             return CheckedSettings(values, dict(wrong_value(one) for one in error.errors()))
 

@@ -6,6 +6,7 @@ A function stays where it is: the other side gets a stand-in that asks for it by
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, with_config
@@ -45,7 +46,7 @@ PLAIN = (
     "conversation_saved",
     "job_finished",
 )
-PARTS: Mapping[str, TypeAdapter[Any]] = {part.__name__: TypeAdapter(part) for part in get_args(Part)}
+PARTS: Mapping[str, TypeAdapter[Any]] = MappingProxyType({part.__name__: TypeAdapter(part) for part in get_args(Part)})
 BASE64 = ConfigDict(val_json_bytes="base64")
 
 
@@ -179,7 +180,7 @@ def all_signatures() -> dict[str, Signature]:
     return {
         # The program asks.
         "load": signature(list[str], Path),
-        "ping": signature(None),
+        "ping": signature(str, str),
         **{hook: signature_of(hook) for hook in PLAIN},
         **{hook: signature(list[giver.facts]) for hook, giver in GIVERS.items()},
         "tools.run": signature(str, str, ToolUse),

@@ -21,7 +21,9 @@ PATIENCE_SECONDS = 0.8
 QUICK_SECONDS, CALM_SECONDS, LONG_SECONDS = 5.0, 20.0, 600.0
 QUICK = ("filter_", "stream_transformer", "logits_processors", "custom_")
 LONG = ("document_readers.read", "embedding_models.embed")
-PINGS = 20
+PINGS, PING_PAUSE_SECONDS = 20, 0.003
+# As long as a reply of some length.
+PING = "a word " * 150
 
 
 class IsolatedProcess:
@@ -53,9 +55,10 @@ class IsolatedProcess:
 
     @property
     def note(self) -> str:
+        """Continues "It runs ...": where, what a call costs, and how often the process has ended."""
         if self._restarts > MAX_RESTARTS:
-            return f"its process has ended {self._restarts} times; enable it to start it again"
-        cost = f"in a process of its own, about {self._cost_seconds * 1000:.1f} ms a call"
+            return f"no more: its process has ended {self._restarts} times; enable it to start it again"
+        cost = f"in a process of its own, about {self._cost_seconds * 1000:.2f} ms a call"
         return f"{cost}; started again {self._restarts} of {MAX_RESTARTS} times" if self._restarts else cost
 
     def start(self) -> list[str]:
@@ -86,11 +89,13 @@ class IsolatedProcess:
             raise Unfit(f"took longer than {limit:g} s, so its process was ended.") from error
 
     def measure(self) -> float:
-        """Seconds that a call costs beyond its own work: the median of some that do nothing."""
+        """Seconds that a call costs beyond its own work: the median of some that give a text back as it is."""
         costs: list[float] = []
         for _ in range(PINGS):
+            # Calls come one by one in practice, to threads that have gone to sleep.
+            time.sleep(PING_PAUSE_SECONDS)
             started = time.perf_counter()
-            self.ask("ping")
+            self.ask("ping", PING)
             costs.append(time.perf_counter() - started)
         self._cost_seconds = statistics.median(costs)
         return self._cost_seconds

@@ -4,6 +4,7 @@ import { Composer } from "./composer.js";
 import { element } from "./dom.js";
 import { StarterCard } from "./starter.js";
 import { Thread } from "./thread.js";
+import { ToolsMenu } from "./tools.js";
 
 const EXAMPLES = [
   "Explain how a bicycle stays upright.",
@@ -34,7 +35,8 @@ export class ChatView {
       onLost: () => this.reload(),
       onChooseModel: () => this.picker.open(),
     });
-    this.composer = new Composer({ toasts, onSend: (text) => this.send(text), onStop: () => this.stop(), onInput: onDraft });
+    this.tools = new ToolsMenu({ call, toasts });
+    this.composer = new Composer({ toasts, tools: this.tools.node, onSend: (text) => this.send(text), onStop: () => this.stop(), onInput: onDraft });
     this.announcer = element("div", { class: "off-screen", "aria-live": "polite" });
     this.node = element("div", { class: "view chat-view" }, this.thread.node, this.composer.node, this.announcer);
   }
@@ -124,6 +126,7 @@ export class ChatView {
     if (!keepAddress) this.go("");
     this.entries.mark(null);
     this.composer.openDraft("new");
+    this.tools.open(null);
     this.onTitle();
     this.showEmpty();
     this.focus();
@@ -136,8 +139,13 @@ export class ChatView {
     if (!keepAddress) this.go(this.address);
     this.thread.show(thread, toEnd);
     this.entries.mark(thread.conversation.id);
-    if (isOther && isReply) this.composer.moveDraft(thread.conversation.id);
-    else if (isOther) this.composer.openDraft(thread.conversation.id);
+    if (isOther && isReply) {
+      this.composer.moveDraft(thread.conversation.id);
+      this.tools.moveTo(thread.conversation.id);
+    } else if (isOther) {
+      this.composer.openDraft(thread.conversation.id);
+      this.tools.open(thread.conversation.id);
+    }
     this.onTitle();
     this.showEmpty();
   }
@@ -162,7 +170,8 @@ export class ChatView {
 
   async send(text) {
     this.entries.clearSearch();
-    return this.change("chat_send", { id: this.conversation?.id ?? null, text });
+    const { ids, mode } = this.tools.chosen;
+    return this.change("chat_send", { id: this.conversation?.id ?? null, text, tools: ids, tool_mode: mode });
   }
 
   async edit(id, text) {

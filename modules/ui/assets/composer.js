@@ -7,7 +7,8 @@ const MAX_HEIGHT_PX = 220;
 const MAX_CHARS = 1_000_000;
 
 export class Composer {
-  constructor({ toasts, onSend, onStop, onInput }) {
+  // `tools` is the button of the tools, which stands beside the field.
+  constructor({ toasts, tools, onSend, onStop, onInput }) {
     Object.assign(this, { toasts, onSend, onStop, onInput });
     this.drafts = new Drafts();
     this.isWriting = false;
@@ -17,7 +18,7 @@ export class Composer {
     this.field.addEventListener("keydown", (event) => this.onKey(event));
     this.button = element("button", { type: "button", class: "send", onclick: () => this.press() });
     this.commands = new CommandList({ field: this.field, onChosen: (text) => this.put(text) });
-    this.node = element("div", { class: "composer" }, this.commands.node, element("div", { class: "composer-box" }, this.field, this.button));
+    this.node = element("div", { class: "composer" }, this.commands.node, element("div", { class: "composer-box" }, this.field, tools, this.button));
     this.setWriting(false);
   }
 

@@ -12,17 +12,18 @@ export class ExtensionCard {
   // `onSwitched` after it was enabled or disabled, `onAct(kind, extension)` for update, rollback and remove.
   constructor({ toasts, onSwitched, onAct }) {
     Object.assign(this, { toasts, onSwitched, onAct });
-    this.toggle = element("input", { type: "checkbox", role: "switch", onchange: () => this.turn() });
+    this.toggle = element("input", { type: "checkbox", role: "switch", onchange: () => this.turn(this.toggle.checked) });
     this.state = element("span");
     this.title = element("h3", { dir: "auto" });
     this.facts = element("p", { class: "fine", dir: "auto" });
     this.description = element("p", { class: "extension-description", dir: "auto" });
     this.touches = element("ul", { class: "extension-touches", "aria-label": "What it touches" });
-    this.fault = element("p", { class: "form-error", role: "alert" });
+    this.note = element("p", { class: "fine", dir: "auto" });
+    this.fault = element("div", { class: "extension-buttons", role: "alert" });
     this.more = iconButton("down", "", () => this.unfold(), "row-more");
     this.details = element("div", { class: "extension-details", hidden: true });
     this.head = element("div", { class: "extension-head" }, element("div", { class: "extension-name" }, this.title, this.facts), element("label", { class: "extension-switch" }, this.toggle, this.state), this.more);
-    this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.fault, this.details);
+    this.node = element("li", { class: "extension-card" }, this.head, this.description, this.touches, this.note, this.fault, this.details);
   }
 
   get words() {
@@ -31,34 +32,37 @@ export class ExtensionCard {
   }
 
   show(extension, mayChange) {
-    const before = JSON.stringify(this.extension);
     Object.assign(this, { extension, mayChange });
-    if (JSON.stringify(extension) === before) return;
+    const now = JSON.stringify([extension, mayChange]);
+    if (this.drawn === now) return;
+    this.drawn = now;
     const { title, version, author, licence, is_bundled: isBundled, state, is_sound: isSound, fault, faults } = extension;
-    const isOn = state === "enabled";
     this.node.setAttribute("aria-label", title);
     this.title.textContent = title;
     this.facts.textContent = [version && `Version ${version}`, author, licence, isBundled ? "comes with Parlor" : "installed by you"].filter(Boolean).join(" · ");
     this.description.textContent = extension.description;
     this.description.hidden = !extension.description;
-    this.touches.replaceChildren(...touchesOf(extension).map((text) => element("li", { class: "mark", dir: "auto", text })));
-    this.toggle.checked = isOn;
+    this.touches.replaceChildren(...touchesOf({ ...extension, isolated: extension.isolated && !extension.note }).map((text) => element("li", { class: "mark", dir: "auto", text })));
+    // The switch is what the person wants, also where it failed.
+    this.toggle.checked = state !== "disabled";
     this.toggle.disabled = !mayChange || (!isSound && state === "disabled");
     this.toggle.setAttribute("aria-label", `${title}: enabled`);
     this.state.textContent = { enabled: "On", failed: "Failed", disabled: "Off" }[state];
-    this.fault.textContent = fault || (faults ? `${counted(faults, "fault")}: see the details.` : "");
-    this.fault.hidden = !this.fault.textContent;
-    const words = this.details.hidden ? "Details of" : "Fold";
-    this.more.setAttribute("aria-label", `${words} ${title}`);
-    this.more.title = `${words} ${title}`;
+    this.note.textContent = extension.note ? `It runs ${extension.note}.` : "";
+    this.note.hidden = !extension.note;
+    const problem = fault || (faults && state !== "disabled" ? `${counted(faults, "fault")}: see the details.` : "");
+    this.fault.replaceChildren(...(problem ? [element("p", { class: "form-error", text: problem })] : []), ...(state === "failed" && mayChange ? [button("Try again", () => this.turn(true))] : []));
+    this.fault.hidden = !problem;
+    const opener = this.details.hidden ? "Details of" : "Fold";
+    this.more.setAttribute("aria-label", `${opener} ${title}`);
+    this.more.title = `${opener} ${title}`;
     this.more.setAttribute("aria-expanded", String(!this.details.hidden));
     // What is being typed stays.
-    if (!this.details.hidden && !this.details.contains(document.activeElement)) this.look();
+    if (!this.details.hidden && !this.settings?.node.contains(document.activeElement)) this.look();
   }
 
-  async turn() {
+  async turn(isOn) {
     const { name, title } = this.extension;
-    const isOn = this.toggle.checked;
     this.toggle.disabled = true;
     this.state.textContent = isOn ? "Starting …" : "Stopping …";
     try {
@@ -67,7 +71,7 @@ export class ExtensionCard {
     } catch (error) {
       this.toasts.error(error);
     }
-    this.extension = null;
+    this.drawn = "";
     await this.onSwitched(name);
     this.toggle.focus();
   }
@@ -77,9 +81,8 @@ export class ExtensionCard {
   unfold() {
     this.details.hidden = !this.details.hidden;
     this.settings?.forget();
-    const { extension } = this;
-    this.extension = null;
-    this.show(extension, this.mayChange);
+    this.drawn = "";
+    this.show(this.extension, this.mayChange);
   }
 
   async look() {
@@ -93,8 +96,9 @@ export class ExtensionCard {
   }
 
   showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
-    if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts });
+    if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts, onSaved: () => this.onSwitched() });
     const isOn = state === "enabled";
+    const hadFocus = this.details.contains(document.activeElement);
     const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
     this.details.replaceChildren(
       ...[
@@ -106,6 +110,7 @@ export class ExtensionCard {
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
+    if (hadFocus && !this.details.contains(document.activeElement)) this.more.focus();
     if (isOn && !this.settings.isKnown) this.settings.look();
     else if (!isOn) this.settings.forget();
   }
@@ -124,7 +129,7 @@ export function touchesOf({ touches, isolated, has_script: hasScript, has_style:
   const { network = [], files = [], models = false } = touches ?? {};
   return [
     network.length ? `Network: ${network.includes("*") ? "any address" : network.join(", ")}` : "",
-    files.length ? `Files: ${files.join(", ")}` : "",
+    files.length ? `Files: ${files.includes("*") ? "any" : files.join(", ")}` : "",
     models ? "Asks the loaded model" : "",
     hasScript ? "Has a script on this page" : "",
     hasStyle ? "Changes the look of this page" : "",

@@ -9,7 +9,7 @@ import { sendFile } from "./uploads.js";
 import { counted, fileSizeText } from "./words.js";
 
 const SOURCE_CHARS = 2000;
-const CAN_DO_ALL = "Code in an extension can do anything you can on this machine, whatever it says of itself. Install it only if you trust who made it.";
+const CAN_DO_ALL = "Code in an extension can do anything you can on this machine. Install it only if you trust who made it.";
 
 // Asks where from; `onPlan(plan)` when it is known what would be installed.
 export class InstallDialog {
@@ -134,7 +134,9 @@ export class PlanDialog {
     );
     this.mark(false);
     this.dialog.open();
-    this.cancel.focus();
+    // In a small window the end of the dialog is out of sight, and a person should begin at its top.
+    this.cancel.focus({ preventScroll: true });
+    this.node.scrollTop = 0;
   }
 
   // Only a yes to exactly what is shown installs it: the plan's id stands for all of it.

@@ -82,10 +82,9 @@ export class ExtensionPanels {
     this.title.textContent = panel.view.title;
     this.choice.hidden = this.panels.size < 2;
     this.choice.replaceChildren(...[...this.panels].map(([key, one]) => button(one.view.title, () => this.choose(key), "segment", { "aria-pressed": String(key === this.current) })));
-    if (this.body.firstChild === panel.node) return;
-    this.body.replaceChildren(panel.node);
+    if (this.body.firstChild !== panel.node) this.body.replaceChildren(panel.node);
     this.seen = this.conversation() ?? "";
-    panel.ask();
+    panel.refresh();
   }
 }
 

@@ -11,9 +11,16 @@ export class PartsView {
     Object.assign(this, { view, conversation });
     this.fields = [];
     this.asked = 0;
+    this.isTouched = false;
     this.problem = element("div", { class: "extension-problem", role: "alert", hidden: true });
     this.form = element("form", { class: "extension-parts", noValidate: true, onsubmit: (event) => this.submit(event) });
+    this.form.addEventListener("input", () => (this.isTouched = true));
     this.node = element("div", { class: "extension-view" }, this.problem, this.form);
+  }
+
+  // Anew, unless a person has begun to fill it in.
+  async refresh() {
+    if (!this.isTouched && !this.isBusy) await this.ask();
   }
 
   // What it shows now; a view that fails says so in its own place.
@@ -39,6 +46,8 @@ export class PartsView {
     const focused = this.form.contains(document.activeElement) ? document.activeElement.dataset.name : "";
     this.fields = [];
     this.buttons = [];
+    this.main = "";
+    this.isTouched = false;
     this.form.replaceChildren(...grouped(parts.map((part) => this.part(part))));
     if (focused) [...this.form.querySelectorAll("[data-name]")].find((one) => one.dataset.name === focused)?.focus();
   }

@@ -9,8 +9,9 @@ const LONG_CHARS = 400;
 const MASKED = "Set. Leave empty to keep it.";
 
 export class SettingsForm {
-  constructor({ extension, toasts }) {
-    Object.assign(this, { extension, toasts });
+  // `onSaved` when other settings hold: what the extension gives may be another.
+  constructor({ extension, toasts, onSaved }) {
+    Object.assign(this, { extension, toasts, onSaved });
     this.fields = element("div", { class: "extension-settings" });
     this.error = new FormError();
     this.save = element("button", { type: "submit", class: "quiet-button", text: "Save" });
@@ -52,6 +53,7 @@ export class SettingsForm {
       const values = Object.fromEntries(this.settings.map((setting) => [setting.name, setting.value]).filter(([, value]) => value !== undefined));
       this.show(await control(this.path, { values }, { method: "PUT" }));
       this.toasts.show("Saved.");
+      await this.onSaved();
     } catch (error) {
       this.error.show(error);
     } finally {

@@ -22,7 +22,7 @@ export class ExtensionTab {
   show() {
     if (this.isShown) return;
     this.isShown = true;
-    this.parts.ask();
+    this.parts.refresh();
   }
 
   hide() {
@@ -35,5 +35,7 @@ export class ExtensionTab {
 
   async openAddress() {}
 
-  async onReturn() {}
+  async onReturn() {
+    await this.parts.refresh();
+  }
 }

@@ -1,6 +1,7 @@
 // A reply while it is written: touches its own element only, so its cost does not depend on what stands above.
 
 import { element } from "./dom.js";
+import { ToolCard } from "./tool_card.js";
 
 const STAGES = {
   preparing: () => "Preparing",
@@ -15,11 +16,13 @@ export function stageText(event, what) {
 }
 
 export class ReplyStream {
-  constructor(generationId, body, { onGrow, onEnd, onLost }) {
+  // `onDecide` and `onCancel` are what a person does to a call of a tool.
+  constructor(generationId, body, { onGrow, onEnd, onLost, onDecide, onCancel }) {
     this.body = body;
     this.onGrow = onGrow;
     this.onEnd = onEnd;
     this.onLost = onLost;
+    this.toolActions = { onDecide, onCancel };
     this.source = new EventSource(`/ui/generations/${generationId}/events`);
     this.source.onopen = () => this.begin();
     this.source.onmessage = (message) => this.take(JSON.parse(message.data));
@@ -33,11 +36,13 @@ export class ReplyStream {
     this.done = element("div", { class: "markup" });
     this.tail = element("div", { class: "markup tail" });
     this.reasoning = null;
+    this.cards = new Map();
     this.body.replaceChildren(this.progress, this.done, this.tail);
   }
 
   take(event) {
-    if (event.kind === "progress") this.progress.textContent = stageText(event, "conversation");
+    if (event.kind === "progress") this.wait(event);
+    else if (event.kind === "call") this.show(event.call);
     else if (event.kind === "delta") this.grow(event);
     else this.end(event.view);
     this.onGrow();
@@ -48,6 +53,27 @@ export class ReplyStream {
     if (reasoning) this.think(reasoning);
     if (blocks.length) this.done.insertAdjacentHTML("beforeend", blocks.join(""));
     this.tail.innerHTML = tail;
+  }
+
+  // Before the first text, and again below the calls that the model goes on from.
+  wait(event) {
+    this.progress.textContent = stageText(event, "conversation");
+    if (!this.progress.isConnected) this.body.append(this.progress);
+  }
+
+  // Text that follows a call stands below it.
+  show(call) {
+    this.progress.remove();
+    const known = this.cards.get(call.id);
+    if (known) {
+      known.show(call);
+      return;
+    }
+    const card = new ToolCard(call, this.toolActions);
+    this.cards.set(call.id, card);
+    this.done = element("div", { class: "markup" });
+    this.tail = element("div", { class: "markup tail" });
+    this.body.append(card.node, this.done, this.tail);
   }
 
   think(text) {

@@ -2,6 +2,7 @@
 
 import { copyButton, copyText, element, icon, iconButton } from "./dom.js";
 import { ReplyStream } from "./stream.js";
+import { ToolCard } from "./tool_card.js";
 
 const NEAR_END_PX = 80;
 const EARLIER_AT_ONCE = 60;
@@ -91,7 +92,17 @@ export class Thread {
       onGrow: () => this.grew(),
       onEnd: (final) => this.finish(final),
       onLost: () => this.recover(),
+      onDecide: (callId, decision) => this.ask("chat_decide", { generation_id: view.generation_id, call_id: callId, decision }),
+      onCancel: (callId) => this.ask("chat_cancel_call", { generation_id: view.generation_id, call_id: callId }),
     });
+  }
+
+  async ask(name, values) {
+    try {
+      await this.call(name, values);
+    } catch (error) {
+      this.toasts.error(error);
+    }
   }
 
   grew() {
@@ -142,6 +153,9 @@ export class Thread {
       );
     }
     if (view.html) body.append(element("div", { class: "markup", safeHtml: view.html }));
+    for (const part of view.parts ?? []) {
+      body.append(part.call ? new ToolCard(part.call).node : element("div", { class: "markup", safeHtml: part.html }));
+    }
     if (view.stats?.notes) body.append(element("p", { class: "stopped-note", text: view.stats.notes }));
     if (view.state === "stopped") body.append(element("p", { class: "stopped-note", text: view.error ? `Stopped. ${view.error}` : "Stopped" }));
     if (view.state === "failed") body.append(this.failure(view));
