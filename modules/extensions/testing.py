@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modules.errors import BadRequest, FetchError
+from modules.errors import BadRequest, DownloadError, FetchError
 from modules.extensions.contracts import DocumentReader, RequestContext, Source, Work
 from modules.extensions.facts import Fault
 from modules.extensions.registry import Extensions
@@ -16,6 +16,7 @@ from modules.storage.database import Database
 from modules.storage.extension_states import ExtensionStates
 from modules.types.generation import Constraint, Event, Finished, Replaced, TextDelta
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 
 PATIENCE_SECONDS = 30.0
 
@@ -43,11 +44,19 @@ class TrialHost:
             raise BadRequest("No model is loaded: give `tried` as many replies as the extension asks for.")
         return self._replies.pop(0)
 
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    def embed(self, texts: Sequence[str], *, model: str = "") -> Sequence[Sequence[float]]:
         models = self._extensions.collect("embedding_models")
         if not models:
             raise BadRequest("No embedding model is loaded.")
         return models[0].item.embed(texts)
+
+    def has_model(self, name: str) -> bool:
+        return False
+
+    def fetch_model(
+        self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
+    ) -> None:
+        raise DownloadError(f"Tests fetch nothing, so not {model.title} either.")
 
     def readers(self) -> Sequence[DocumentReader]:
         return [given.item for given in self._extensions.collect("document_readers")]
