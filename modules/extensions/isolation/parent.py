@@ -129,7 +129,7 @@ class StandIns:
             "host.settings": lambda: self._asked_host().settings,
             "host.reply": self._reply,
             "host.embed": self._embed,
-            "host.has_model": lambda name: self._asked_host().has_model(name),
+            "host.has_model": self._has_model,
             "host.fetch_model": self._fetch_model,
             "host.readers": self._readers,
             "host.read": self._read,
@@ -150,6 +150,9 @@ class StandIns:
 
     def _embed(self, texts: Sequence[str], model: str) -> Sequence[Sequence[float]]:
         return self._asked_host().embed(texts, model=model)
+
+    def _has_model(self, name: str) -> bool:
+        return self._asked_host().has_model(name)
 
     def _fetch_model(self, model: PackagedModel) -> None:
         self._asked_host().fetch_model(model, lambda _fraction, _note: None, lambda: False)
