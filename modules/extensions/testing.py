@@ -57,7 +57,7 @@ class TrialHost:
     def fetch_model(
         self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
     ) -> None:
-        raise DownloadError(f"Tests fetch nothing, so not {model.name} either.")
+        raise DownloadError(f"Tests fetch nothing, so not {model.title} either.")
 
     def readers(self) -> Sequence[DocumentReader]:
         return [given.item for given in self._extensions.collect("document_readers")]

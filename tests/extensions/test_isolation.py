@@ -54,7 +54,9 @@ def test_the_example_passes_its_own_tests_in_a_process_of_its_own(tmp_path: Path
     copy = tmp_path / "example"
     shutil.copytree(PROJECT / "extensions" / "example", copy)
     main = (copy / "main.py").read_text()
-    (copy / "main.py").write_text(re.sub(r"@parlor.hook\ndef engines.*?\n\n\n", "", main, flags=re.DOTALL))
+    (copy / "main.py").write_text(
+        re.sub(r"@parlor.hook\ndef (engines|write_reply)\(.*?\n\n\n", "", main, flags=re.DOTALL)
+    )
     manifest = (copy / "extension.toml").read_text()
     (copy / "extension.toml").write_text(manifest.replace("api = 1", "api = 1\nisolated = true"))
     pytest_itself = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT), "-q"]

@@ -29,6 +29,7 @@ from modules.extensions.contracts import (
 from modules.extensions.hooks import Hooks
 from modules.types.generation import Constraint
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 
 # Hooks whose arguments and answer are values throughout.
 PLAIN = (
@@ -200,7 +201,9 @@ def all_signatures() -> dict[str, Signature]:
         # The extension asks.
         "host.settings": signature(dict[str, Any] | None),
         "host.reply": signature(str, list[Message], int, Constraint | None),
-        "host.embed": signature(list[list[float]], list[str]),
+        "host.embed": signature(list[list[float]], list[str], str),
+        "host.has_model": signature(bool, str),
+        "host.fetch_model": signature(None, PackagedModel),
         "host.readers": signature(list[readers]),
         "host.read": signature(list[Passage], str, Path),
         "host.fetch": signature(Fetched, str, int),

@@ -30,6 +30,7 @@ from modules.extensions.isolation.process import IsolatedProcess
 from modules.extensions.isolation.settings import settings_stand_in
 from modules.types.generation import Constraint
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 
 # A tool's own time, and then some before its process must end.
 TOOL_GRACE_SECONDS = 5.0
@@ -128,6 +129,8 @@ class StandIns:
             "host.settings": lambda: self._asked_host().settings,
             "host.reply": self._reply,
             "host.embed": self._embed,
+            "host.has_model": self._has_model,
+            "host.fetch_model": self._fetch_model,
             "host.readers": self._readers,
             "host.read": self._read,
             "host.fetch": self._fetch,
@@ -145,8 +148,14 @@ class StandIns:
     def _reply(self, messages: Sequence[Message], max_tokens: int, constraint: Constraint | None) -> str:
         return self._asked_host().reply(messages, max_tokens=max_tokens, constraint=constraint)
 
-    def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        return self._asked_host().embed(texts)
+    def _embed(self, texts: Sequence[str], model: str) -> Sequence[Sequence[float]]:
+        return self._asked_host().embed(texts, model=model)
+
+    def _has_model(self, name: str) -> bool:
+        return self._asked_host().has_model(name)
+
+    def _fetch_model(self, model: PackagedModel) -> None:
+        self._asked_host().fetch_model(model, lambda _fraction, _note: None, lambda: False)
 
     def _fetch(self, url: str, max_bytes: int) -> Fetched:
         return Fetched(*self._asked_host().fetch(url, max_bytes=max_bytes))

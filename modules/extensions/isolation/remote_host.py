@@ -10,6 +10,7 @@ from modules.extensions.isolation.crossing import GIVERS, Fetched, item_of
 from modules.extensions.isolation.wire import Peer
 from modules.types.generation import Constraint
 from modules.types.messages import Message
+from modules.types.packaged_models import PackagedModel
 
 
 class RemoteHost:
@@ -28,8 +29,20 @@ class RemoteHost:
     def reply(self, messages: Sequence[Message], *, max_tokens: int = 512, constraint: Constraint | None = None) -> str:
         return self._peer.ask("host.reply", messages, max_tokens, constraint)
 
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        return self._peer.ask("host.embed", texts)
+    def embed(self, texts: Sequence[str], *, model: str = "") -> Sequence[Sequence[float]]:
+        return self._peer.ask("host.embed", texts, model)
+
+    def has_model(self, name: str) -> bool:
+        return self._peer.ask("host.has_model", name)
+
+    def fetch_model(
+        self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
+    ) -> None:
+        """Told of at its beginning and its end alone; it cannot be cancelled in between."""
+        if not cancelled():
+            report(None, "downloading")
+            self._peer.ask("host.fetch_model", model)
+            report(1.0, "done")
 
     def readers(self) -> Sequence[DocumentReader]:
         reader = GIVERS["document_readers"]
