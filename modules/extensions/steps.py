@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
 from modules.extensions.contracts import RequestContext
@@ -64,11 +64,13 @@ def stage_step(plugin: Plugin, context: RequestContext, seconds: float) -> Step:
 def writer_step(plugin: Plugin, prompt: str, context: RequestContext, seconds: float) -> Step:
     """The iterator of texts that it writes a reply with, or None."""
 
-    def run(_value: None) -> Iterator[str] | None:
+    def run(_value: None) -> Iterator[object] | None:
         made: object = plugin.invoke("write_reply", prompt=prompt, context=plugin.context(context))
-        if made is not None and not isinstance(made, Iterator):
+        if made is None:
+            return None
+        if not isinstance(made, Iterator):
             raise Unfit(f"returned {kind_of(made)} instead of an iterator of texts.")
-        return made
+        return cast(Iterator[object], made)
 
     return Step(plugin.name, "write_reply", seconds, run)
 
