@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
 from modules.extensions.contracts import RequestContext
