@@ -133,7 +133,7 @@ def listed_shape(listed: ListedTemplate) -> dict[str, Any]:
 
 def rendered_shape(rendered: RenderedPrompt) -> dict[str, Any]:
     return {
-        "messages": [asdict(message) for message in rendered.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in rendered.messages],
         "prompt": rendered.prompt,
         "constraint": asdict(rendered.constraint) if rendered.constraint else None,
         "parameters": rendered.parameters.model_dump(exclude_defaults=True, exclude={"constraint"}),
