@@ -155,7 +155,7 @@ def test_a_token_is_known_before_it_is_saved(notebook: NotebookService, monkeypa
     generation = Generation()
     generation.put(TextDelta("first", (token("first"),)))
     monkeypatch.setattr("modules.services.journal.WRITE_SECONDS", 1000)
-    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_: generation)
+    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_, asked_by: generation)
     begun = go_on(notebook, notebook.create(text="x"))
     generation.put(TextDelta(" second", (token(" second"),)))
     found = notebook.token(begun.document.id, begun.version.id, 1)
