@@ -79,13 +79,10 @@ def watch(process: subprocess.Popen[bytes], place: Workplace, name: str) -> None
     looked = time.monotonic()
     shown = ""
     while True:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-            return
         if place.cancelled():
             raise Cancelled("It was cancelled; nothing was installed.")
         now = time.monotonic()
-        if now > deadline:
+        if now >= deadline:
             raise InstallError(f"{name} took longer than {place.seconds:,.0f} s and was ended.")
         if now - looked > SIZE_SECONDS:
             if size_of(place.folder) > place.size_bytes:
@@ -95,6 +92,9 @@ def watch(process: subprocess.Popen[bytes], place: Workplace, name: str) -> None
                 shown = line
                 place.report(line)
             looked = time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_SECONDS)
+            return
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

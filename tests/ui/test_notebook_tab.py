@@ -128,7 +128,7 @@ def test_what_is_too_long_is_told_in_sentences(call: Call, name: str, values: Vi
 
 def test_a_stream_tells_tokens_where_they_stand(app: App, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = Generation()
-    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_: generation)
+    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_, asked_by: generation)
     view = call("create", text="Go ")
     begun = call("generate", id=view["document"]["id"], version=view["version"])
     assert call("state", id=view["document"]["id"])["generations"] == [{"id": generation.id}]
@@ -166,7 +166,7 @@ def test_a_stream_tells_tokens_where_they_stand(app: App, call: Call, monkeypatc
 
 def test_what_wrote_nothing_ends_without_a_version(app: App, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = Generation()
-    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_: generation)
+    monkeypatch.setattr("modules.services.inference.Inference.start", lambda *_, asked_by: generation)
     view = call("create", text="Go ")
     begun = call("generate", id=view["document"]["id"], version=view["version"])
     generation.put(Finished("stop"))
