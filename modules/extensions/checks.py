@@ -111,13 +111,40 @@ def check_processor(processor: LogitsProcessor) -> None:
         raise Unfit(f"returned a LogitsProcessor with the path {processor.path[:80]!r}; `module:name` is expected.")
 
 
-def handed(value: Any) -> Any:
-    """`value` as an extension gets it: whatever could be changed in place is a copy."""
-    if not isinstance(value, ReplyParams):
+class Handing:
+    """What the filters of one chain are handed. What could be changed in place is a copy, which serves the next filter
+    too once it has come back as it was."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+        self._spare: Any = None
+
+    def of(self, value: Any) -> Any:
+        """`value` as an extension gets it."""
+        if not isinstance(value, ReplyParams):
+            return value
+        own = self._spare if value is self._value and self._spare is not None else copied(value)
+        self._value, self._spare = value, None
+        return own
+
+    def returned(self, value: Any, own: Any, after: object) -> object:
+        """What came back, or `value` itself where that is what was handed out, `own`, and as it was."""
+        if own is value or after is not own or changeable(own) != changeable(value):
+            return after
+        self._spare = own
         return value
-    own: dict[str, Any] = {name: copy(vars(value.sampling)[name]) for name in CHANGEABLE_KNOBS}
-    processors = tuple(replace(use, arguments=deepcopy(use.arguments)) for use in value.processors)
-    return replace(value, sampling=value.sampling.model_copy(update=own), processors=processors)
+
+
+def changeable(params: ReplyParams) -> tuple[Any, ...]:
+    """What of it could be changed in place."""
+    knobs = vars(params.sampling)
+    return (*(knobs[name] for name in CHANGEABLE_KNOBS), *(use.arguments for use in params.processors))
+
+
+def copied(params: ReplyParams) -> ReplyParams:
+    own: dict[str, Any] = {name: copy(vars(params.sampling)[name]) for name in CHANGEABLE_KNOBS}
+    processors = tuple(replace(use, arguments=deepcopy(use.arguments)) for use in params.processors)
+    return replace(params, sampling=params.sampling.model_copy(update=own), processors=processors)
 
 
 def filtered(hook: str, before: Any, after: object) -> Any:

@@ -32,7 +32,7 @@ from modules.extensions.steps import (
     WRITER,
     ChainWatch,
     collect_step,
-    filter_step,
+    filter_steps,
     observe_step,
     stage_step,
     writer_step,
@@ -145,7 +145,7 @@ class Extensions:
         plugins = self._having(hook)
         if not plugins:
             return value
-        steps = [filter_step(plugin, hook, context, watch, self.budgets.filter) for plugin in plugins]
+        steps = filter_steps(plugins, hook, context, watch, self.budgets.filter)
         return self._calls.run(steps, value, watch.cancelled)
 
     def reply_stream(

@@ -1,10 +1,10 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modules.extensions.checks import FILTERED, filtered, handed, items_of, kind_of
+from modules.extensions.checks import FILTERED, Handing, filtered, items_of, kind_of
 from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
 from modules.extensions.guard import Step, Unfit
@@ -26,18 +26,24 @@ class ChainWatch:
 UNWATCHED = ChainWatch()
 
 
-def filter_step(plugin: Plugin, hook: str, context: RequestContext, watch: ChainWatch, seconds: float) -> Step:
-    """From a value to what the filter makes of it."""
-    argument = FILTERED[hook]
+def filter_steps(
+    plugins: Sequence[Plugin], hook: str, context: RequestContext, watch: ChainWatch, seconds: float
+) -> list[Step]:
+    """Each from a value to what that filter makes of it."""
+    handing, argument = Handing(), FILTERED[hook]
 
-    def run(value: Any) -> Any:
-        arguments = {argument: handed(value), "context": plugin.context(context)}
-        after = filtered(hook, value, plugin.invoke(hook, **arguments))
-        if after is not value:
-            watch.changed(plugin.name, hook)
-        return after
+    def step(plugin: Plugin) -> Step:
+        def run(value: Any) -> Any:
+            own = handing.of(value)
+            made = plugin.invoke(hook, **{argument: own, "context": plugin.context(context)})
+            after = filtered(hook, value, handing.returned(value, own, made))
+            if after is not value:
+                watch.changed(plugin.name, hook)
+            return after
 
-    return Step(plugin.name, hook, seconds, run)
+        return Step(plugin.name, hook, seconds, run)
+
+    return [step(plugin) for plugin in plugins]
 
 
 def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seconds: float) -> Step:

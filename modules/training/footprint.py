@@ -9,7 +9,7 @@ from modules.types.recipes import BaseWeights, Method, OptimizerName, Recipe
 
 MIB = 2**20
 # Python with torch, transformers and peft loaded.
-FIXED_BYTES = 475 * MIB
+FIXED_BYTES = 700 * MIB
 BITSANDBYTES_BYTES = 300 * MIB
 # Bytes of a weight of the body; embeddings and head stay as they are stored, in 2.
 WIDTHS: Mapping[BaseWeights, float] = {"bfloat16": 2, "float32": 4, "int8": 1.05, "nf4": 0.56}
@@ -18,22 +18,27 @@ QUANTIZED = frozenset({"int8", "nf4"})
 # What an optimizer keeps of a trained number, beside the number and its gradient, which take 4 bytes each.
 STATE_BYTES: Mapping[OptimizerName, float] = {"adamw": 8, "adamw_8bit": 2.1, "adafactor": 0.1, "sgd": 4}
 # Numbers kept for the backward pass, of one token in one layer, in units of its width: set by measured runs.
-HIDDEN_KEPT = 18
-INNER_KEPT = 4.5
+HIDDEN_KEPT = 14
+INNER_KEPT = 3.5
 # As a share of that: DoRA also keeps what it computes of the weights' lengths; without an adapter on them frozen layers
 # need not keep what they read.
-KEPT: Mapping[Method, float] = {"lora": 1, "rslora": 1, "dora": 2.4, "full": 1, "prompt_tuning": 0.65}
+KEPT: Mapping[Method, float] = {"lora": 1, "rslora": 1, "dora": 2.9, "full": 1, "prompt_tuning": 0.65}
 DORA_SLOWER = 1.6
 # A layer that is computed again lies there with its gradients.
 AGAIN = 3
 # The loss is computed over chunks of logits, of which a few copies exist at once.
 LOGITS_BYTES = 2 * 32 * MIB
 # Of the speed at which a layer alone multiplies matrices, what is left within a step, by the width of a number.
-EFFICIENCY = {2: 0.55, FLOAT: 0.7}
-# Beside the products, of a layer in one pass: operations called from Python.
+EFFICIENCY = {2: 0.61, FLOAT: 0.62}
+# Beside the products, of a layer in one pass, and of each adapter in it: small operations called from Python.
 LAYER_SECONDS = 0.002
+ADAPTER_SECONDS = 0.0024
+# Of a number that is learned, in one change of the weights: what the optimizer reads and writes.
+UPDATE_SECONDS = 13e-9
 # Loading libraries and model.
-START_SECONDS = 12.0
+START_SECONDS = 13.0
+# Checkpoints and results, with their SHA-256.
+WRITTEN_PER_SECOND = 250e6
 DECODED_PER_SECOND = 15.0
 
 
@@ -108,24 +113,28 @@ class Footprint:
     @property
     def disk_bytes(self) -> int:
         """Checkpoints, and the result before it is published."""
-        assert self.recipe.optimizer is not None
-        checkpoint = self.trained_parameters * (4 + STATE_BYTES[self.recipe.optimizer])
         # The best one is kept beside the newest, and the next is written before the oldest goes.
-        return int((self.recipe.keep_checkpoints + 2) * checkpoint + 4 * self.trained_parameters) + MIB
+        kept = self.recipe.keep_checkpoints + 2
+        return int(kept * self._checkpoint_bytes + FLOAT * self.trained_parameters) + MIB
+
+    @property
+    def _checkpoint_bytes(self) -> float:
+        assert self.recipe.optimizer is not None
+        return self.trained_parameters * (FLOAT + STATE_BYTES[self.recipe.optimizer])
 
     def training_seconds(self, rate: float) -> float:
         """Of all steps; `rate` is of products of matrices, in floating point operations a second."""
         products = self.pass_flops(self.work.summed()) * self.work.epochs / (rate * EFFICIENCY[self._width])
-        if self.recipe.method == "dora":
-            products *= DORA_SLOWER
-        return products + self.work.passes * self._overhead_seconds
+        passes = (products + self.work.passes * self._overhead_seconds) * self._slower
+        return passes + self.work.steps * self.trained_parameters * UPDATE_SECONDS
 
     def watching_seconds(self, rate: float) -> float:
-        """Evaluations, and answers to the recipe's prompts at every checkpoint."""
+        """Evaluations, and at every checkpoint what is written and the answers to the recipe's prompts."""
         judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width]) + self._overhead_seconds / 3
         saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
-        answers = saved * len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
-        return self.work.evaluations * judged + answers
+        answers = len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
+        written = self._checkpoint_bytes / WRITTEN_PER_SECOND
+        return self.work.evaluations * judged * self._slower + saved * (answers + written)
 
     def forward_flops(self, work: Pass) -> float:
         shape = self.anatomy.shape
@@ -144,4 +153,15 @@ class Footprint:
 
     @property
     def _overhead_seconds(self) -> float:
-        return self.anatomy.shape.layers * LAYER_SECONDS
+        """Of one pass."""
+        ways = 4 / 3 if self.recipe.gradient_checkpointing else 1
+        adapters = len(targeted(self.anatomy.linears, self.recipe.targets or ())) if self._has_adapters else 0
+        return ways * (self.anatomy.shape.layers * LAYER_SECONDS + adapters * ADAPTER_SECONDS)
+
+    @property
+    def _has_adapters(self) -> bool:
+        return self.recipe.method not in {"full", "prompt_tuning"}
+
+    @property
+    def _slower(self) -> float:
+        return DORA_SLOWER if self.recipe.method == "dora" else 1.0
