@@ -6,8 +6,7 @@ The model's folder is one in Hugging Face format, such as the starter converted.
 A prediction is wanted within 25 % of what the run took; each run is planned twice, before any was made and at the end,
 with what all of them taught (a second figure).
 
-The constants of modules/training/footprint.py were set with single passes of the same kinds: EFFICIENCY from the
-seconds one core worked on a pass, the others from peaks of the process.
+The constants of modules/training/footprint.py were set with such runs; tests/training/test_footprint.py holds them.
 """
 
 import json
