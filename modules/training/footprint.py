@@ -1,5 +1,6 @@
 """What a run takes, told before it starts and without torch: memory, time and disk, term by term."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ ADAPTER_SECONDS = 0.0024
 # Of a number that is learned, in one change of the weights: what the optimizer reads and writes.
 UPDATE_SECONDS = 13e-9
 # Loading libraries and model.
-START_SECONDS = 13.0
+START_SECONDS = 9.0
 # Checkpoints and results, with their SHA-256.
 WRITTEN_PER_SECOND = 250e6
 DECODED_PER_SECOND = 15.0
@@ -130,7 +131,9 @@ class Footprint:
 
     def watching_seconds(self, rate: float) -> float:
         """Evaluations, and at every checkpoint what is written and the answers to the recipe's prompts."""
-        judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width]) + self._overhead_seconds / 3
+        judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width])
+        # One way of the three that a pass of training takes.
+        judged += self._evaluation_passes * self._overhead_seconds / 3
         saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
         answers = len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
         written = self._checkpoint_bytes / WRITTEN_PER_SECOND
@@ -153,10 +156,18 @@ class Footprint:
 
     @property
     def _overhead_seconds(self) -> float:
-        """Of one pass."""
+        """Of one pass there and back."""
         ways = 4 / 3 if self.recipe.gradient_checkpointing else 1
         adapters = len(targeted(self.anatomy.linears, self.recipe.targets or ())) if self._has_adapters else 0
         return ways * (self.anatomy.shape.layers * LAYER_SECONDS + adapters * ADAPTER_SECONDS)
+
+    @property
+    def _evaluation_passes(self) -> int:
+        """Of one evaluation: a sample each, or a pack."""
+        evaluated, recipe = self.work.evaluated, self.recipe
+        if not recipe.packing:
+            return evaluated.samples
+        return math.ceil(evaluated.tokens / (recipe.max_length or max(evaluated.tokens, 1)))
 
     @property
     def _has_adapters(self) -> bool:
