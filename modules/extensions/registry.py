@@ -1,6 +1,6 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock, RLock
 from typing import Any
@@ -31,9 +31,11 @@ from modules.extensions.steps import (
     UNWATCHED,
     WRITER,
     ChainWatch,
+    Draft,
     collect_step,
     filter_steps,
     observe_step,
+    on_draft,
     stage_step,
     writer_step,
 )
@@ -142,19 +144,28 @@ class Extensions:
 
     def chain(self, hook: str, value: Any, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Any:
         """What the filters of this name make of `value`, one after another."""
-        plugins = self._having(hook)
-        if not plugins:
-            return value
-        steps = filter_steps(plugins, hook, context, watch, self.budgets.filter)
-        return self._calls.run(steps, value, watch.cancelled)
+        return self._calls.run(self._filters(hook, context, watch), value, watch.cancelled)
+
+    def draft(self, draft: Draft, context: RequestContext, watch: ChainWatch = UNWATCHED) -> Draft:
+        """What extensions make of a request before its prompt is known, all of them in one turn.
+
+        Messages are filtered where there are any.
+        """
+        steps = (
+            *on_draft("messages", self._filters("filter_messages", context, watch) if draft.messages else ()),
+            *on_draft("params", self._filters("filter_request", context, watch)),
+            *on_draft("processors", self._collectors("logits_processors", context)),
+            *on_draft("stages", self._stages(context)),
+        )
+        return self._calls.run(steps, draft, watch.cancelled)
 
     def reply_stream(
-        self, context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
+        self, stages: Sequence[Stage], context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
     ) -> ReplyStream | None:
-        """What takes the engine's events of one reply and delivers them as extensions change them; None without any."""
-        stages: tuple[Stage, ...] = self._calls.run(
-            [stage_step(plugin, context, self.budgets.collect) for plugin in self._having(TRANSFORMER)], ()
-        )
+        """What takes the engine's events of one reply and delivers them as extensions change them; None without any.
+
+        `stages` are those of its draft.
+        """
         has_filter = context.source != "notebook" and bool(self._having("filter_reply"))
         if not stages and not has_filter:
             return None
@@ -178,9 +189,7 @@ class Extensions:
 
     def collect(self, hook: str, context: RequestContext | None = None) -> tuple[Given, ...]:
         """What the hooks of this name give, in the extensions' order."""
-        return self._calls.run(
-            [collect_step(plugin, hook, context, self.budgets.collect) for plugin in self._having(hook)], ()
-        )
+        return self._calls.run(self._collectors(hook, context), ())
 
     def call(
         self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
@@ -252,6 +261,15 @@ class Extensions:
         """Those with a hook of this name that has not failed too often."""
         plugins = self._plugins
         return [one for one in plugins if hook in one.hooks and not self._book.is_off(one.name, hook)]
+
+    def _filters(self, hook: str, context: RequestContext, watch: ChainWatch) -> list[Step]:
+        return filter_steps(self._having(hook), hook, context, watch, self.budgets.filter)
+
+    def _collectors(self, hook: str, context: RequestContext | None) -> list[Step]:
+        return [collect_step(plugin, hook, context, self.budgets.collect) for plugin in self._having(hook)]
+
+    def _stages(self, context: RequestContext) -> list[Step]:
+        return [stage_step(plugin, context, self.budgets.collect) for plugin in self._having(TRANSFORMER)]
 
     def _enable(self, folder: ExtensionFolder) -> None:
         """Raises BadRequest."""

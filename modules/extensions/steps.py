@@ -1,7 +1,7 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modules.extensions.checks import FILTERED, Handing, filtered, items_of, kind_of
@@ -11,6 +11,8 @@ from modules.extensions.guard import Step, Unfit
 from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import Stage
+from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 
 WRITER = "write_reply"
 
@@ -24,6 +26,30 @@ class ChainWatch:
 
 
 UNWATCHED = ChainWatch()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A request before its prompt is made: what is asked, and what extensions add to it and to its reply."""
+
+    messages: tuple[Message, ...]
+    params: ReplyParams
+    processors: tuple[Given, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+
+def on_draft(field: str, steps: Iterable[Step]) -> Iterator[Step]:
+    """The same steps, taken on one field of a draft."""
+
+    def step(inner: Step) -> Step:
+        def run(draft: Draft) -> Draft:
+            value = getattr(draft, field)
+            after = inner.run(value)
+            return draft if after is value else replace(draft, **{field: after})
+
+        return Step(inner.extension, inner.hook, inner.seconds, run)
+
+    return map(step, steps)
 
 
 def filter_steps(

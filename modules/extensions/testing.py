@@ -11,12 +11,14 @@ from modules.errors import BadRequest, DownloadError, FetchError
 from modules.extensions.contracts import DocumentReader, RequestContext, Source, Work
 from modules.extensions.facts import Fault
 from modules.extensions.registry import Extensions
+from modules.extensions.steps import Draft
 from modules.paths import Paths
 from modules.storage.database import Database
 from modules.storage.extension_states import ExtensionStates
 from modules.types.generation import Constraint, Event, Finished, Replaced, TextDelta
 from modules.types.messages import Message
 from modules.types.packaged_models import PackagedModel
+from modules.types.reply_params import ReplyParams
 
 PATIENCE_SECONDS = 30.0
 
@@ -118,7 +120,8 @@ class Trial:
                 case _:
                     ended.append(event)
 
-        stream = self.extensions.reply_stream(self.context(), deliver)
+        stages = self.extensions.draft(Draft((), ReplyParams()), self.context()).stages
+        stream = self.extensions.reply_stream(stages, self.context(), deliver)
         if stream is None:
             return "".join(pieces)
         for piece in pieces:

@@ -236,7 +236,7 @@ class Inference:
     ) -> tuple[GenerationRequest, int]:
         """The same as extensions want it; as it was, when what they made of it cannot be asked."""
         try:
-            return self._request(loaded, hooks.prompt(prompt), hooks.params(params))
+            return self._request(loaded, *hooks.applied(prompt, params))
         except (WorkerDied, Busy):
             raise
         except Exception as error:

@@ -9,7 +9,8 @@ from modules.extension_packages import package_name
 from modules.extensions.contracts import LogitsProcessor, RequestContext, Source
 from modules.extensions.facts import Given
 from modules.extensions.registry import Extensions
-from modules.extensions.steps import ChainWatch
+from modules.extensions.running import Stage
+from modules.extensions.steps import ChainWatch, Draft
 from modules.services.document_prompt import DocumentPrompt
 from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt
 from modules.services.written_reply import write
@@ -49,31 +50,30 @@ class RequestHooks:
             lambda extension, hook: self._changes.append((extension, hook)), lambda: generation.cancelled
         )
         self._notes: list[Note] = []
+        self._stages: tuple[Stage, ...] = ()
 
     @property
     def has_changed(self) -> bool:
         """Whether the request is any other than it was."""
         return bool(self._changes)
 
-    def prompt(self, prompt: Prompt) -> Prompt:
-        """The prompt that is asked instead; its text is filtered once it is known."""
+    def applied(self, prompt: Prompt, params: ReplyParams) -> tuple[Prompt, ReplyParams]:
+        """The prompt and what is asked of the reply instead; a prompt's text is filtered once it is known."""
+        messages = prompt.messages if isinstance(prompt, ChatPrompt) else ()
+        draft = self._extensions.draft(Draft(messages, params), self._context, self._watch)
+        self._stages = draft.stages
+        params = draft.params
+        for given in draft.processors:
+            params = self._with_processor(params, given)
         match prompt:
             case ChatPrompt():
-                messages = self._extensions.chain("filter_messages", prompt.messages, self._context, self._watch)
-                return replace(prompt, messages=messages, filter_text=self._text)
+                return replace(prompt, messages=draft.messages, filter_text=self._text), params
             case RawPrompt(prompt=str(text)):
-                return RawPrompt(self._text(text))
+                return RawPrompt(self._text(text)), params
             case DocumentPrompt():
-                return replace(prompt, filter_text=self._text)
+                return replace(prompt, filter_text=self._text), params
             case _:
-                return prompt
-
-    def params(self, params: ReplyParams) -> ReplyParams:
-        """What is asked of the reply instead, logits processors included."""
-        params = self._extensions.chain("filter_request", params, self._context, self._watch)
-        for given in self._extensions.collect("logits_processors", self._context):
-            params = self._with_processor(params, given)
-        return params
+                return prompt, params
 
     def refused(self, error: Exception) -> None:
         """The request as it was changed cannot be asked, and is asked as it was."""
@@ -84,7 +84,7 @@ class RequestHooks:
 
     def delivery(self) -> Callable[[Event], None]:
         """What takes the engine's events; they arrive at the generation."""
-        stream = self._extensions.reply_stream(self._context, self._deliver, self._watch)
+        stream = self._extensions.reply_stream(self._stages, self._context, self._deliver, self._watch)
         return self._deliver if stream is None else stream.take
 
     def write_instead(self, request: GenerationRequest, deliver: Callable[[Event], None]) -> bool:

@@ -34,6 +34,8 @@ EFFICIENCY = {2: 0.61, FLOAT: 0.62}
 # Beside the products, of a layer in one pass, and of each adapter in it: small operations called from Python.
 LAYER_SECONDS = 0.002
 ADAPTER_SECONDS = 0.0024
+# Of that, what a pass takes that only reads: nothing is kept for a way back.
+FORWARD_SHARE = 1 / 6
 # Of a number that is learned, in one change of the weights: what the optimizer reads and writes.
 UPDATE_SECONDS = 13e-9
 # Loading libraries and model.
@@ -132,8 +134,7 @@ class Footprint:
     def watching_seconds(self, rate: float) -> float:
         """Evaluations, and at every checkpoint what is written and the answers to the recipe's prompts."""
         judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width])
-        # One way of the three that a pass of training takes.
-        judged += self._evaluation_passes * self._overhead_seconds / 3
+        judged += self._evaluation_passes * self._overhead_seconds * FORWARD_SHARE
         saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
         answers = len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
         written = self._checkpoint_bytes / WRITTEN_PER_SECOND

@@ -14,6 +14,7 @@ from pathlib import Path
 from modules.app import App
 from modules.extensions.budgets import USUAL
 from modules.extensions.contracts import RequestContext
+from modules.extensions.steps import Draft
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
 from tests.extensions.programs import begin, program, write_extension
@@ -76,10 +77,7 @@ def cost_of(act: Callable[[], object], count: int, per: int = 1) -> Cost:
 def hooks_of_a_message(app: App) -> None:
     """Without the program around them."""
     context = RequestContext("id", "api", "echo", "echo")
-    messages, params = (Message("user", "hello"),), ReplyParams()
-    app.extensions.chain("filter_messages", messages, context)
-    app.extensions.chain("filter_request", params, context)
-    app.extensions.collect("logits_processors", context)
+    app.extensions.draft(Draft((Message("user", "hello"),), ReplyParams()), context)
     app.extensions.chain("filter_prompt", "hello", context)
     app.extensions.chain("filter_reply", "hello", context)
 

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from modules.extensions.steps import Draft
 from modules.extensions.testing import Trial, tried
 from modules.types.generation import Event, Finished, TextDelta
 from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
 from tests.extensions import isolated_subject
 
 ROUNDS = 5
@@ -68,7 +70,8 @@ def timed(call: Callable[[], object], times: int) -> float:
 
 def streaming(trial: Trial) -> float:
     ended: list[Event] = []
-    stream = trial.extensions.reply_stream(trial.context(), ended.append)
+    stages = trial.extensions.draft(Draft((), ReplyParams()), trial.context()).stages
+    stream = trial.extensions.reply_stream(stages, trial.context(), ended.append)
     assert stream is not None
     started = time.perf_counter()
     for _ in range(PIECES):

@@ -1,8 +1,9 @@
 """Predicted and measured memory and time of whole finetuning runs, planned and carried out by the App.
 
-usage: python -m tests.benchmarks.training_prediction MODEL_FOLDER [steps=6]
+usage: python -m tests.benchmarks.training_prediction MODEL_FOLDER [steps=6] [only=0,6]
 
 The model's folder is one in Hugging Face format, such as the starter converted. Nothing else should compute meanwhile.
+`only` are the places of some of the ways below.
 A prediction is wanted within 25 % of what the run took; each run is planned twice, before any was made and at the end,
 with what all of them taught (a second figure).
 
@@ -42,14 +43,15 @@ WAYS: tuple[dict[str, Any], ...] = (
 def main() -> None:
     arguments = dict(each.split("=") for each in sys.argv[2:])
     steps = int(arguments.get("steps", 6))
+    ways = [WAYS[int(place)] for place in arguments["only"].split(",")] if "only" in arguments else list(WAYS)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         shutil.copytree(Path(sys.argv[1]), folder / "models" / "taught")
         write_chats(folder / "chats.jsonl")
         app = build_app(Settings(data=folder / "data", models=folder / "models"))
         try:
-            told = [measure(app, folder, steps, number, fields) for number, fields in enumerate(WAYS)]
-            for (recipe, before, run), fields in zip(told, WAYS, strict=True):
+            told = [measure(app, folder, steps, number, fields) for number, fields in enumerate(ways)]
+            for (recipe, before, run), fields in zip(told, ways, strict=True):
                 print(line(fields, before, app.finetuning.training.plan(recipe).prediction, run))
         finally:
             app.close()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from modules.engines.hf.candidates import IMPOSSIBLE
+from modules.engines.hf.candidates import IMPOSSIBLE, Candidates, Head
 from modules.engines.hf.constraints import Matcher
 from modules.engines.hf.phrases import PhraseBan
 from modules.engines.hf.processors import LogitsStep
@@ -32,18 +32,33 @@ class Bans:
         self._processors = processors
         self.are_any = bool(bias or banned or phrases or matcher or processors)
 
-    def applied(self, logits: Tensor, history: list[int]) -> Tensor:
-        """A copy of logits [vocabulary] on the CPU. Raises EngineError when nothing may follow."""
+    def applied(self, logits: Tensor, history: list[int], head: Head | None) -> Candidates:
+        """What is left of logits [vocabulary] on any device, which stay as they are; `head` is theirs, if it is known.
+
+        Raises EngineError when nothing may follow.
+        """
+        candidates = Candidates(logits, head) if self._are_few else Candidates(self._settled(logits.cpu(), history))
+        if len(self._biased):
+            candidates.change(self._biased, lambda before: before + self._bias)
+        forbidden = self._banned
+        if self._phrases is not None:
+            forbidden = torch.cat((forbidden, torch.tensor(list(self._phrases.forbidden(history)), dtype=torch.long)))
+        if len(forbidden):
+            candidates.forbid(forbidden)
+        if float(candidates.logits[0]) == IMPOSSIBLE:
+            raise EngineError("No token is left that bans and the constraint allow to follow; lift some of them.")
+        return candidates
+
+    @property
+    def _are_few(self) -> bool:
+        """Whether they concern single tokens, not the vocabulary as a whole."""
+        return self._matcher is None and not self._processors
+
+    def _settled(self, logits: Tensor, history: list[int]) -> Tensor:
+        """What processors make of logits on the CPU, and a constraint leaves of them."""
         logits = logits.clone()
         for processor in self._processors:
             logits = processor(history, logits)
-        logits.index_add_(0, self._biased, self._bias)
-        logits[self._banned] = IMPOSSIBLE
-        if self._phrases is not None:
-            forbidden = torch.tensor(list(self._phrases.forbidden(history)), dtype=torch.long)
-            logits[forbidden] = IMPOSSIBLE
         if self._matcher is not None:
             logits[~self._matcher.allowed()] = IMPOSSIBLE
-        if float(logits.max()) == IMPOSSIBLE:
-            raise EngineError("No token is left that bans and the constraint allow to follow; lift some of them.")
         return logits

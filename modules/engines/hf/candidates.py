@@ -8,16 +8,22 @@ import torch
 from torch import Tensor
 
 HEAD = 256
+# With fewer left after a change it is sorted anew.
+LEAST_HEAD = 64
 IMPOSSIBLE = -math.inf
 # No probability lies below this, as float32 has none.
 SMALLEST = 1e-45
 
 
 class Head(NamedTuple):
-    """The likeliest tokens of one place: logits [n], falling, and ids [n], both on the CPU."""
+    """The likeliest tokens of one place: logits [n], falling, and ids [n], both on the CPU.
+
+    `total` is the logarithm of the sum of exponentials of all the place's logits, where it is known already.
+    """
 
     logits: Tensor
     ids: Tensor
+    total: float | None = None
 
 
 class Likeliest(NamedTuple):
@@ -31,7 +37,8 @@ class Likeliest(NamedTuple):
 def heads_of(logits: Tensor) -> list[Head]:
     """[places, vocabulary] on any device: sorted together, and brought here together."""
     values, ids = torch.topk(logits, min(HEAD, logits.shape[-1]))
-    return [Head(*head) for head in zip(values.cpu(), ids.cpu(), strict=True)]
+    totals = torch.logsumexp(logits, -1).cpu()
+    return [Head(*place[:2], float(place[2])) for place in zip(values.cpu(), ids.cpu(), totals, strict=True)]
 
 
 class Candidates:
@@ -42,8 +49,10 @@ class Candidates:
 
     def __init__(self, logits: Tensor, head: Head | None = None) -> None:
         """`logits` [vocabulary] may lie on any device; `head` is theirs, where it is known already."""
-        # Of all that are left: in the vocabulary's order as long as it is not whole.
+        # Of all that are left, but for the changes: in the vocabulary's order as long as it is not whole.
         self._all = logits
+        # Tokens and their new logits. They wait until someone asks for more than the head, on a GPU perhaps nobody.
+        self._changes: list[tuple[Tensor, Tensor]] = []
         self._head = head
         self.vocabulary = logits.numel()
         self.whole = self.vocabulary <= HEAD
@@ -65,35 +74,53 @@ class Candidates:
 
     def extend(self) -> None:
         """Sort what is left as well."""
-        if not self.whole:
-            self._head = Head(*torch.sort(self._all.cpu(), descending=True))
-            self.whole = True
+        self.reach(self.count)
+
+    def reach(self, count: int) -> None:
+        """Sort what is left down to this many tokens."""
+        if self.whole or count <= len(self):
+            return
+        if count < self.count:
+            self._head = sorted_to(self._left, count)
+        else:
+            logits, ids = torch.sort(self._left, descending=True)
+            self._head, self.whole = Head(logits.cpu(), ids.cpu()), True
 
     def probabilities(self) -> Tensor:
         """Of the tokens held; their sum is less than 1 while others are unsorted."""
-        if self.whole:
-            return torch.softmax(self.logits, 0)
-        return torch.exp(self.logits - torch.logsumexp(self._all, 0).cpu())
+        return torch.softmax(self.logits, 0) if self.whole else torch.exp(self.logits - self._total)
 
     def likeliest(self, count: int) -> Likeliest:
-        if count > len(self):
-            self.extend()
-        logprobs = (self.logits - torch.logsumexp(self._all, 0).cpu())[:count]
-        return Likeliest(int(torch.isfinite(self._all).sum()), self.ids[:count], logprobs)
+        self.reach(count)
+        logprobs = (self.logits - self._total)[:count]
+        return Likeliest(int(torch.isfinite(self._left).sum()), self.ids[:count], logprobs)
 
-    def change(self, change: Callable[[Tensor], None]) -> None:
-        """`change` alters logits [vocabulary] in place; what was dropped stays dropped."""
+    def change(self, tokens: Tensor, change: Callable[[Tensor], Tensor]) -> None:
+        """`change` makes new logits of those of `tokens` [n], each of them named once; what was dropped stays so."""
+        if not self.whole:
+            logits = self._left[tokens.to(self._all.device)].cpu()
+            self._set(tokens, change(logits))
+            return
+        logits = torch.full((self.vocabulary,), IMPOSSIBLE)
+        logits[self.ids] = self.logits
+        logits[tokens] = change(logits[tokens])
+        self._hold(Head(*torch.topk(logits, self.count)))
+
+    def forbid(self, tokens: Tensor) -> None:
+        """Make these tokens [n] impossible."""
+        impossible = torch.full(tokens.shape, IMPOSSIBLE)
         if self.whole:
-            logits = torch.full((self.vocabulary,), IMPOSSIBLE)
-            logits[self.ids] = self.logits
+            self.change(tokens, lambda _: impossible)
         else:
-            logits = self._all.to("cpu", copy=True)
-        change(logits)
-        left = self.count
-        if left == self.vocabulary:
-            self._all, self._head, self.whole = logits, None, self.vocabulary <= HEAD
-        else:
-            self._hold(Head(*torch.topk(logits, left)))
+            self._set(tokens, impossible)
+
+    def has_others(self, tokens: Tensor) -> bool:
+        """Whether any token but these [n] is possible."""
+        possible = bool(torch.isfinite(self.logits[~torch.isin(self.ids, tokens)]).any())
+        if possible or self.whole:
+            return possible
+        self.extend()
+        return self.has_others(tokens)
 
     def reshape(self, shape: Callable[[Tensor], Tensor]) -> None:
         """`shape` makes new logits of falling ones, [count] both; what was impossible stays so."""
@@ -103,13 +130,12 @@ class Candidates:
         self._hold(Head(logits[order], self.ids[order]))
 
     def divide(self, temperature: float) -> None:
-        self._all = self._all / temperature
+        self._all = self._left / temperature
         if self._head is not None:
             self._head = Head(self._head.logits / temperature, self._head.ids)
 
     def keep_first(self, count: int) -> None:
-        if count > len(self):
-            self.extend()
+        self.reach(count)
         self._take(slice(0, max(count, 1)))
 
     def keep_above(self, limit: float) -> None:
@@ -120,7 +146,7 @@ class Candidates:
 
     def keep_probable(self, least: float) -> None:
         """Drop tokens whose probability is below `least`."""
-        self.keep_above(float(torch.logsumexp(self._all, 0)) + math.log(max(least, SMALLEST)))
+        self.keep_above(self._total + math.log(max(least, SMALLEST)))
 
     def keep_share(self, share: float) -> None:
         """The smallest set of the likeliest tokens whose probabilities reach `share`."""
@@ -159,7 +185,7 @@ class Candidates:
 
     def entropy(self) -> float:
         """In nats."""
-        logs = torch.log_softmax(self._all, 0)
+        logs = torch.log_softmax(self._left, 0)
         return -float((torch.exp(logs) * torch.nan_to_num(logs, neginf=0.0)).sum())
 
     def entropy_share(self) -> float:
@@ -179,14 +205,55 @@ class Candidates:
         place = int((sums <= chance * (float(sums[-1]) if self.whole else 1.0)).sum())
         return int(self.ids[min(place, len(self) - 1)])
 
+    @property
+    def _left(self) -> Tensor:
+        """The logits of all that are left, on their own device."""
+        if self._changes:
+            self._all = self._all.clone()
+            for tokens, logits in self._changes:
+                self._all[tokens.to(self._all.device)] = logits.to(self._all.device)
+            self._changes = []
+        return self._all
+
+    @property
+    def _total(self) -> float:
+        """The logarithm of the sum of exponentials of all logits that are left."""
+        head = self._sorted()
+        if head.total is None:
+            self._head = head = head._replace(total=float(torch.logsumexp(self._left, 0)))
+        assert head.total is not None
+        return head.total
+
     def _sorted(self) -> Head:
         if self._head is None:
-            self._head = heads_of(self._all[None])[0]
+            self._head = sorted_to(self._left, HEAD)
         return self._head
+
+    def _set(self, tokens: Tensor, logits: Tensor) -> None:
+        """While others are unsorted."""
+        self._changes.append((tokens, logits))
+        if self._head is not None:
+            self._head = changed_head(self._head, tokens, logits)
 
     def _take(self, places: slice | Tensor) -> None:
         self._hold(Head(self.logits[places], self.ids[places]))
 
     def _hold(self, head: Head) -> None:
         """From here on these are all there is."""
-        self._head, self._all, self.whole = head, head.logits, True
+        self._head, self._all, self._changes, self.whole = head, head.logits, [], True
+
+
+def sorted_to(logits: Tensor, count: int) -> Head:
+    """The `count` likeliest of logits [vocabulary] on any device."""
+    values, ids = torch.topk(logits, min(count, logits.numel()))
+    return Head(values.cpu(), ids.cpu())
+
+
+def changed_head(head: Head, tokens: Tensor, logits: Tensor) -> Head | None:
+    """The likeliest once `tokens` [n] have these logits; None where those held tell of too few of them."""
+    stay = ~torch.isin(head.ids, tokens)
+    ids = torch.cat((head.ids[stay], tokens))
+    values, order = torch.sort(torch.cat((head.logits[stay], logits)), descending=True, stable=True)
+    # Of what lies below the last one, others that are not held may lie higher.
+    certain = int((values >= head.logits[-1]).sum())
+    return Head(values[:certain], ids[order[:certain]]) if certain >= LEAST_HEAD else None

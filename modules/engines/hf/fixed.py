@@ -43,22 +43,22 @@ class FixedPass:
         self._forward = forward
         self._cache = cache
         self._shape = shape
-        size = (shape.rows, shape.width)
-        self._ids = torch.zeros(size, dtype=torch.long, device=device)
-        self._places = torch.zeros(size, dtype=torch.long, device=device)
+        self._given = torch.zeros(4, shape.rows, shape.width, dtype=torch.long, device=device)
         # Where keys and values go: rows that hold no request write into the spare row, which nobody reads.
-        self._each = torch.full((shape.rows, 1), cache.spare, device=device)
-        self._at = torch.arange(shape.width, device=device).repeat(shape.rows, 1)
+        self._ids, self._places, self._each, self._at = self._given
+        self._each.fill_(cache.spare)
 
     def run(self, ids: Tensor, places: Tensor, starts: list[int]) -> Tensor:
         """ids and places [rows, width], of no more rows than the shape has; returns [rows, width, vocabulary]."""
-        rows, width = len(starts), self._shape.width
-        self._ids[:rows].copy_(ids)
-        self._places[:rows].copy_(places)
-        self._each.fill_(self._cache.spare)
-        self._each[:rows, 0].copy_(torch.arange(rows))
-        self._at.copy_(torch.arange(width).repeat(self._shape.rows, 1))
-        self._at[:rows].copy_(torch.tensor(starts)[:, None] + torch.arange(width))
+        rows, width = ids.shape
+        given = torch.zeros(4, self._shape.rows, width, dtype=torch.long)
+        given[0, :rows], given[1, :rows] = ids, places
+        given[2] = self._cache.spare
+        given[2, :rows] = torch.arange(rows)[:, None]
+        given[3] = torch.arange(width)
+        given[3, :rows] += torch.tensor(starts)[:, None]
+        # In one piece: each copy to a GPU takes its time, however small.
+        self._given.copy_(given)
         return self._result()[:rows]
 
     def _result(self) -> Tensor:

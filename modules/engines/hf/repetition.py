@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from modules.engines.hf.breakers import Breakers
-from modules.engines.hf.candidates import IMPOSSIBLE, Candidates
+from modules.engines.hf.candidates import Candidates
 from modules.engines.hf.truncations import Step
 from modules.types.sampling import SamplingParams
 
@@ -33,13 +33,13 @@ def penalties(knobs: SamplingParams, prompt: tuple[int, ...]) -> Step | None:
         times = Counter(latest(history, knobs.repetition_penalty_range))
         recent, counted = torch.tensor(list(times), dtype=torch.long), torch.tensor(list(times.values()))
 
-        def change(logits: Tensor) -> None:
-            if knobs.encoder_repetition_penalty != 1:
-                logits[prompt_tokens] = penalised(logits[prompt_tokens], 1 / knobs.encoder_repetition_penalty)
-            chosen = penalised(logits[recent], knobs.repetition_penalty)
-            logits[recent] = chosen - counted * knobs.frequency_penalty - knobs.presence_penalty
+        def change(logits: Tensor) -> Tensor:
+            chosen = penalised(logits, knobs.repetition_penalty)
+            return chosen - counted * knobs.frequency_penalty - knobs.presence_penalty
 
-        candidates.change(change)
+        if knobs.encoder_repetition_penalty != 1:
+            candidates.change(prompt_tokens, lambda logits: penalised(logits, 1 / knobs.encoder_repetition_penalty))
+        candidates.change(recent, change)
 
     return step
 
@@ -59,11 +59,7 @@ def dry(knobs: SamplingParams, breakers: Breakers) -> Step | None:
             return
         prices = [min(knobs.dry_multiplier * base ** (length - allowed), HARSHEST) for length in found.values()]
         tokens, price = torch.tensor(list(found)), torch.tensor(prices)
-
-        def change(logits: Tensor) -> None:
-            logits[tokens] -= price
-
-        candidates.change(change)
+        candidates.change(tokens, lambda logits: logits - price)
 
     return step
 
@@ -80,13 +76,8 @@ def no_repeat_ngram(knobs: SamplingParams) -> Step | None:
         if found is None:
             return
         tokens = torch.as_tensor(found)
-
-        def change(logits: Tensor) -> None:
-            left = logits.index_fill(0, tokens, IMPOSSIBLE)
-            if torch.isfinite(left).any():
-                logits.copy_(left)
-
-        candidates.change(change)
+        if candidates.has_others(tokens):
+            candidates.forbid(tokens)
 
     return step
 

@@ -12,7 +12,7 @@ from modules.engines.hf.footprint import grown
 # Of each layer: keys and values of one request, each [kv_heads, tokens, head_dim].
 States = list[tuple[Tensor, Tensor]]
 
-# Rows [batch, 1] and places [batch, new] of the new states.
+# Rows [batch, 1 or new] and places [batch, new] of the new states.
 Scatter = tuple[Tensor, Tensor]
 
 

@@ -102,11 +102,11 @@ class Sampler:
             raise EngineError("The model computed numbers that are not finite, so there is no next token.")
         yield "model", candidates
         if negative is not None:
-            logits = guided(logits, negative, self._knobs.guidance_scale)
+            logits, head = guided(logits, negative, self._knobs.guidance_scale), None
             candidates = Candidates(logits)
             yield "guidance", candidates
         if self._bans.are_any:
-            candidates = Candidates(self._bans.applied(logits.cpu(), history))
+            candidates = self._bans.applied(logits, history, head)
             yield "bans", candidates
         for name, step in chain:
             step(candidates, history)
