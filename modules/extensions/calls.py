@@ -6,7 +6,7 @@ from typing import Any
 from modules.errors import BadRequest, ExtensionFault, ParlorError
 from modules.extensions.checks import kind_of
 from modules.extensions.faults import FaultBook
-from modules.extensions.guard import Guard, Step, Unfit
+from modules.extensions.guard import Guard, Step, StepFault, Unfit
 
 
 class GuardedCalls:
@@ -21,9 +21,17 @@ class GuardedCalls:
         if not steps:
             return value
         value, faults = self.guard.run(steps, value, cancelled)
-        for fault in faults:
-            self.book.add(fault)
+        self._keep(faults)
         return value
+
+    def begin(self, steps: Sequence[Step], done: Callable[[], None]) -> None:
+        """Take the steps without waiting for them; `done` is called at their end, on any thread."""
+
+        def ended(_value: Any, faults: Sequence[StepFault]) -> None:
+            self._keep(faults)
+            done()
+
+        self.guard.begin(steps, None, ended)
 
     def call(
         self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
@@ -59,3 +67,7 @@ class GuardedCalls:
             reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"
             raise BadRequest(f"{extension} cannot be enabled: {reason}", field="name") from fault.error
         return value
+
+    def _keep(self, faults: Sequence[StepFault]) -> None:
+        for fault in faults:
+            self.book.add(fault)

@@ -10,6 +10,7 @@ from typing import Any
 
 from modules.extension_packages import PREFIX
 from modules.extensions.threads import Threads
+from modules.extensions.watch import Watch
 
 SENTENCE_CHARS = 400
 # How often it is looked whether anyone still waits for an extension that waits for the program.
@@ -48,6 +49,7 @@ class Guard:
 
     def __init__(self, returned: Callable[[str], None] = lambda _extension: None) -> None:
         self.threads = Threads("extension")
+        self.watch = Watch()
         self.returned = returned
         self._at_work = threading.local()
 
@@ -68,6 +70,37 @@ class Guard:
             faults += turn.faults
         return value, tuple(faults)
 
+    def begin(self, steps: Sequence[Step], value: Any, done: Callable[[Any, tuple[StepFault, ...]], None]) -> None:
+        """The same without waiting: `done` is told what comes of it, on any thread, and must not raise."""
+        self._go_on(steps, 0, value, (), done)
+
+    def _go_on(
+        self,
+        steps: Sequence[Step],
+        place: int,
+        value: Any,
+        faults: tuple[StepFault, ...],
+        done: Callable[[Any, tuple[StepFault, ...]], None],
+    ) -> None:
+        if place == len(steps):
+            done(value, faults)
+            return
+        turn = Turn(steps, place, value, self.returned)
+
+        def work() -> None:
+            if self._work(turn):
+                self.watch.leave(turn)
+                done(turn.value, (*faults, *turn.faults))
+
+        def look() -> None:
+            left = turn.give_up_if_late()
+            if left is not None:
+                self.watch.leave(turn)
+                self._go_on(steps, *left, (*faults, *turn.faults), done)
+
+        self.watch.enter(turn, look)
+        self.threads.run(work)
+
     @contextmanager
     def program_at_work(self, give_up: Callable[[], None]) -> Generator[None]:
         """Within it an extension waits for something that the program does for it, which is not counted as its time.
@@ -84,10 +117,12 @@ class Guard:
         finally:
             turn.resume()
 
-    def _work(self, turn: "Turn") -> None:
+    def _work(self, turn: "Turn") -> bool:
+        """Whether it came to the end of the steps, and was not given up."""
         self._at_work.turn = turn
-        turn.work()
+        is_whole = turn.work()
         self._at_work.turn = None
+        return is_whole
 
     def close(self) -> None:
         self.threads.close()
@@ -98,9 +133,9 @@ class Turn:
 
     def __init__(self, steps: Sequence[Step], place: int, value: Any, returned: Callable[[str], None]) -> None:
         self.faults: list[StepFault] = []
+        self.value = value
         self._steps = steps
         self._place = place
-        self._value = value
         self._returned = returned
         self._started = time.monotonic()
         self._given_up = False
@@ -108,45 +143,54 @@ class Turn:
         self._paused: Callable[[], None] | None = None
         self._changed = threading.Condition()
 
-    def work(self) -> None:
-        """On the extension's thread."""
+    def work(self) -> bool:
+        """On the extension's thread; whether that came to the end, and was not given up."""
         while self._place < len(self._steps):
             step = self._steps[self._place]
-            outcome = attempt(step, self._value)
+            outcome = attempt(step, self.value)
             with self._changed:
                 if self._given_up:
                     break
                 if isinstance(outcome, StepFault):
                     self.faults.append(outcome)
                 else:
-                    self._value = outcome.value
+                    self.value = outcome.value
                 self._place += 1
                 self._started = time.monotonic()
                 if self._place == len(self._steps):
                     self._changed.notify_all()
         if any(fault.left_behind for fault in self.faults):
             self._returned(self._steps[self._place].extension)
+        return not self._given_up
 
     def wait(self, cancelled: Callable[[], bool]) -> tuple[int, Any]:
         """(the step to go on with, the value so far), at the end or when a step has taken too long."""
         with self._changed:
             while self._place < len(self._steps):
-                step = self._steps[self._place]
                 if self._paused is not None:
                     if cancelled():
                         self._given_up = True
                         break
                     self._changed.wait(LOOK_SECONDS)
                     continue
-                left = self._started + step.seconds - time.monotonic()
-                if left <= 0:
-                    self._given_up = True
-                    self.faults.append(overrun(step))
-                    return self._place + 1, self._value
-                self._changed.wait(left)
+                if (left := self.give_up_if_late()) is not None:
+                    return left
+                self._changed.wait(self._started + self._steps[self._place].seconds - time.monotonic())
         if self._given_up and self._paused is not None:
             self._paused()
-        return len(self._steps), self._value
+        return len(self._steps), self.value
+
+    def give_up_if_late(self) -> tuple[int, Any] | None:
+        """The same when a step has taken too long; otherwise None."""
+        with self._changed:
+            if self._place == len(self._steps) or self._paused is not None:
+                return None
+            step = self._steps[self._place]
+            if time.monotonic() < self._started + step.seconds:
+                return None
+            self._given_up = True
+            self.faults.append(overrun(step))
+            return self._place + 1, self.value
 
     def pause(self, give_up: Callable[[], None]) -> None:
         """On the extension's thread: from here to `resume` the clock stands still."""

@@ -1,35 +1,33 @@
-"""Tells extensions what has happened, on a thread of its own that nobody waits for."""
+"""Tells extensions what has happened, without anyone waiting for them."""
 
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Sequence
 from threading import Lock
 
-from modules.extensions.threads import Threads
-
-Telling = Callable[[], None]
+from modules.extensions.calls import GuardedCalls
+from modules.extensions.guard import Step
 
 
 class Observers:
     """What is told arrives in the order in which it was told. Any thread may call."""
 
-    def __init__(self, threads: Threads) -> None:
-        self._threads = threads
-        self._waiting: SimpleQueue[Telling | None] = SimpleQueue()
+    def __init__(self, calls: GuardedCalls) -> None:
+        self._calls = calls
+        self._waiting: list[Step] = []
         self._lock = Lock()
-        self._started = False
+        self._at_work = False
 
-    def tell(self, telling: Telling) -> None:
-        """`telling` must not raise."""
-        self._waiting.put(telling)
+    def tell(self, steps: Sequence[Step]) -> None:
+        """Each tells one extension."""
         with self._lock:
-            is_first, self._started = not self._started, True
-        if is_first:
-            self._threads.run(self._serve)
+            self._waiting += steps
+            begins, self._at_work = not self._at_work, True
+        if begins:
+            self._go_on()
 
-    def close(self) -> None:
-        """What waits is still told."""
-        self._waiting.put(None)
-
-    def _serve(self) -> None:
-        while (telling := self._waiting.get()) is not None:
-            telling()
+    def _go_on(self) -> None:
+        """With all that has come meanwhile."""
+        with self._lock:
+            steps, self._waiting = self._waiting, []
+            self._at_work = bool(steps)
+        if steps:
+            self._calls.begin(steps, self._go_on)

@@ -60,7 +60,7 @@ class Extensions:
         self._book = FaultBook(self._give_up)
         self.guard = Guard(self._book.returned)
         self._calls = GuardedCalls(self.guard, self._book)
-        self._observers = Observers(self.guard.threads)
+        self._observers = Observers(self._calls)
         self._launcher = Launcher()
         self._loader = Loader(self._isolate)
         self._changing = RLock()
@@ -206,8 +206,7 @@ class Extensions:
         """Tell those who observe this; nobody waits for them."""
         plugins = self._having(hook)
         if plugins:
-            steps = [observe_step(plugin, hook, arguments, self.budgets.observe) for plugin in plugins]
-            self._observers.tell(lambda: self._calls.run(steps, None))
+            self._observers.tell([observe_step(plugin, hook, arguments, self.budgets.observe) for plugin in plugins])
 
     def faults(self, name: str) -> list[Fault]:
         """Since it was enabled last, oldest first."""
@@ -227,7 +226,6 @@ class Extensions:
                 plugin.live = False
             stopping = [plugin for plugin in plugins if "stopping" in plugin.hooks]
             self._calls.run([observe_step(plugin, "stopping", {}, self.budgets.close) for plugin in stopping], None)
-            self._observers.close()
             self._loader.close()
             self._launcher.close()
             self.guard.close()

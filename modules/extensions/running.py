@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
-from threading import Event as Flag
 from threading import Lock
 
 from modules.extensions.checks import FLOOD_CHARS, FLOOD_TIMES, kind_of, sound_text
@@ -99,6 +98,7 @@ class ReplyStream:
         self._deliver = deliver
         self._finish = finish
         self._threads = guard.threads
+        self._watch = guard.watch
         self._seconds = seconds
         self._report = report
         self._returned = guard.returned
@@ -109,10 +109,9 @@ class ReplyStream:
         # Of the thread that counts; one that was left behind finds another number when it comes back.
         self._turn = 0
         self._at_work: Place | None = None
-        self._over = Flag()
-        self._threads.run(lambda: self._work(0, None))
         if stages:
-            self._threads.run(self._watch)
+            self._watch.enter(self, self._look)
+        self._threads.run(lambda: self._work(0, None))
 
     def take(self, event: Event) -> None:
         self._events.put(event)
@@ -128,7 +127,7 @@ class ReplyStream:
                 return
             self._show(place.event, text)
             if place.is_last:
-                self._over.set()
+                self._watch.leave(self)
                 return
             place = None
 
@@ -167,22 +166,21 @@ class ReplyStream:
             place.text = text
         return True
 
-    def _watch(self) -> None:
+    def _look(self) -> None:
         """Gives up a call that takes too long, and goes on after it on another thread."""
-        while not self._over.wait(self._seconds / 4):
-            with self._lock:
-                place = self._at_work
-                if place is None or time.monotonic() - place.started < self._seconds:
-                    continue
-                self._at_work = None
-                self._turn += 1
-                turn = self._turn
-            stage = self._stages[place.stage]
-            # A place of its own: the thread left behind still holds the other one.
-            next_place = Place(place.event, place.text, place.stage)
-            self._fail(next_place, stage, overrun(self._step(stage)))
-            next_place.stage += 1
-            self._threads.run(lambda turn=turn, place=next_place: self._work(turn, place))
+        with self._lock:
+            place = self._at_work
+            if place is None or time.monotonic() - place.started < self._seconds:
+                return
+            self._at_work = None
+            self._turn += 1
+            turn = self._turn
+        stage = self._stages[place.stage]
+        # A place of its own: the thread left behind still holds the other one.
+        next_place = Place(place.event, place.text, place.stage)
+        self._fail(next_place, stage, overrun(self._step(stage)))
+        next_place.stage += 1
+        self._threads.run(lambda: self._work(turn, next_place))
 
     def _fail(self, place: Place, stage: Stage, fault: StepFault) -> None:
         place.text = stage.give_up(place.text)
