@@ -4,7 +4,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Threads:

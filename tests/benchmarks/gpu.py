@@ -50,6 +50,7 @@ def make_folder(folder: Path, shape: str) -> None:
     torch.set_default_dtype(torch.bfloat16)
     make: Any = AutoModelForCausalLM.from_config
     make(config).save_pretrained(folder)
+    torch.set_default_dtype(torch.float32)
     save_tokenizer(folder, min(vocabulary, 1000))
 
 

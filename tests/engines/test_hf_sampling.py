@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modules.engines.hf.breakers import NO_BREAKERS, Breakers, read_breakers
-from modules.engines.hf.candidates import HEAD, Candidates
+from modules.engines.hf.candidates import HEAD, Candidates, heads_of
 from modules.engines.hf.repetition import repeated_runs
 from modules.engines.hf.sampling import Sampler
 from modules.engines.hf.token_texts import TokenTexts
@@ -116,6 +116,28 @@ def test_the_head_is_not_seen_in_the_draws() -> None:
     likeliest = set(Candidates(torch.zeros(VOCABULARY)).ids.tolist())
     share = sum(found[token] for token in likeliest) / 20_000
     assert share == pytest.approx(HEAD / VOCABULARY, abs=0.02)
+
+
+@pytest.mark.parametrize("knows_head", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_changes_come_to_what_they_would_on_the_sorted_whole(seed: int, *, knows_head: bool) -> None:
+    logits, chance = logits_of(3.0, seed), torch.Generator().manual_seed(seed)
+    candidates, whole = Candidates(logits, heads_of(logits[None])[0] if knows_head else None), logits.clone()
+    for count, shift in ((3, 4.0), (300, -2.0), (1000, 1.0)):
+        tokens = torch.randperm(VOCABULARY, generator=chance)[:count]
+        candidates.change(tokens, lambda before, shift=shift: before + shift)
+        whole[tokens] += shift
+        forbidden = torch.cat((torch.topk(whole, 5).indices, tokens[:2]))
+        candidates.forbid(forbidden)
+        whole[forbidden] = -math.inf
+        held = len(candidates)
+        values, ids = torch.sort(whole, descending=True)
+        assert candidates.logits.equal(values[:held])
+        assert candidates.ids.equal(ids[:held])
+        assert float(candidates.probabilities()[0]) == pytest.approx(float(torch.softmax(whole, 0).max()), rel=1e-5)
+    assert logits.equal(logits_of(3.0, seed)), "they are the model's own, and others look at them too"
+    candidates.extend()
+    assert candidates.logits.equal(values)
 
 
 def test_xtc_leaves_the_least_likely_of_the_top_choices() -> None:

@@ -98,8 +98,9 @@ class Candidates:
     def change(self, tokens: Tensor, change: Callable[[Tensor], Tensor]) -> None:
         """`change` makes new logits of those of `tokens` [n], each of them named once; what was dropped stays so."""
         if not self.whole:
-            logits = self._left[tokens.to(self._all.device)].cpu()
-            self._set(tokens, change(logits))
+            after = change(self._left[tokens.to(self._all.device)].cpu())
+            self._changes.append((tokens, after))
+            self._head = with_changed(self._head, tokens, after) if self._head is not None else None
             return
         logits = torch.full((self.vocabulary,), IMPOSSIBLE)
         logits[self.ids] = self.logits
@@ -111,8 +112,9 @@ class Candidates:
         impossible = torch.full(tokens.shape, IMPOSSIBLE)
         if self.whole:
             self.change(tokens, lambda _: impossible)
-        else:
-            self._set(tokens, impossible)
+            return
+        self._changes.append((tokens, impossible))
+        self._head = without(self._head, tokens) if self._head is not None else None
 
     def has_others(self, tokens: Tensor) -> bool:
         """Whether any token but these [n] is possible."""
@@ -229,12 +231,6 @@ class Candidates:
             self._head = sorted_to(self._left, HEAD)
         return self._head
 
-    def _set(self, tokens: Tensor, logits: Tensor) -> None:
-        """While others are unsorted."""
-        self._changes.append((tokens, logits))
-        if self._head is not None:
-            self._head = changed_head(self._head, tokens, logits)
-
     def _take(self, places: slice | Tensor) -> None:
         self._hold(Head(self.logits[places], self.ids[places]))
 
@@ -249,7 +245,7 @@ def sorted_to(logits: Tensor, count: int) -> Head:
     return Head(values.cpu(), ids.cpu())
 
 
-def changed_head(head: Head, tokens: Tensor, logits: Tensor) -> Head | None:
+def with_changed(head: Head, tokens: Tensor, logits: Tensor) -> Head | None:
     """The likeliest once `tokens` [n] have these logits; None where those held tell of too few of them."""
     stay = ~torch.isin(head.ids, tokens)
     ids = torch.cat((head.ids[stay], tokens))
@@ -257,3 +253,10 @@ def changed_head(head: Head, tokens: Tensor, logits: Tensor) -> Head | None:
     # Of what lies below the last one, others that are not held may lie higher.
     certain = int((values >= head.logits[-1]).sum())
     return Head(values[:certain], ids[order[:certain]]) if certain >= LEAST_HEAD else None
+
+
+def without(head: Head, tokens: Tensor) -> Head | None:
+    """The likeliest but for `tokens` [n]; None where too few are held."""
+    stay = ~torch.isin(head.ids, tokens)
+    logits = head.logits[stay]
+    return Head(logits, head.ids[stay]) if len(logits) >= LEAST_HEAD else None
