@@ -58,8 +58,9 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
 
     @router.get("/views")
     def views() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """What those that are enabled add to the page."""
+        """What those that are enabled add to the page; `loading` will add theirs in a moment."""
         return {
+            "loading": list(app.extensions.loading),
             "views": [asdict(one) for one in app.offers.views.offered()],
             "commands": [asdict(one) for one in app.offers.commands.offered()],
             "looks": [asdict(one) for one in app.offers.looks.offered()],

@@ -28,6 +28,7 @@ def program(folder: Path, budgets: Budgets = QUICK, script: Path | None = None) 
     )
     app = build_app(settings, budgets=budgets)
     try:
+        assert app.extensions.settled(30)
         yield app
     finally:
         app.close()

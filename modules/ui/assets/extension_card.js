@@ -47,7 +47,7 @@ export class ExtensionCard {
     this.toggle.checked = state !== "disabled";
     this.toggle.disabled = !mayChange || (!isSound && state === "disabled");
     this.toggle.setAttribute("aria-label", `${title}: enabled`);
-    this.state.textContent = { enabled: "On", failed: "Failed", disabled: "Off" }[state];
+    this.state.textContent = { enabled: "On", loading: "Starting …", failed: "Failed", disabled: "Off" }[state];
     this.note.textContent = extension.note ? `It runs ${extension.note}.` : "";
     this.note.hidden = !extension.note;
     const problem = fault || (faults && state !== "disabled" ? `${counted(faults, "fault")}: see the details.` : "");
