@@ -198,10 +198,17 @@ class Extensions:
         return self._calls.run(self._collectors(hook, context), ())
 
     def call(
-        self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
+        self,
+        extension: str,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+        seconds: float,
+        returns: type,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Any:
-        """What `function`, which an extension gave, returns. Raises ExtensionFault; see GuardedCalls.call."""
-        return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns)
+        """What `function`, which an extension gave, returns. Raises as GuardedCalls.call does."""
+        return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns, cancelled=cancelled)
 
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
