@@ -54,9 +54,14 @@ def app(tmp_path: Path) -> Iterator[App]:
 def send(app: App, text: str, view: ConversationView | None = None) -> ConversationView:
     conversation = view.conversation if view else None
     sent = app.chat.send(conversation and conversation.id, text, None, conversation.revision if conversation else 0)
-    for generation_id in sent.generations.values():
+    return ended(app, sent)
+
+
+def ended(app: App, view: ConversationView) -> ConversationView:
+    """The same once its replies are whole."""
+    for generation_id in view.generations.values():
         assert app.chat.reply(generation_id).saved.wait(30)
-    return app.chat.open(sent.conversation.id)
+    return app.chat.open(view.conversation.id)
 
 
 def test_a_command_is_answered_by_its_extension(app: App) -> None:
@@ -116,10 +121,10 @@ def test_one_that_takes_its_time_is_seen_at_work_and_stopped(app: App) -> None:
 def test_edited_and_asked_again(app: App) -> None:
     view = send(app, "an ordinary message")
     first = view.messages[0]
-    view = app.chat.edit(view.conversation.id, first.id, "/where", None, view.conversation.revision)
+    view = ended(app, app.chat.edit(view.conversation.id, first.id, "/where", None, view.conversation.revision))
     reply = view.messages[-1]
     assert reply.content == f"{view.conversation.id} page"
-    view = app.chat.regenerate(view.conversation.id, reply.id, None, view.conversation.revision)
+    view = ended(app, app.chat.regenerate(view.conversation.id, reply.id, None, view.conversation.revision))
     assert view.messages[-1].content == reply.content
     assert len(view.messages[-1].siblings) == 2
     assert "ordinary" in send(app, "an ordinary message", view).messages[-1].content
