@@ -39,10 +39,19 @@ def program(
 
 def write_extension(folder: Path, name: str, code: str, manifest: str = "") -> None:
     """As one of the program's own of that data folder."""
-    place = folder / "data" / "extensions" / name
+    write_extension_folder(folder / "data" / "extensions" / name, code, manifest)
+
+
+def write_extension_folder(
+    place: Path, code: str, manifest: str = "", *, title: str = "", version: str = "1.0"
+) -> Path:
+    """An extension of the folder's name; `manifest` are more lines of its manifest. The folder."""
     place.mkdir(parents=True, exist_ok=True)
-    (place / "extension.toml").write_text(f'name = "{name}"\ntitle = "{name}"\nversion = "1.0"\n{manifest}')
+    facts = {"name": place.name, "title": title or place.name, "version": version}
+    lines = [f'{field} = "{value}"\n' for field, value in facts.items()]
+    (place / "extension.toml").write_text("".join(lines) + manifest)
     (place / "main.py").write_text(textwrap.dedent(code))
+    return place
 
 
 def slow_script(folder: Path, words: int, delay_ms: int) -> Path:
