@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -30,6 +30,12 @@ class SettingsRequest(WireModel):
     """All that the person set; what is left out gets its default, but a secret, which stays."""
 
     values: Annotated[dict[Text, Any], Field(max_length=LIMITS.extension_values)]
+
+
+class MoveRequest(WireModel):
+    """One place later among those that are enabled, or earlier."""
+
+    steps: Literal[-1, 1]
 
 
 class ViewRequest(WireModel):
@@ -107,6 +113,13 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
         disabled = app.extensions.disable(name)
         app.offers.uploads.forget(disabled.name)
         return {"extension": card_shape(app, disabled)}
+
+    @router.post("/{name}/move")
+    def move(name: str, body: MoveRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Where its filters stand among those of the others."""
+        app.installer.policy.check()
+        app.extensions.move(name, body.steps)
+        return {"order": app.extensions.order}
 
     @router.get("/{name}/settings")
     def settings(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -88,6 +88,13 @@ class Lifecycle:
             self._failed.pop(name, None)
             self._unload(name, f"The extension {name}, whose engine this model ran on, was disabled.")
 
+    def move(self, name: str, steps: int) -> None:
+        """So many places later in the order of filters, or earlier. Raises BadRequest for one that has no place."""
+        if name not in self._states.enabled():
+            raise BadRequest(f"{name} is not enabled, so it has no place among the others.", field="name")
+        self._states.move(name, steps)
+        self._arrange()
+
     def changed(self, name: str, change: Callable[[], Made]) -> tuple[Made, str]:
         """Take it out while `change` changes its files, and enable it again in its place, whatever came of that.
 
@@ -174,13 +181,16 @@ class Lifecycle:
             self._starting[name] = plugin
             self._calls.run([observe_step(plugin, "started", arguments, self._budgets.observe)], None)
         if self._roster.add(plugin):
-            order = self._states.enabled()
-            self._roster.arrange(order)
-            self._kinds.arrange(order)
+            self._arrange()
             self._calls.book.log(name, "enabled")
         else:
             self._enabler.unload(name)
         self._starting.pop(name, None)
+
+    def _arrange(self) -> None:
+        order = self._states.enabled()
+        self._roster.arrange(order)
+        self._kinds.arrange(order)
 
     def _unload(self, name: str, sentence: str) -> None:
         """`sentence` is for the readers of models that run on its engines."""

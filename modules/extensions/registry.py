@@ -92,6 +92,11 @@ class Extensions:
         """Those of them that are not ready yet."""
         return self._lifecycle.loading
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Those that are wanted, as their filters run one after another."""
+        return self._states.enabled()
+
     def all(self) -> list[Extension]:
         """Every folder found, sound or not; imports nothing."""
         return [self._facts(folder) for folder in self._folders()]
@@ -109,6 +114,10 @@ class Extensions:
         """Models on its engines are unloaded, what it gave is gone at once, and `stopping` is called after that."""
         self._lifecycle.disable(name)
         return self.find(name)
+
+    def move(self, name: str, steps: int) -> None:
+        """So many places later in the order of filters, or earlier. Raises BadRequest for one that is not enabled."""
+        self._lifecycle.move(name, steps)
 
     def changed(self, name: str, change: Callable[[], Made]) -> tuple[Made, str]:
         """`change` its files while it is off. (what that returns, why it could not be enabled again)."""

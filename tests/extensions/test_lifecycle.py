@@ -53,6 +53,26 @@ def test_what_changes_keeps_its_place(tmp_path: Path) -> None:
             assert signs(app) == ["c", "new", "b"]
 
 
+def test_a_person_moves_one_among_the_others(tmp_path: Path) -> None:
+    write_signed(tmp_path, "a", "b", "c")
+    with program(tmp_path) as app:
+        for name in ("a", "b", "c"):
+            app.extensions.enable(name)
+        app.extensions.move("c", -1)
+        assert signs(app) == ["a", "c", "b"]
+        app.extensions.move("a", -1)
+        app.extensions.move("b", 1)
+        assert app.extensions.order == ("a", "c", "b")
+        app.extensions.move("a", 1)
+        app.extensions.disable("c")
+        with pytest.raises(BadRequest, match="not enabled"):
+            app.extensions.move("c", 1)
+        app.extensions.enable("c")
+        assert signs(app) == ["a", "b", "c"]
+    with program(tmp_path) as app:
+        assert signs(app) == ["a", "b", "c"]
+
+
 def test_a_change_that_fails_or_cannot_be_enabled(tmp_path: Path) -> None:
     write_signed(tmp_path, "a", "b")
     with program(tmp_path) as app:
