@@ -34,7 +34,7 @@ class ExtensionStates:
             connection.execute("UPDATE extension SET place = 0 WHERE name = ?", (name,))
 
     def move(self, name: str, steps: int) -> None:
-        """So many places later in the order, or earlier, as far as there are any. Nothing for one that is not enabled."""
+        """So many places later in the order, or earlier; as far as there are any. Nothing for one that is disabled."""
         with self._database.transaction() as connection:
             order = list(enabled_of(connection))
             if name not in order:
