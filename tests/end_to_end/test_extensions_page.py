@@ -256,7 +256,7 @@ def test_commands_are_offered_answered_and_kept(window: Watched, program: Runnin
     field.press_sequentially("hey")
     field.press("Enter")
     reply = page.locator("article.assistant")
-    expect(reply.locator(".markup")).to_contain_text("HEY")
+    expect(reply).to_contain_text("HEY")
     expect(reply.locator(".said-by")).to_have_text("Sample")
 
     page.get_by_role("button", name="Regenerate").click()
@@ -287,7 +287,7 @@ def test_a_command_at_work_is_seen_and_stopped_and_its_extension_moved(
     window.wait_for_reply()
     expect(reply.locator(".said-by")).to_have_text("Waiter")
     window.send("/wait 0.2")
-    expect(reply.last.locator(".markup")).to_contain_text("Waited.")
+    expect(reply.last).to_contain_text("Waited.")
 
     page.get_by_role("button", name="Extensions", exact=True).click()
     waiter = card(page, "Waiter")
