@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser import Watched
 from tests.end_to_end.sample_extension import write_extension
@@ -298,6 +298,21 @@ def test_a_command_at_work_is_seen_and_stopped_and_its_extension_moved(
     with program.control() as client:
         assert client.post("/control/extensions/waiter/disable", json={}).status_code == 200
     shutil.rmtree(program.data / "extensions" / "waiter")
+
+
+def test_what_extensions_add_comes_when_they_are_ready(window: Watched, program: RunningProgram) -> None:
+    enable(program)
+    early = {"views": [], "commands": [], "looks": [], "loading": ["sample"]}
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(json=early) if len(asked) == 1 else route.continue_()
+
+    window.page.route("**/control/extensions/views", answer)
+    page = window.open()
+    expect(views(page).filter(has_text="Counting")).to_have_count(1)
+    assert len(asked) > 1
 
 
 def test_escape_closes_the_offer_alone(window: Watched, program: RunningProgram) -> None:
