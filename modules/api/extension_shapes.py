@@ -55,6 +55,7 @@ def card_shape(app: App, extension: Extension) -> dict[str, Any]:
         "earlier": earlier.version if earlier else "",
         "homepage": manifest.homepage if manifest else "",
         "requirements": manifest.requirements if manifest else [],
+        "order": app.extensions.order,
         "gives": {hook: gives(app, name, hook) for hook in LISTED if hook in extension.hooks},
         "faults": [asdict(fault) for fault in app.extensions.faults(name)],
         "log": app.extensions.log(name),

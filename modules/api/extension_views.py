@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -32,6 +32,12 @@ class SettingsRequest(WireModel):
     values: Annotated[dict[Text, Any], Field(max_length=LIMITS.extension_values)]
 
 
+class MoveRequest(WireModel):
+    """One place later among those that are enabled, or earlier."""
+
+    steps: Literal[-1, 1]
+
+
 class ViewRequest(WireModel):
     """What was pressed, with the values of the fields; of a file, `{"upload": ID}`."""
 
@@ -58,8 +64,9 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
 
     @router.get("/views")
     def views() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """What those that are enabled add to the page."""
+        """What those that are enabled add to the page; `loading` will add theirs in a moment."""
         return {
+            "loading": list(app.extensions.loading),
             "views": [asdict(one) for one in app.offers.views.offered()],
             "commands": [asdict(one) for one in app.offers.commands.offered()],
             "looks": [asdict(one) for one in app.offers.looks.offered()],
@@ -106,6 +113,13 @@ def extension_views_router(app: App, render: Callable[[str], str]) -> APIRouter:
         disabled = app.extensions.disable(name)
         app.offers.uploads.forget(disabled.name)
         return {"extension": card_shape(app, disabled)}
+
+    @router.post("/{name}/move")
+    def move(name: str, body: MoveRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Where its filters stand among those of the others."""
+        app.installer.policy.check()
+        app.extensions.move(name, body.steps)
+        return {"order": app.extensions.order}
 
     @router.get("/{name}/settings")
     def settings(name: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

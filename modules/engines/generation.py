@@ -50,10 +50,8 @@ class Generation:
 
     @property
     def text(self) -> str:
-        """What was written; at the end what is kept of it."""
-        events = self.events
-        replaced = next((event for event in reversed(events[-2:]) if isinstance(event, Replaced)), None)
-        return replaced.text if replaced is not None else written(events)
+        """What was written, or what is kept of it."""
+        return written(self.events)
 
     @property
     def reasoning(self) -> str:
@@ -154,7 +152,16 @@ class Generation:
 
 
 def written(events: Sequence[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+    texts: list[str] = []
+    for event in events:
+        match event:
+            case TextDelta():
+                texts.append(event.text)
+            case Replaced():
+                texts = [event.text]
+            case _:
+                pass
+    return "".join(texts)
 
 
 def wake(future: asyncio.Future[None]) -> None:

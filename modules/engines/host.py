@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from modules.engines.failures import Failures
 from modules.engines.faults import death, fault_of
 from modules.engines.loaded import LoadedModel
 from modules.engines.loading import Loading
-from modules.engines.process import EngineProcess
+from modules.engines.process import UNLOADED, EngineProcess
 from modules.engines.registry import EngineKinds
 from modules.engines.status import ModelStatus, loading_status, ready_status
 from modules.engines.uses import Uses
@@ -21,6 +21,8 @@ from modules.engines.wish import NOTHING, Wish
 from modules.errors import ModelBusy, ModelError, NotFound
 from modules.machine import read_machine
 from modules.types.local_model import LocalModel
+
+LOADING_CANCELLED = "Loading was cancelled."
 
 
 class EngineHost:
@@ -46,6 +48,7 @@ class EngineHost:
         `tell_loaded` is told of every model that can be used from then on. Without `kinds` there are the program's own.
         """
         self.kinds = kinds or EngineKinds()
+        self.kinds.on_removal(self._engines_gone)
         self._launcher = launcher
         self._budget = budget or Budget(0, read_machine)
         self._clock = clock
@@ -124,18 +127,9 @@ class EngineHost:
         Its requests end with an error. Raises NotFound when there is none of this.
         """
         with self._lock:
-            loading = self._loads.pop(model_id, None)
-            loaded = self._loaded.pop(model_id, None)
             had_failed = self._failures.forget(model_id)
-            if loading is not None:
-                loading.abandoned = True
-        if loading is None and loaded is None and not had_failed:
+        if not self._end(model_id, LOADING_CANCELLED, UNLOADED) and not had_failed:
             raise NotFound(f"{model_id} is not loaded.", field="model")
-        if loading is not None:
-            self._abandon(loading)
-        if loaded is not None:
-            loaded.uses.close()
-            loaded.process.end()
 
     def unload_idle(self, seconds: float) -> None:
         """Those that nobody needs and nobody has needed for so long."""
@@ -156,6 +150,29 @@ class EngineHost:
         with ThreadPoolExecutor(max(len(names), 1)) as enders:
             list(enders.map(self._unload_quietly, names))
         self._loader.shutdown()
+
+    def _end(self, model_id: str, while_loading: str, once_loaded: str) -> bool:
+        """Whether it was being loaded or loaded. Who waits for it gets the one sentence or the other."""
+        with self._lock:
+            loading = self._loads.pop(model_id, None)
+            loaded = self._loaded.pop(model_id, None)
+            if loading is not None:
+                loading.abandoned = while_loading
+        if loading is not None:
+            self._abandon(loading)
+        if loaded is not None:
+            loaded.uses.close()
+            loaded.process.end(once_loaded)
+        return loading is not None or loaded is not None
+
+    def _engines_gone(self, engines: Collection[str], sentence: str) -> None:
+        """What runs on them leaves, and says why where models are shown."""
+        with self._lock:
+            wishes = [one.wish for one in (*self._loads.values(), *self._loaded.values()) if one.wish.engine in engines]
+        for wish in wishes:
+            self._end(wish.model.id, sentence, sentence)
+            with self._lock:
+                self._failures.keep(wish, ModelError(sentence))
 
     def _unload_quietly(self, name: str) -> None:
         """It may have gone by itself meanwhile."""
@@ -191,7 +208,7 @@ class EngineHost:
             if loading.process is not None:
                 loading.process.kill()
         else:
-            loading.result.set_exception(cancelled())
+            loading.result.set_exception(abandoned(loading))
 
     def _load(self, loading: Loading) -> None:
         """On the loader's thread."""
@@ -231,7 +248,7 @@ class EngineHost:
                 self._loaded[wish.model.id] = loaded
         if loading.abandoned:
             process.end()
-            raise cancelled()
+            raise abandoned(loading)
         if process.gone:
             self._worker_ended(process)
         return loaded
@@ -262,7 +279,7 @@ class EngineHost:
     def _failed(self, loading: Loading, error: Exception) -> None:
         wish = loading.wish
         if loading.abandoned:
-            error = cancelled()
+            error = abandoned(loading)
         elif not isinstance(error, ModelBusy):
             error = fault_of(error, wish.model.title)
         with self._lock:
@@ -293,5 +310,5 @@ def require_free(loaded: LoadedModel) -> None:
         raise ModelBusy(f"{loaded.model.id} is answering; wait for it, or stop it, before loading it anew.")
 
 
-def cancelled() -> ModelError:
-    return ModelError("Loading was cancelled.", cause="cancelled")
+def abandoned(loading: Loading) -> ModelError:
+    return ModelError(loading.abandoned, cause="cancelled")

@@ -29,7 +29,8 @@ class Loading:
         self.before_result: list[Callable[[], None]] = []
         self.note = WAITING
         self.begun = False
-        self.abandoned = False
+        # Why nobody wants it any more, for those who wait.
+        self.abandoned = ""
         self.process: EngineProcess | None = None
         self._reported = 0.0
         self._bytes_before = 0

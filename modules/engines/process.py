@@ -72,7 +72,8 @@ class EngineProcess:
         self._gone = threading.Event()
         self._exit_status = 0
         self._empty_bytes = 0
-        self._asked_to_leave = False
+        # What readers are told when it leaves because it was asked to.
+        self._farewell = ""
         self._child = Child(launcher, "modules.engines.worker", self._take, self._ended)
 
     @property
@@ -156,9 +157,12 @@ class EngineProcess:
     def cancel(self, number: int) -> None:
         self._send(Cancel(number))
 
-    def end(self) -> None:
-        """Let the worker leave by itself, or kill it; its memory is free when this returns."""
-        self._asked_to_leave = True
+    def end(self, farewell: str = UNLOADED) -> None:
+        """Let the worker leave by itself, or kill it; its memory is free when this returns.
+
+        What is still at work ends with `farewell`, a sentence.
+        """
+        self._farewell = farewell
         self._child.end()
 
     def kill(self) -> None:
@@ -219,7 +223,7 @@ class EngineProcess:
         with self._lock:
             sinks, self._sinks = self._sinks, {}
             futures, self._calls = self._calls, {}
-        error = WorkerDied(UNLOADED if self._asked_to_leave else f"{ENDED}. The next message loads the model again.")
+        error = WorkerDied(self._farewell or f"{ENDED}. The next message loads the model again.")
         for sink in sinks.values():
             sink(Failed(str(error), "WorkerDied", self._child.last_words))
         for future in futures.values():

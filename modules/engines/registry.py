@@ -1,6 +1,6 @@
 """The engines there are: the program's own, and those that extensions bring."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 
 from modules.engines.echo import ECHO
@@ -21,6 +21,7 @@ class EngineKinds:
         self._lock = Lock()
         self._own = tuple(own)
         self._brought: tuple[tuple[EngineKind, ExtensionSource], ...] = ()
+        self._tell_removed: Callable[[Collection[str], str], None] = lambda _names, _sentence: None
 
     @property
     def all(self) -> tuple[EngineKind, ...]:
@@ -48,10 +49,24 @@ class EngineKinds:
                 names.append(kind.name)
             self._brought = (*self._brought, *((kind, source) for kind in kinds))
 
-    def remove(self, extension: str) -> None:
-        """Models that are loaded already stay so."""
+    def arrange(self, order: Sequence[str]) -> None:
+        """Those of the extensions that `order` names as it does, the others behind them."""
+        places = {extension: place for place, extension in enumerate(order)}
         with self._lock:
+            brought = sorted(self._brought, key=lambda one: places.get(one[1].extension, len(places)))
+            self._brought = tuple(brought)
+
+    def on_removal(self, tell: Callable[[Collection[str], str], None]) -> None:
+        """`tell` gets the names of engines that are gone, and a sentence why; models that run on them end there."""
+        self._tell_removed = tell
+
+    def remove(self, extension: str, sentence: str) -> None:
+        """Nothing is loaded on them any more; returns once what was loaded has left. `sentence` is for its readers."""
+        with self._lock:
+            gone = [kind.name for kind, source in self._brought if source.extension == extension]
             self._brought = tuple((kind, source) for kind, source in self._brought if source.extension != extension)
+        if gone:
+            self._tell_removed(gone, sentence)
 
 
 def engine_named(name: str) -> EngineKind:

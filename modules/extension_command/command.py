@@ -30,6 +30,8 @@ COMMAND = "python3 webui.py extension"
 HELD = "Change extensions on its page, or stop it first. (--data chooses another folder.)"
 POLL_SECONDS = 0.2
 COMMAND_SECONDS = 600.0
+# Until what is enabled can be used.
+LOADING_SECONDS = 30.0
 
 
 def extension(arguments: Sequence[str]) -> int:
@@ -113,6 +115,7 @@ def new(asked: argparse.Namespace, settings: Settings) -> int:
 
 def run_command(asked: argparse.Namespace, settings: Settings) -> int:
     with opened(settings, starts_extensions=True) as app:
+        app.extensions.settled(LOADING_SECONDS)
         command = command_of(app, asked.name, asked.command)
         context = RequestContext(
             id=secrets.token_hex(8),

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modules.errors import BadRequest, ExtensionFault, ParlorError
+from modules.errors import BadRequest, Cancelled, ExtensionFault, ParlorError
 from modules.extensions.checks import kind_of
 from modules.extensions.faults import FaultBook
 from modules.extensions.guard import Guard, Step, StepFault, Unfit
+
+UNANSWERED = object()
 
 
 class GuardedCalls:
@@ -34,11 +36,19 @@ class GuardedCalls:
         self.guard.begin(steps, None, ended)
 
     def call(
-        self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
+        self,
+        extension: str,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+        seconds: float,
+        returns: type,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Any:
         """What `function`, which an extension gave, returns. Raises ExtensionFault with a sentence.
 
         A ValueError or an error of the program's own is the function's answer; everything else counts as a fault.
+        Raises Cancelled once it waits for the program and is `cancelled`.
         """
         if self.book.is_off(extension, what):
             raise ExtensionFault(
@@ -51,12 +61,14 @@ class GuardedCalls:
                 raise Unfit(f"returned {kind_of(returned)} instead of {returns.__name__}.")
             return returned
 
-        value, faults = self.guard.run([Step(extension, what, seconds, run)], None)
+        value, faults = self.guard.run([Step(extension, what, seconds, run)], UNANSWERED, cancelled)
         for fault in faults:
             if isinstance(fault.error, ValueError | ParlorError):
                 raise ExtensionFault(str(fault.error)) from fault.error
             self.book.add(fault)
             raise ExtensionFault(f"{extension}: {what} {fault.sentence}") from fault.error
+        if value is UNANSWERED:
+            raise Cancelled(f"{extension}: {what} was stopped.")
         return value
 
     def must(self, extension: str, what: str, make: Callable[[], Any], seconds: float) -> Any:

@@ -20,7 +20,7 @@ from modules.types.extension_source import ExtensionSource
 
 
 class Enabler:
-    """One thread at a time."""
+    """Any thread may call; of one extension one at a time."""
 
     def __init__(
         self, calls: GuardedCalls, loader: Loader, states: ExtensionStates, kinds: EngineKinds, budgets: Budgets
@@ -49,8 +49,7 @@ class Enabler:
         return plugin
 
     def unload(self, name: str) -> None:
-        """Nothing of it can be found or imported any more."""
-        self._kinds.remove(name)
+        """Nothing of it can be found or imported any more; its engines are taken back before."""
         self._loader.unload(name)
 
     def _give_settings(self, plugin: Plugin) -> None:

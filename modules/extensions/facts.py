@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from modules.extensions.manifest import Manifest
 
-# A failed one is wanted, but could not be loaded, or was switched off after it left too many calls behind.
-State = Literal["disabled", "enabled", "failed"]
+# One that is loading was enabled when the program ended, and is not ready yet. A failed one is wanted, but could not be
+# loaded, or was switched off after it left too many calls behind.
+State = Literal["disabled", "loading", "enabled", "failed"]
 
 
 @dataclass(frozen=True)

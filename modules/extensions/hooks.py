@@ -59,7 +59,9 @@ class Hooks(Protocol):
     def filter_reply(self, text: str, context: RequestContext) -> str:
         """The finished reply as it is kept and shown; what a program has read of a stream stays as it was.
 
-        Not asked in the notebook, where what was written has become a part of a document.
+        A reply that calls tools comes in rounds, each asked by itself: what stands before a call, at last the answer;
+        the model goes on from what was made of it. Not asked of an empty text, nor in the notebook, where what was
+        written has become a part of a document.
         """
         ...
 

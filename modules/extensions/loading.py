@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module, invalidate_caches
+from threading import Lock
 
 import pluggy
 
@@ -17,7 +18,7 @@ from modules.types.extension_source import ExtensionSource
 
 
 class Loader:
-    """The plugins there are, each checked against the hooks. One thread at a time.
+    """The plugins there are, each checked against the hooks. Any thread may call; of one extension one at a time.
 
     `isolate` starts the process of one that is isolated; without it there are none, as in such a process itself.
     """
@@ -27,6 +28,7 @@ class Loader:
         self._isolated: dict[str, Isolated] = {}
         self.finder = PackageFinder()
         self.finder.install()
+        self._lock = Lock()
         self._plugins = pluggy.PluginManager(PROJECT_NAME)
         self._plugins.add_hookspecs(Hooks)
 
@@ -50,16 +52,18 @@ class Loader:
         for hook in dir(module):
             if self._plugins.parse_hookimpl_opts(module, hook) is not None and hook not in known:
                 raise BadRequest(f"{hook} is no hook of this program; modules/extensions/hooks.py lists them all.")
-        try:
-            self._plugins.register(module, name)
-        except pluggy.PluginValidationError as error:
-            raise BadRequest(" ".join(str(error).split())) from error
-        return Plugin(name, source, module, self._hooks_of(name))
+        with self._lock:
+            try:
+                self._plugins.register(module, name)
+            except pluggy.PluginValidationError as error:
+                raise BadRequest(" ".join(str(error).split())) from error
+            return Plugin(name, source, module, self._hooks_of(name))
 
     def unload(self, name: str) -> None:
         """Nothing of it can be found or imported any more."""
-        if self._plugins.has_plugin(name):
-            self._plugins.unregister(name=name)
+        with self._lock:
+            if self._plugins.has_plugin(name):
+                self._plugins.unregister(name=name)
         self.finder.remove(package_name(name))
         if (isolated := self._isolated.pop(name, None)) is not None:
             isolated.close()
@@ -70,7 +74,7 @@ class Loader:
         return isolated.note if isolated is not None else ""
 
     def close(self) -> None:
-        for isolated in self._isolated.values():
+        for isolated in tuple(self._isolated.values()):
             isolated.close()
         self.finder.uninstall()
 

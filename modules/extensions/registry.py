@@ -2,28 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Lock, RLock
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from modules.children import Launcher
 from modules.engines.registry import EngineKinds
-from modules.errors import BadRequest, ExtensionFault, NotFound, ParlorError
+from modules.errors import BadRequest, ExtensionFault, NotFound
 from modules.extensions import builtin
 from modules.extensions.budgets import USUAL, Budgets
 from modules.extensions.calls import GuardedCalls
-from modules.extensions.contracts import ExtensionHost, RequestContext
+from modules.extensions.contracts import RequestContext
 from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
 from modules.extensions.guard import Guard, Step, StepFault
 from modules.extensions.isolation.parent import Isolated, start_isolated
+from modules.extensions.lifecycle import HostFor, Lifecycle
 from modules.extensions.loading import Loader
-from modules.extensions.manifest import Manifest
 from modules.extensions.observers import Observers
 from modules.extensions.plugins import Plugin
+from modules.extensions.roster import Roster
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import ReplyStream, Stage
 from modules.extensions.settings_values import plain_values
@@ -46,7 +46,7 @@ from modules.types.faults import fault_of
 from modules.types.generation import Event
 
 Deliver = Callable[[Event], None]
-HostFor = Callable[[Manifest], ExtensionHost]
+Made = TypeVar("Made")
 
 
 class Extensions:
@@ -63,25 +63,39 @@ class Extensions:
         self._observers = Observers(self._calls)
         self._launcher = Launcher()
         self._loader = Loader(self._isolate)
-        self._changing = RLock()
-        self._lock = Lock()
-        self._host_for: HostFor | None = None
-        self._failed: dict[str, str] = {}
-        # Whose `started` is called now: its settings count already.
-        self._starting: dict[str, Plugin] = {}
         own = self._loader.register(BUILTIN, ExtensionSource(BUILTIN, paths.extensions, "", 0.0), builtin)
-        self._plugins: tuple[Plugin, ...] = (own,)
         self.kinds = EngineKinds(own.invoke("engines"))
-        self._enabler = Enabler(self._calls, self._loader, states, self.kinds, budgets)
+        self._roster = Roster(own)
+        self._lifecycle = Lifecycle(
+            self._roster,
+            Enabler(self._calls, self._loader, states, self.kinds, budgets),
+            self.kinds,
+            states=states,
+            calls=self._calls,
+            budgets=budgets,
+            folder=self._folder,
+        )
 
     def start(self, host_for: HostFor) -> None:
-        """Enable those that were enabled when the program ended; one that cannot be says so on its card."""
-        self._host_for = host_for
-        for name in self._states.enabled():
-            try:
-                self._enable(self._folder(name))
-            except ParlorError as error:
-                self._failed[name] = str(error)
+        """Begin to enable those that were enabled when the program ended; one that cannot be says so on its card.
+
+        Nobody needs to wait: until one is ready, requests go without it, and say so.
+        """
+        self._lifecycle.start(host_for)
+
+    def settled(self, seconds: float) -> bool:
+        """Wait so long until all of those are ready or have failed; whether they are."""
+        return self._lifecycle.settled(seconds)
+
+    @property
+    def loading(self) -> tuple[str, ...]:
+        """Those of them that are not ready yet."""
+        return self._lifecycle.loading
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Those that are wanted, as their filters run one after another."""
+        return self._states.enabled()
 
     def all(self) -> list[Extension]:
         """Every folder found, sound or not; imports nothing."""
@@ -93,29 +107,30 @@ class Extensions:
 
     def enable(self, name: str) -> Extension:
         """Import it and call its `started`; its faults are forgotten. Raises BadRequest when it cannot be."""
-        with self._changing:
-            folder = self._folder(name)
-            self._enable(folder)
-            self._states.enable(name)
-        return self._facts(folder)
+        self._lifecycle.enable(name)
+        return self.find(name)
 
     def disable(self, name: str) -> Extension:
-        """What it gave is gone at once; `stopping` is called after that."""
-        with self._changing:
-            folder = self._folder(name)
-            self._states.disable(name)
-            self._failed.pop(name, None)
-            self._unload(name)
-        return self._facts(folder)
+        """Models on its engines are unloaded, what it gave is gone at once, and `stopping` is called after that."""
+        self._lifecycle.disable(name)
+        return self.find(name)
+
+    def move(self, name: str, steps: int) -> None:
+        """So many places later in the order of filters, or earlier. Raises BadRequest for one that is not enabled."""
+        self._lifecycle.move(name, steps)
+
+    def changed(self, name: str, change: Callable[[], Made]) -> tuple[Made, str]:
+        """`change` its files while it is off. (what that returns, why it could not be enabled again)."""
+        return self._lifecycle.changed(name, change)
 
     def settings(self, name: str) -> BaseModel | None:
         """What the person chose; None when it is not enabled or has nothing to set."""
-        plugin = self._plugin(name) or self._starting.get(name)
+        plugin = self._roster.find(name) or self._lifecycle.starting(name)
         return plugin.settings if plugin is not None else None
 
     def set_settings(self, name: str, values: Mapping[str, Any]) -> BaseModel:
         """The fields that are given change. Raises BadRequest that names the field."""
-        plugin = self._plugin(name)
+        plugin = self._roster.find(name)
         if plugin is None or plugin.settings_model is None or plugin.settings is None:
             raise BadRequest(f"{name} is not enabled, or has nothing to set.", field="name")
         merged = {**plain_values(plugin.settings), **values}
@@ -136,7 +151,7 @@ class Extensions:
 
     def settings_schema(self, name: str) -> dict[str, Any] | None:
         """The JSON schema that the form is made from. Raises ExtensionFault where there can be none."""
-        plugin = self._plugin(name)
+        plugin = self._roster.find(name)
         if plugin is None or plugin.settings_model is None:
             return None
         schema = plugin.settings_model.model_json_schema
@@ -180,7 +195,7 @@ class Extensions:
 
     def source(self, name: str) -> ExtensionSource | None:
         """What a worker imports of one that is enabled."""
-        plugin = self._plugin(name)
+        plugin = self._roster.find(name)
         return plugin.source if plugin is not None else None
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
@@ -192,10 +207,17 @@ class Extensions:
         return self._calls.run(self._collectors(hook, context), ())
 
     def call(
-        self, extension: str, what: str, function: Callable[..., Any], *args: Any, seconds: float, returns: type
+        self,
+        extension: str,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+        seconds: float,
+        returns: type,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Any:
-        """What `function`, which an extension gave, returns. Raises ExtensionFault; see GuardedCalls.call."""
-        return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns)
+        """What `function`, which an extension gave, returns. Raises as GuardedCalls.call does."""
+        return self._calls.call(extension, what, function, *args, seconds=seconds, returns=returns, cancelled=cancelled)
 
     def writer(self, prompt: str, context: RequestContext) -> Given | None:
         """The first that writes this reply instead of the model; its item is an iterator of texts, to be called too."""
@@ -220,15 +242,10 @@ class Extensions:
 
     def close(self) -> None:
         """Every `stopping` is called, for two seconds at most each."""
-        with self._changing:
-            plugins, self._plugins = self._plugins, ()
-            for plugin in plugins:
-                plugin.live = False
-            stopping = [plugin for plugin in plugins if "stopping" in plugin.hooks]
-            self._calls.run([observe_step(plugin, "stopping", {}, self.budgets.close) for plugin in stopping], None)
-            self._loader.close()
-            self._launcher.close()
-            self.guard.close()
+        self._lifecycle.close()
+        self._loader.close()
+        self._launcher.close()
+        self.guard.close()
 
     def _folders(self) -> list[ExtensionFolder]:
         return find_extensions(self._paths.extensions, self._paths.own_extensions)
@@ -240,7 +257,7 @@ class Extensions:
         raise NotFound(f"There is no extension called {name!r}.", field="name")
 
     def _facts(self, folder: ExtensionFolder) -> Extension:
-        plugin = self._plugin(folder.name)
+        plugin = self._roster.find(folder.name)
         found = Extension(folder.name, folder.folder, folder.is_bundled, folder.manifest, folder.fault)
         if folder.fault:
             return found
@@ -248,17 +265,13 @@ class Extensions:
             return replace(
                 found, state="enabled", hooks=tuple(sorted(plugin.hooks)), note=self._loader.note(folder.name)
             )
-        if folder.name in self._failed:
-            return replace(found, state="failed", fault=self._failed[folder.name])
-        return found
-
-    def _plugin(self, name: str) -> Plugin | None:
-        return next((plugin for plugin in self._plugins if plugin.name == name), None)
+        if failure := self._lifecycle.failure(folder.name):
+            return replace(found, state="failed", fault=failure)
+        return replace(found, state="loading") if folder.name in self.loading else found
 
     def _having(self, hook: str) -> list[Plugin]:
         """Those with a hook of this name that has not failed too often."""
-        plugins = self._plugins
-        return [one for one in plugins if hook in one.hooks and not self._book.is_off(one.name, hook)]
+        return [one for one in self._roster.all if hook in one.hooks and not self._book.is_off(one.name, hook)]
 
     def _filters(self, hook: str, context: RequestContext, watch: ChainWatch) -> list[Step]:
         return filter_steps(self._having(hook), hook, context, watch, self.budgets.filter)
@@ -269,48 +282,8 @@ class Extensions:
     def _stages(self, context: RequestContext) -> list[Step]:
         return [stage_step(plugin, context, self.budgets.collect) for plugin in self._having(TRANSFORMER)]
 
-    def _enable(self, folder: ExtensionFolder) -> None:
-        """Raises BadRequest."""
-        self._unload(folder.name)
-        self._book.clear(folder.name)
-        self._failed.pop(folder.name, None)
-        try:
-            plugin = self._enabler.load(folder)
-        except BadRequest as error:
-            self._failed[folder.name] = str(error)
-            raise
-        if "started" in plugin.hooks and self._host_for is not None and folder.manifest is not None:
-            arguments = {"host": self._host_for(folder.manifest)}
-            self._starting = {plugin.name: plugin}
-            self._calls.run([observe_step(plugin, "started", arguments, self.budgets.observe)], None)
-        with self._lock:
-            self._plugins = (*self._plugins, plugin)
-        self._starting = {}
-        self._book.log(folder.name, "enabled")
-
     def _isolate(self, folder: ExtensionFolder) -> Isolated:
         return start_isolated(self._launcher, folder.folder, lambda sentence: self._book.log(folder.name, sentence))
 
-    def _unload(self, name: str) -> None:
-        plugin = self._take_out(name)
-        if plugin is not None and "stopping" in plugin.hooks:
-            self._calls.run([observe_step(plugin, "stopping", {}, self.budgets.observe)], None)
-        self._enabler.unload(name)
-        if plugin is not None:
-            self._book.log(name, "disabled")
-
-    def _take_out(self, name: str) -> Plugin | None:
-        with self._lock:
-            plugin = self._plugin(name)
-            if plugin is not None:
-                plugin.live = False
-                self._plugins = tuple(one for one in self._plugins if one is not plugin)
-        return plugin
-
     def _give_up(self, name: str) -> None:
-        """It left too many calls behind: off, without asking it anything any more."""
-        if self._take_out(name) is not None:
-            self.kinds.remove(name)
-            self._failed[name] = "It left too many calls behind that never returned, so it was switched off."
-            self._book.log(name, self._failed[name])
-            self._states.disable(name)
+        self._lifecycle.give_up(name)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from modules.engines.generation import Generation
-from modules.errors import BadRequest, Conflict, ExtensionFault, NotFound, ParlorError
+from modules.errors import BadRequest, Conflict, NotFound, ParlorError
 from modules.limits import LIMITS
 from modules.services.extension_commands import ExtensionCommands, WrittenCommand
 from modules.services.inference import Inference
-from modules.services.journal import Journal, LiveText, state_of, stats_of
+from modules.services.journal import Journal, LiveText, Stats, state_of, stats_of
 from modules.services.parameters import ParameterService
 from modules.services.request_hooks import RequestSource
 from modules.services.told_messages import told_messages
@@ -17,7 +17,7 @@ from modules.services.tool_replies import ToolReplies
 from modules.services.tool_reply import calls_of
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
-from modules.types.generation import Failed
+from modules.types.generation import Failed, Finished
 from modules.types.messages import Message
 from modules.types.tools import CallRecord, ChosenTools, ToolUse
 
@@ -36,11 +36,18 @@ class ConversationView:
 class ReplyRecord:
     """Keeps a generation as the message that it is."""
 
-    def __init__(self, store: ConversationStore, message_id: str, saved: Callable[[], None]) -> None:
-        """`saved` is called once its last state is in the database."""
+    def __init__(
+        self,
+        store: ConversationStore,
+        message_id: str,
+        saved: Callable[[], None],
+        stats: Callable[[Finished | Failed], Stats] = stats_of,
+    ) -> None:
+        """`saved` is called once its last state is in the database; `stats` are what the page tells of it then."""
         self.message_id = message_id
         self._store = store
         self._saved = saved
+        self._stats = stats
         self._written: tuple[int, Sequence[CallRecord]] | None = None
 
     def write(self, generation: Generation) -> None:
@@ -54,7 +61,7 @@ class ReplyRecord:
                 reasoning=reasoning,
                 state=state_of(end),
                 error=end.message if isinstance(end, Failed) else "",
-                stats=stats_of(end),
+                stats=self._stats(end),
                 calls=calls,
             )
             self._saved()
@@ -197,17 +204,16 @@ class ChatService:
         """Begin the reply to the path that ends in `reply`; a model that cannot answer is the reply's error."""
         path = self._store.path(reply.conversation_id)
         command = self._commands.find(path[-2].content)
-        if command is not None:
-            self._run_command(command, reply, model)
-            self._saved(reply.conversation_id)
-            return self.open(reply.conversation_id)
-        messages = told_messages([message for message in path if message.id != reply.id])
         try:
-            generation = self._generation(messages, reply.conversation_id, model)
+            if command is not None:
+                generation, stats = self._run_command(command, reply, model)
+            else:
+                messages = told_messages([message for message in path if message.id != reply.id])
+                generation, stats = self._generation(messages, reply.conversation_id, model), stats_of
         except ParlorError as error:
             self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
         else:
-            record = ReplyRecord(self._store, reply.id, lambda: self._saved(reply.conversation_id))
+            record = ReplyRecord(self._store, reply.id, lambda: self._saved(reply.conversation_id), stats)
             self._journal.follow(generation, reply.conversation_id, record)
         self._saved(reply.conversation_id)
         return self.open(reply.conversation_id)
@@ -224,23 +230,14 @@ class ChatService:
         context_length = partial(self._inference.context_if_loaded, model)
         return self._tools.begin(conversation_id, messages, ask, context_length)
 
-    def _run_command(self, command: WrittenCommand, reply: StoredMessage, model: str | None) -> None:
-        """The reply is what the extension answers, at once and without a model."""
-        answer, error = "", ""
-        try:
-            answer = self._commands.run(
-                command, request_id=reply.id, model=model or "", conversation_id=reply.conversation_id
-            )
-        except ExtensionFault as fault:
-            error = str(fault)
-        self._store.update_reply(
-            reply.id,
-            content=answer,
-            reasoning="",
-            state="failed" if error else "complete",
-            error=error,
-            stats={"extension": command.title},
+    def _run_command(
+        self, command: WrittenCommand, reply: StoredMessage, model: str | None
+    ) -> tuple[Generation, Callable[[Finished | Failed], Stats]]:
+        """The reply is what the extension answers, without a model."""
+        generation = self._commands.begin(
+            command, request_id=reply.id, model=model or "", conversation_id=reply.conversation_id
         )
+        return generation, lambda _end: {"extension": command.title}
 
     def _message(self, conversation_id: str, message_id: str, role: str) -> StoredMessage:
         message = self._store.message(message_id)

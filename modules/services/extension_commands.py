@@ -2,9 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from threading import Thread
 
+from modules.engines.generation import Generation
+from modules.errors import Cancelled, ExtensionFault
 from modules.extensions.contracts import Command, RequestContext
 from modules.extensions.registry import Extensions
+from modules.types.generation import Failed, Finished, Progress, TextDelta
 
 COMMAND_SECONDS = 10.0
 WRITTEN = re.compile(r"/([A-Za-z0-9_-]+)(?:\s+(.*))?", re.DOTALL)
@@ -54,8 +58,8 @@ class ExtensionCommands:
             return None
         return WrittenCommand(extension, self._title(extension), command, written[2] or "")
 
-    def run(self, written: WrittenCommand, *, request_id: str, model: str, conversation_id: str | None) -> str:
-        """Its answer, in Markdown. Raises ExtensionFault."""
+    def begin(self, written: WrittenCommand, *, request_id: str, model: str, conversation_id: str | None) -> Generation:
+        """Its answer, in Markdown, as a reply; one that is cancelled ends at once, without what comes of it later."""
         context = RequestContext(
             id=request_id,
             source="page",
@@ -64,11 +68,30 @@ class ExtensionCommands:
             conversation_id=conversation_id,
             settings=self._extensions.settings(written.extension),
         )
+        generation = Generation()
+        generation.put(Progress("command", note=f"/{written.command.name}"))
+        generation.on_cancel(lambda: generation.put(Finished("cancelled")))
+        Thread(target=self._answer, args=(written, context, generation), name="command", daemon=True).start()
+        return generation
+
+    def _answer(self, written: WrittenCommand, context: RequestContext, generation: Generation) -> None:
         command = written.command
-        what = f"command /{command.name}"
-        return self._extensions.call(
-            written.extension, what, command.run, written.rest, context, seconds=COMMAND_SECONDS, returns=str
-        )
+        try:
+            answer = self._extensions.call(
+                written.extension,
+                f"command /{command.name}",
+                command.run,
+                written.rest,
+                context,
+                seconds=COMMAND_SECONDS,
+                returns=str,
+                cancelled=lambda: generation.cancelled,
+            )
+        except (ExtensionFault, Cancelled) as error:
+            generation.put(Failed.of(error))
+        else:
+            generation.put(TextDelta(answer))
+            generation.put(Finished("stop"))
 
     def _by_name(self) -> dict[str, tuple[str, Command]]:
         given = [

@@ -4,11 +4,11 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, ParlorError, StorageError
+from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, StorageError
 from modules.extension_packages import REQUIREMENTS
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
@@ -249,25 +249,12 @@ class ExtensionInstaller:
 
     def _swapped(self, name: str, swap: Callable[[], InstallRecord]) -> InstallRecord:
         """An enabled extension is off while its folder changes, and on again afterwards, whatever came of it."""
-        was_enabled = name in self._states.enabled()
-        if was_enabled:
-            self._registry.disable(name)
-        try:
-            record = swap()
-        except ParlorError:
-            if was_enabled:
-                # What it was cannot be enabled either: its card says so.
-                with suppress(BadRequest):
-                    self._registry.enable(name)
-            raise
-        if was_enabled:
-            try:
-                self._registry.enable(name)
-            except BadRequest as error:
-                raise InstallError(
-                    f"{name} {record.version} is installed, but it could not be enabled: {error} "
-                    "Roll back to have the version before."
-                ) from error
+        record, fault = self._registry.changed(name, swap)
+        if fault:
+            raise InstallError(
+                f"{name} {record.version} is installed, but it could not be enabled: {fault} "
+                "Roll back to have the version before."
+            )
         return record
 
     @contextmanager

@@ -12,6 +12,8 @@ from modules.types.generation import Failed, Finished
 WRITE_SECONDS = 0.5
 KEPT_AFTER_END = 32
 
+Stats = dict[str, float | str]
+
 
 class Record(Protocol):
     """Where a generation's text is kept: a message, or a version of a document."""
@@ -114,7 +116,7 @@ def state_of(end: Finished | Failed) -> MessageState:
     return "stopped" if end.reason == "cancelled" else "complete"
 
 
-def stats_of(end: Finished | Failed) -> dict[str, float | str]:
+def stats_of(end: Finished | Failed) -> Stats:
     """What the page shows under an answer."""
     if isinstance(end, Failed):
         return {}

@@ -49,7 +49,10 @@ class RequestHooks:
         self._watch = ChainWatch(
             lambda extension, hook: self._changes.append((extension, hook)), lambda: generation.cancelled
         )
-        self._notes: list[Note] = []
+        self._notes = [
+            Note(f"The extension {name} was still being loaded and had no part in this reply.")
+            for name in extensions.loading
+        ]
         self._stages: tuple[Stage, ...] = ()
 
     @property

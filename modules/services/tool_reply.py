@@ -123,10 +123,8 @@ class ToolReply:
                 case TextDelta() if needs_paragraph and event.text:
                     self.generation.put(TextDelta(PARAGRAPH + event.text, event.logprobs))
                     needs_paragraph = False
-                case Replaced() if not calls:
-                    self.generation.put(Replaced(PARAGRAPH.join(part for part in (before, event.text) if part)))
                 case Replaced():
-                    pass
+                    self.generation.put(Replaced(PARAGRAPH.join(part for part in (before, event.text) if part)))
                 case _:
                     self.generation.put(event)
         raise AssertionError("a generation ends with Finished or Failed")

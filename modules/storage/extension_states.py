@@ -16,7 +16,7 @@ class ExtensionStates:
         self._database = database
 
     def enabled(self) -> tuple[str, ...]:
-        """In the order in which they were enabled."""
+        """In the order in which they were enabled, or as a person has moved them since."""
         with self._database.read() as connection:
             return enabled_of(connection)
 
@@ -32,6 +32,18 @@ class ExtensionStates:
     def disable(self, name: str) -> None:
         with self._database.transaction() as connection:
             connection.execute("UPDATE extension SET place = 0 WHERE name = ?", (name,))
+
+    def move(self, name: str, steps: int) -> None:
+        """So many places later in the order, or earlier; as far as there are any. Nothing for one that is disabled."""
+        with self._database.transaction() as connection:
+            order = list(enabled_of(connection))
+            if name not in order:
+                return
+            place = max(order.index(name) + steps, 0)
+            order.remove(name)
+            order.insert(place, name)
+            places = [(place, one) for place, one in enumerate(order, start=1)]
+            connection.executemany("UPDATE extension SET place = ? WHERE name = ?", places)
 
     def settings(self, name: str) -> dict[str, Any]:
         """Empty where nothing was set."""

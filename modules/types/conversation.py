@@ -39,6 +39,17 @@ class StoredMessage:
     siblings: tuple[str, ...] = ()
     calls: tuple[CallRecord, ...] = ()
 
+    @property
+    def pieces(self) -> tuple[str | CallRecord, ...]:
+        """Its texts and the calls of tools between them, in their order; empty texts are left out."""
+        pieces: list[str | CallRecord] = []
+        place = 0
+        for call in self.calls:
+            pieces += [self.content[place : call.place].strip(), call]
+            place = max(place, call.place)
+        pieces.append(self.content[place:].strip())
+        return tuple(piece for piece in pieces if piece)
+
 
 @dataclass(frozen=True)
 class SearchHit:

@@ -23,7 +23,7 @@ ConstraintKind = Literal["json_schema", "regex", "choice", "gbnf", "lark"]
 FillTokens = tuple[int, int, int]
 # As many tokens as the context leaves, for an engine that knows better than we how many that are.
 AS_MANY_AS_FIT = LIMITS.context_tokens
-Stage = Literal["preparing", "loading", "queued", "reading"]
+Stage = Literal["preparing", "loading", "queued", "reading", "command"]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True)
 class Replaced:
-    """The whole text as it is kept and shown from now on, instead of what was written; just before the end."""
+    """The whole text so far as it is kept and shown from now on, instead of what was written."""
 
     text: str
     kind: Literal["replaced"] = "replaced"

@@ -2,15 +2,17 @@
 
 import html
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
 from modules.app import App
 from modules.storage.files import fault_of, is_allowed
+from modules.types.conversation import StoredMessage
 from modules.types.messages import Role
 from modules.ui.asset_files import ASSETS
+from modules.ui.exported_calls import heading_of, markdown_of, plain_text_of
 from modules.ui.markup import COPY_BUTTON, escape_text, render_message, without_surrogates
 
 ExportForm = Literal["txt", "md", "html", "docx"]
@@ -39,11 +41,15 @@ section > h2 { margin: 0 0 0.6rem; color: var(--parlor-muted); font: 600 0.85rem
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of text under a heading of ours, or none; one that is no Markdown is kept just as it was typed."""
+    """A stretch of text under a heading of ours, or none; one that is no Markdown is kept just as it was typed.
+
+    `plain` is the same for a file without Markdown, where that is another.
+    """
 
     heading: str
     text: str
     is_markdown: bool = True
+    plain: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,19 @@ def export_document(app: App, document_id: str, form: ExportForm) -> ExportFile:
 
 
 def export_conversation(app: App, conversation_id: str, form: ExportForm) -> ExportFile:
-    """The messages that are shown now, without reasoning. Raises as `export_document` does."""
+    """The messages that are shown now, with calls of tools, without reasoning. Raises as `export_document` does."""
     view = app.chat.open(conversation_id)
-    parts = [Part(SPEAKERS[one.role], one.content, one.role == "assistant") for one in view.messages]
+    parts = [part for message in view.messages for part in parts_of(message)]
     return export(Work(view.conversation.title, parts), form)
+
+
+def parts_of(message: StoredMessage) -> Iterator[Part]:
+    speaker, is_markdown = SPEAKERS[message.role], message.role == "assistant"
+    for piece in message.pieces if message.calls else (message.content,):
+        if isinstance(piece, str):
+            yield Part(speaker, piece, is_markdown)
+        else:
+            yield Part(heading_of(piece), markdown_of(piece), plain=plain_text_of(piece))
 
 
 def export(work: Work, form: ExportForm) -> ExportFile:
@@ -101,7 +116,8 @@ def content_of(work: Work, form: ExportForm) -> bytes:
 
 def as_text(work: Work) -> str:
     """A document is its text and nothing else."""
-    return "\n\n".join(f"{part.heading}:\n{part.text}" if part.heading else part.text for part in work.parts)
+    texts = ((part.heading, part.plain or part.text) for part in work.parts)
+    return "\n\n".join(f"{heading}:\n{text}" if heading else text for heading, text in texts)
 
 
 def as_markdown(work: Work) -> str:

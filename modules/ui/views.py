@@ -61,16 +61,12 @@ class MessageViews:
         """The texts and calls of a reply that has some, in their order; while it is written, they come as a stream."""
         if not message.calls or message.state == "streaming":
             return []
-        parts: list[View] = []
-        place = 0
-        for call in message.calls:
-            if text := message.content[place : call.place].strip():
-                parts.append({"html": self._rendered(f"{message.id} {place}", text)})
-            parts.append({"call": call_view(call)})
-            place = max(place, call.place)
-        if text := message.content[place:].strip():
-            parts.append({"html": self._rendered(f"{message.id} {place}", text)})
-        return parts
+        return [
+            {"html": self._rendered(f"{message.id} {number}", piece)}
+            if isinstance(piece, str)
+            else {"call": call_view(piece)}
+            for number, piece in enumerate(message.pieces)
+        ]
 
     def _rendered(self, key: str, text: str) -> str:
         with self._lock:

@@ -93,6 +93,16 @@ def test_what_is_no_extension_is_listed_with_its_fault(program: RunningProgram) 
     assert ask(program, "/control/extensions/nothing")[0] == 404
 
 
+def test_the_order_of_filters_is_the_persons(program: RunningProgram) -> None:
+    path = "/control/extensions/odd"
+    assert ask(program, f"{path}/move", "POST", json={"steps": -1}) == (200, {"order": ["odd", "sample"]})
+    assert ask(program, path)[1]["extension"]["order"] == ["odd", "sample"]
+    assert ask(program, f"{path}/move", "POST", json={"steps": 2})[0] == 400
+    assert ask(program, "/control/extensions/wrong/move", "POST", json={"steps": 1})[0] == 400
+    assert ask(program, f"{path}/move", "POST", json={"steps": 1}) == (200, {"order": ["sample", "odd"]})
+    assert ask(program, "/control/extensions/views")[1]["loading"] == []
+
+
 def test_a_secret_is_kept_and_never_told(program: RunningProgram) -> None:
     path = "/control/extensions/sample/settings"
     status, answer = ask(program, path, "PUT", json={"values": {"key": "very secret", "times": 2}})

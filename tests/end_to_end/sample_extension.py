@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from tests.extensions.programs import write_extension_folder
+
 MANIFEST = """
-name = "{name}"
-title = "{title}"
-version = "1.2.0"
 author = "A. Tester"
 licence = "MIT"
 description = "Counts what it is given."
@@ -114,8 +113,4 @@ def custom_js():
 
 def write_extension(folder: Path, name: str = "sample", title: str = "Sample", code: str = CODE) -> Path:
     """Into `folder`/`name`."""
-    own = folder / name
-    own.mkdir(parents=True)
-    (own / "extension.toml").write_text(MANIFEST.format(name=name, title=title))
-    (own / "main.py").write_text(code)
-    return own
+    return write_extension_folder(folder / name, code, MANIFEST, title=title, version="1.2.0")

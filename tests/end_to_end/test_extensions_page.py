@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser import Watched
 from tests.end_to_end.sample_extension import write_extension
@@ -24,6 +24,16 @@ from modules.extensions import Tab, Text, hook
 @hook
 def tabs():
     return [Tab("greeting", "Greeting one", lambda event: [Text("Hello")])]
+"""
+WAITER = """
+import time
+
+from modules.extensions import Command, hook
+
+
+@hook
+def commands():
+    return [Command("wait", "Waits.", lambda rest, context: time.sleep(float(rest)) or "Waited.")]
 """
 GALLERY = [
     {
@@ -246,7 +256,7 @@ def test_commands_are_offered_answered_and_kept(window: Watched, program: Runnin
     field.press_sequentially("hey")
     field.press("Enter")
     reply = page.locator("article.assistant")
-    expect(reply.locator(".markup")).to_contain_text("HEY")
+    expect(reply).to_contain_text("HEY")
     expect(reply.locator(".said-by")).to_have_text("Sample")
 
     page.get_by_role("button", name="Regenerate").click()
@@ -260,6 +270,49 @@ def test_commands_are_offered_answered_and_kept(window: Watched, program: Runnin
     expect(reply).to_have_count(3)
     expect(reply.first.locator(".said-by")).to_have_text("Sample")
     expect(reply.first).to_contain_text("HEY")
+
+
+def test_a_command_at_work_is_seen_and_stopped_and_its_extension_moved(
+    window: Watched, program: RunningProgram
+) -> None:
+    enable(program)
+    write_extension(program.data / "extensions", "waiter", "Waiter", WAITER)
+    with program.control() as client:
+        assert client.post("/control/extensions/waiter/enable", json={}).status_code == 200
+    page = window.open()
+    window.send("/wait 8")
+    reply = page.locator("article.assistant")
+    expect(reply.locator(".progress")).to_have_text("Running /wait")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    window.wait_for_reply()
+    expect(reply.locator(".said-by")).to_have_text("Waiter")
+    window.send("/wait 0.2")
+    expect(reply.last).to_contain_text("Waited.")
+
+    page.get_by_role("button", name="Extensions", exact=True).click()
+    waiter = card(page, "Waiter")
+    waiter.get_by_role("button", name="Details of Waiter").click()
+    expect(waiter).to_contain_text("Number 2 of 2 in the order of filters")
+    waiter.get_by_role("button", name="Waiter: earlier in the order of filters").click()
+    expect(waiter).to_contain_text("Number 1 of 2 in the order of filters")
+    with program.control() as client:
+        assert client.post("/control/extensions/waiter/disable", json={}).status_code == 200
+    shutil.rmtree(program.data / "extensions" / "waiter")
+
+
+def test_what_extensions_add_comes_when_they_are_ready(window: Watched, program: RunningProgram) -> None:
+    enable(program)
+    early = {"views": [], "commands": [], "looks": [], "loading": ["sample"]}
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(json=early) if len(asked) == 1 else route.continue_()
+
+    window.page.route("**/control/extensions/views", answer)
+    page = window.open()
+    expect(views(page).filter(has_text="Counting")).to_have_count(1)
+    assert len(asked) > 1
 
 
 def test_escape_closes_the_offer_alone(window: Watched, program: RunningProgram) -> None:

@@ -9,18 +9,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import Watched
 from tests.conftest import starter_running
+from tests.extensions.programs import write_extension
 from tests.program import RunningProgram
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 
-MANIFEST = """
-name = "toolbox"
-title = "Toolbox"
-version = "1.0"
-author = "Tests"
-licence = "MIT"
-api = 1
-"""
 PATIENCE_MS = 150_000
 CODE = """
 import time
@@ -49,10 +42,7 @@ def tools():
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory, starter_file: Path) -> Iterator[RunningProgram]:
     folder = tmp_path_factory.mktemp("tools-program")
-    own = folder / "data" / "extensions" / "toolbox"
-    own.mkdir(parents=True)
-    (own / "extension.toml").write_text(MANIFEST)
-    (own / "main.py").write_text(CODE)
+    write_extension(folder, "toolbox", CODE)
     with starter_running(folder, starter_file, "--context-length", "768", "--threads", "1") as program:
         with program.control() as client:
             assert client.post("/control/extensions/toolbox/enable", json={}).status_code == 200

@@ -1,5 +1,6 @@
 """A whole program on the echo engine, with extensions that a test writes."""
 
+import json
 import textwrap
 import time
 from collections.abc import Callable, Generator
@@ -21,13 +22,16 @@ ASKED = "one two three four"
 
 
 @contextmanager
-def program(folder: Path, budgets: Budgets = QUICK, script: Path | None = None) -> Generator[App]:
-    """Its own extensions lie in `folder`/data/extensions."""
+def program(
+    folder: Path, budgets: Budgets = QUICK, script: Path | None = None, *, settles: bool = True
+) -> Generator[App]:
+    """Its own extensions lie in `folder`/data/extensions; those that were enabled are ready unless it `settles` not."""
     settings = Settings(
         data=folder / "data", models=folder / "models", extensions=folder / "none", model="echo", echo_script=script
     )
     app = build_app(settings, budgets=budgets)
     try:
+        assert not settles or app.extensions.settled(30)
         yield app
     finally:
         app.close()
@@ -35,10 +39,26 @@ def program(folder: Path, budgets: Budgets = QUICK, script: Path | None = None) 
 
 def write_extension(folder: Path, name: str, code: str, manifest: str = "") -> None:
     """As one of the program's own of that data folder."""
-    place = folder / "data" / "extensions" / name
+    write_extension_folder(folder / "data" / "extensions" / name, code, manifest)
+
+
+def write_extension_folder(
+    place: Path, code: str, manifest: str = "", *, title: str = "", version: str = "1.0"
+) -> Path:
+    """An extension of the folder's name; `manifest` are more lines of its manifest. The folder."""
     place.mkdir(parents=True, exist_ok=True)
-    (place / "extension.toml").write_text(f'name = "{name}"\ntitle = "{name}"\nversion = "1.0"\n{manifest}')
+    facts = {"name": place.name, "title": title or place.name, "version": version}
+    lines = [f'{field} = "{value}"\n' for field, value in facts.items()]
+    (place / "extension.toml").write_text("".join(lines) + manifest)
     (place / "main.py").write_text(textwrap.dedent(code))
+    return place
+
+
+def slow_script(folder: Path, words: int, delay_ms: int) -> Path:
+    """What the echo engine writes instead: word0 word1 ..."""
+    path = folder / "script.json"
+    path.write_text(json.dumps([{"text": f"word{place} ", "delay_ms": delay_ms} for place in range(words)]))
+    return path
 
 
 def begin(app: App, text: str = ASKED, params: ReplyParams | None = None) -> Generation:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from modules.errors import EngineError
-from modules.extensions.contracts import DocumentReader, RequestContext
+from modules.extensions.contracts import RequestContext
 from modules.extensions.folders import BUILTIN
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
+from modules.extensions.testing import TrialHost
 from modules.paths import PROJECT, Paths
 from modules.storage.database import Database
 from modules.storage.extension_states import ExtensionStates
@@ -25,33 +26,21 @@ def unanswered(_messages: Sequence[Message]) -> str:
     raise EngineError("No model is loaded.")
 
 
-@dataclass
-class Host:
-    """What the program does for an extension, without a program; `answer` is the model."""
+class Host(TrialHost):
+    """`answer` is the model, `fetcher` the network; `lines` is what was logged."""
 
-    data: Path
-    answer: Answer = unanswered
-    fetcher: Callable[[str], tuple[bytes, str]] | None = None
-    settings: Any = None
-    lines: list[str] = field(default_factory=list[str])
-    asked: list[Sequence[Message]] = field(default_factory=list[Sequence[Message]])
+    def __init__(self, name: str, data: Path, extensions: Extensions, answer: Answer) -> None:
+        super().__init__(name, data, extensions, ())
+        self.fetcher: Callable[[str], tuple[bytes, str]] | None = None
+        self.lines: list[str] = []
+        self._answer = answer
 
     def reply(self, messages: Sequence[Message], *, max_tokens: int = 512, constraint: Constraint | None = None) -> str:
-        self.asked.append(messages)
-        return self.answer(messages)
-
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        raise EngineError("There is no embedding model.")
-
-    def readers(self) -> Sequence[DocumentReader]:
-        return ()
+        self.asked.append(tuple(messages))
+        return self._answer(messages)
 
     def fetch(self, url: str, *, max_bytes: int = 5_000_000) -> tuple[bytes, str]:
-        assert self.fetcher is not None
-        return self.fetcher(url)
-
-    def start_job(self, title: str, work: Callable[..., None]) -> str:
-        return ""
+        return self.fetcher(url) if self.fetcher else super().fetch(url)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
@@ -94,8 +83,7 @@ def bench(place: Path, answer: Answer = unanswered) -> Iterator[Bench]:
     def host_for(manifest: Manifest) -> Host:
         data = paths.data / "extension-data" / manifest.name
         data.mkdir(parents=True, exist_ok=True)
-        settings = extensions.settings(manifest.name)
-        return hosts.setdefault(manifest.name, Host(data, answer, settings=settings))
+        return hosts.setdefault(manifest.name, Host(manifest.name, data, extensions, answer))
 
     extensions.start(host_for)
     try:

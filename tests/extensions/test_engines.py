@@ -7,15 +7,15 @@ import pytest
 
 from modules.app import App, build_app
 from modules.engines.generation import Generation
-from modules.errors import BadRequest
+from modules.errors import BadRequest, ModelError
 from modules.library.starter import STARTER
 from modules.services.request_hooks import RequestSource
 from modules.settings import Settings
-from modules.types.generation import Finished
+from modules.types.generation import Failed, Finished
 from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
 from tests.engines.tiny_models import make_folder, tokens_of
-from tests.extensions.programs import program, reply, write_extension
+from tests.extensions.programs import begin, program, reply, slow_script, wait_until, write_extension
 
 GREEDY = ReplyParams(SamplingParams(temperature=0, ignore_eos=True), max_tokens=6)
 ONLY = """
@@ -153,11 +153,41 @@ def test_an_engine_of_an_extension_runs_in_a_worker(tmp_path: Path, estimate: st
         assert reply(app, "abc") == "cba"
         app.extensions.disable("backwards")
         assert [kind.name for kind in app.models.engines_for("echo")] == ["echo"]
-        # The model stays loaded as it is until it is loaded anew.
-        assert reply(app, "abc") == "cba"
-        app.models.unload("echo")
-        app.models.load("echo", "echo").result.result()
+        assert [status.state for status in app.models.statuses()] == ["failed"]
+        assert "The extension backwards" in app.models.statuses()[0].error
         assert reply(app, "abc") == "abc"
+
+
+@pytest.mark.parametrize("way", ["disabled", "loaded anew", "changed"])
+def test_a_reply_on_an_engine_that_goes_ends_with_a_sentence(tmp_path: Path, way: str) -> None:
+    write_extension(tmp_path, "backwards", ENGINE.format(name="backwards", estimate="estimate"))
+    with program(tmp_path, script=slow_script(tmp_path, 200, 100)) as app:
+        app.extensions.enable("backwards")
+        app.models.load("echo", "backwards").result.result()
+        generation = begin(app)
+        assert wait_until(lambda: "word1 " in generation.text, 20)
+        if way == "disabled":
+            app.extensions.disable("backwards")
+        elif way == "changed":
+            app.extensions.changed("backwards", lambda: None)
+        else:
+            app.extensions.enable("backwards")
+        list(generation)
+        assert isinstance(generation.end, Failed)
+        assert generation.end.message == f"The extension backwards, whose engine this model ran on, was {way}."
+        assert app.models.loaded("echo") is None
+
+
+def test_a_model_that_is_being_loaded_on_an_engine_that_goes_is_not_loaded(tmp_path: Path) -> None:
+    slow = ENGINE.replace("    return Backwards", "    import time\n    time.sleep(60)\n    return Backwards")
+    write_extension(tmp_path, "backwards", slow.format(name="backwards", estimate="estimate"))
+    with program(tmp_path) as app:
+        app.extensions.enable("backwards")
+        loading = app.models.load("echo", "backwards")
+        assert wait_until(lambda: loading.process is not None)
+        app.extensions.disable("backwards")
+        with pytest.raises(ModelError, match=r"backwards.*disabled"):
+            loading.result.result(20)
 
 
 def test_an_engine_may_not_take_the_name_of_another(tmp_path: Path) -> None:

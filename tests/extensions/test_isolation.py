@@ -22,18 +22,14 @@ from modules.paths import PROJECT
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
 from modules.types.sampling import SamplingParams
+from tests.extensions.programs import write_extension_folder
 
-MANIFEST = 'name = "subject"\ntitle = "Subject"\nversion = "1"\nisolated = true\n'
 SUBJECT = Path(__file__).parent / "isolated_subject.py"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "subject"
-    folder.mkdir()
-    (folder / "extension.toml").write_text(MANIFEST)
-    shutil.copy(SUBJECT, folder / "main.py")
-    return folder
+    return write_extension_folder(tmp_path / "subject", SUBJECT.read_text(), "isolated = true\n")
 
 
 @pytest.fixture

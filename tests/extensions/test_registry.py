@@ -1,6 +1,5 @@
 """What extensions may do to replies, and what becomes of that when they are enabled, disabled or fail meanwhile."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from modules.services.request_hooks import RequestSource
 from modules.types.generation import Finished, TextDelta
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
-from tests.extensions.programs import ASKED, begin, program, reply, wait_until, write_extension
+from tests.extensions.programs import ASKED, begin, program, reply, slow_script, wait_until, write_extension
 
 LOUD = """
 from dataclasses import replace
@@ -61,12 +60,6 @@ def filter_reply(text):
 def app(tmp_path: Path) -> Iterator[App]:
     with program(tmp_path) as app:
         yield app
-
-
-def slow_script(folder: Path, words: int, delay_ms: int) -> Path:
-    path = folder / "script.json"
-    path.write_text(json.dumps([{"text": f"word{place} ", "delay_ms": delay_ms} for place in range(words)]))
-    return path
 
 
 def test_filters_transformers_and_settings_change_a_reply(app: App, tmp_path: Path) -> None:

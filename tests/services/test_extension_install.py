@@ -111,6 +111,22 @@ def test_update_and_back(tmp_path: Path) -> None:
         assert (place.paths.extension_data / "shout" / "kept.txt").read_text() == "kept"
 
 
+def test_what_is_updated_or_rolled_back_keeps_its_place_among_the_others(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "source", files_of())
+    with world(tmp_path) as place:
+        place.install(source)
+        place.install(write_folder(tmp_path / "other", files_of("whisper")))
+        place.registry.enable("shout")
+        place.registry.enable("whisper")
+        write_folder(source, files_of(version="2.0"))
+        assert place.done(place.installer.install(place.installer.plan_update("shout").id)).state == "done"
+        assert place.registry.order == ("shout", "whisper")
+        place.installer.rollback("shout")
+        assert place.registry.order == ("shout", "whisper")
+        place.installer.remove("shout")
+        assert place.registry.order == ("whisper",)
+
+
 def test_an_update_that_cannot_be_enabled_says_so(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "source", files_of())
     with world(tmp_path) as place:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,8 @@ from modules.types.generation import Finished, TextDelta
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
 from modules.types.tools import CallRecord, ChosenTools, Decision, ToolCall
+from tests.extensions.programs import write_extension
 
-MANIFEST = """
-name = "toolbox"
-title = "Toolbox"
-version = "1.0"
-author = "Tests"
-licence = "MIT"
-api = 1
-"""
 CODE = """
 import threading
 import time
@@ -71,10 +65,7 @@ def call(name: str, **arguments: Any) -> ToolCall:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    own = tmp_path / "data" / "extensions" / "toolbox"
-    own.mkdir(parents=True)
-    (own / "extension.toml").write_text(MANIFEST)
-    (own / "main.py").write_text(CODE)
+    write_extension(tmp_path, "toolbox", CODE)
     return tmp_path
 
 
@@ -84,6 +75,36 @@ def app(folder: Path) -> Iterator[App]:
     app.extensions.enable("toolbox")
     yield app
     app.close()
+
+
+FILTER = """
+from modules.extensions import hook
+
+@hook
+def filter_reply(text, context):
+    return text.replace("secret", "***") + " (checked)"
+"""
+
+
+def test_a_filter_sees_what_is_kept_of_every_round(folder: Path) -> None:
+    write_extension(folder, "checked", FILTER)
+    script = folder / "script.json"
+    steps = [{"text": "I add the secret."}, {"tool_call": {"name": "add", "arguments": {"a": 1, "b": 2}}}]
+    script.write_text(json.dumps(steps))
+    settings = Settings(data=folder / "data", models=folder / "models", model="echo", echo_script=script, tool_rounds=1)
+    with closing(build_app(settings)) as app:
+        app.extensions.enable("toolbox")
+        app.extensions.enable("checked")
+        view = begin(app)
+        (generation_id,) = view.generations.values()
+        generation = app.chat.reply(generation_id).generation
+        reply = ended(app, view)
+    round_text = "I add the ***. (checked)"
+    assert reply.content == f"{round_text}\n\n{round_text}"
+    (made,) = reply.calls
+    assert (made.place, made.result) == (len(round_text), "3")
+    assert reply.pieces == (round_text, made, round_text)
+    assert generation.text == reply.content
 
 
 class ScriptedModel:

@@ -17,7 +17,9 @@ from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.serve.web import build_api
 from modules.settings import Settings
-from modules.ui.exports import ExportForm, Part, Work, export, file_name
+from modules.types.conversation import StoredMessage
+from modules.types.tools import CallRecord
+from modules.ui.exports import ExportForm, Part, Work, export, file_name, parts_of
 
 HOSTILE = "<script>alert(1)</script>\x00\x01\x0b￾ [x](javascript:alert(1)) <img src=http://e.test/p.png onerror=x> ]]>"
 MARKDOWN = """# Head
@@ -142,6 +144,36 @@ def app(tmp_path: Path) -> Iterator[App]:
     app = build_app(Settings(data=tmp_path / "data", models=tmp_path / "models", model="echo", echo_script=script))
     yield app
     app.close()
+
+
+CALLED = StoredMessage(
+    "m", "c", None, "assistant", "I look.\n\nIt is there.", 0.0, calls=(
+        CallRecord("1", "find\n# me", '{"what": "it"}', place=7, state="done", result="# a result\n```\n<b>here</b>"),
+        CallRecord("2", "open", "{}", round=2, place=7, state="failed", error="The <door> is *shut*."),
+        CallRecord("3", "ask", "{}", round=3, place=7, state="declined"),
+    ),
+)  # fmt: skip
+
+
+def exported(form: ExportForm) -> str:
+    return export(Work("Tools", tuple(parts_of(CALLED))), form).content.decode()
+
+
+def test_calls_of_tools_stand_where_they_were_made() -> None:
+    assert exported("txt") == (
+        'Assistant:\nI look.\n\nTool find # me:\n{"what": "it"}\nResult:\n# a result\n```\n<b>here</b>\n\n'
+        "Tool open:\n{}\nIt failed:\nThe <door> is *shut*.\n\nTool ask:\n{}\nIt was declined.\n\n"
+        "Assistant:\nIt is there."
+    )
+    markdown = exported("md")
+    assert '## Tool find # me\n\n```json\n{"what": "it"}\n```\n\nResult:\n\n````\n# a result' in markdown
+    page = exported("html")
+    assert "&lt;b&gt;here&lt;/b&gt;" in page
+    assert "&lt;door&gt;" in page
+    assert page.index("I look.") < page.index("a result") < page.index("was declined") < page.index("It is there.")
+    document = docx.Document(io.BytesIO(export(Work("Tools", tuple(parts_of(CALLED))), "docx").content))
+    assert [one.text for one in document.paragraphs if "# a result" in one.text and one.style.name == "Code"]
+    assert [one.text for one in document.paragraphs if one.text == "The <door> is *shut*."]
 
 
 def test_they_are_downloaded(app: App) -> None:

@@ -47,7 +47,7 @@ export class ExtensionCard {
     this.toggle.checked = state !== "disabled";
     this.toggle.disabled = !mayChange || (!isSound && state === "disabled");
     this.toggle.setAttribute("aria-label", `${title}: enabled`);
-    this.state.textContent = { enabled: "On", failed: "Failed", disabled: "Off" }[state];
+    this.state.textContent = { enabled: "On", loading: "Starting …", failed: "Failed", disabled: "Off" }[state];
     this.note.textContent = extension.note ? `It runs ${extension.note}.` : "";
     this.note.hidden = !extension.note;
     const problem = fault || (faults && state !== "disabled" ? `${counted(faults, "fault")}: see the details.` : "");
@@ -95,7 +95,7 @@ export class ExtensionCard {
     }
   }
 
-  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier }) {
+  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier, order }) {
     if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts, onSaved: () => this.onSwitched() });
     const isOn = state === "enabled";
     const hadFocus = this.details.contains(document.activeElement);
@@ -104,6 +104,7 @@ export class ExtensionCard {
       ...[
         isOn ? element("p", { class: "fine", text: givesText(gives) }) : element("p", { class: "fine", text: "Its settings, and what it gives, are known once it is on." }),
         this.settings.node,
+        isOn && this.mayChange ? this.place(name, title, order) : null,
         faults.length ? section("Faults", faultList(faults)) : null,
         log.length ? section("Log", element("pre", { class: "extension-log", tabIndex: 0, "aria-label": `Log of ${title}`, text: log.join("\n") })) : null,
         factList({ "Lies in": folder, "Comes from": source, Exactly: exact, Homepage: homepage, Needs: requirements.join(", ") }),
@@ -113,6 +114,23 @@ export class ExtensionCard {
     if (hadFocus && !this.details.contains(document.activeElement)) this.more.focus();
     if (isOn && !this.settings.isKnown) this.settings.look();
     else if (!isOn) this.settings.forget();
+  }
+
+  // Where its filters run among those of the others.
+  place(name, title, order) {
+    const place = order.indexOf(name);
+    if (order.length < 2 || place < 0) return null;
+    const mover = (word, steps, end) => button(word, () => this.move(steps), "quiet-button", { "aria-label": `${title}: ${word.toLowerCase()} in the order of filters`, disabled: place === end });
+    return element("div", { class: "extension-buttons" }, element("span", { class: "fine", text: `Number ${place + 1} of ${order.length} in the order of filters` }), mover("Earlier", -1, 0), mover("Later", 1, order.length - 1));
+  }
+
+  async move(steps) {
+    try {
+      await control(`extensions/${encodeURIComponent(this.extension.name)}/move`, { steps });
+    } catch (error) {
+      this.toasts.error(error);
+    }
+    await this.look();
   }
 
   deeds(title, source, earlier) {

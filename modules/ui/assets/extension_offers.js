@@ -3,6 +3,8 @@
 import { control } from "./control.js";
 import { element } from "./dom.js";
 
+const LOADING_MS = 1000;
+
 export class ExtensionOffers {
   // `onOffers({tabs, panels, commands})` after each look.
   constructor({ toasts, onOffers }) {
@@ -19,7 +21,10 @@ export class ExtensionOffers {
       this.toasts.error(error);
       return;
     }
-    const { views, commands, looks } = offered;
+    const { views, commands, looks, loading } = offered;
+    clearTimeout(this.again);
+    // The page is there before the extensions are.
+    if (loading.length) this.again = setTimeout(() => this.look(), LOADING_MS);
     this.dress(looks.filter((look) => look.kind === "css").map(addressOf));
     this.run(looks.filter((look) => look.kind === "js").map(addressOf));
     this.onOffers({ tabs: views.filter((view) => view.place === "tab"), panels: views.filter((view) => view.place === "panel"), commands });

@@ -7,6 +7,7 @@ const STAGES = {
   preparing: () => "Preparing",
   loading: (event) => (event.fraction ? `Loading the model ${percent(event.fraction)}` : "Loading the model"),
   queued: (event) => `Waiting, ${event.position === 1 ? "next" : `number ${event.position}`} in line`,
+  command: (event) => `Running ${event.note}`,
   reading: (event, what) => (event.fraction && event.fraction < 1 ? `Reading the ${what} ${percent(event.fraction)}` : "Reading"),
 };
 
