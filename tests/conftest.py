@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser
 from modules.children import Launcher
 from modules.library.starter import STARTER, fetch_starter
 from modules.paths import PROJECT
+from modules.storage.files import try_lock
 from tests.browser import chromium
 from tests.program import RunningProgram
 
@@ -21,21 +23,33 @@ SHARED_MODELS = PROJECT / "models"
 
 
 @pytest.fixture(scope="session")
-def starter_file() -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for the whole run, whose tests may be spread over several processes."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def starter_file(run_folder: Path) -> Path:
     """The real starter model, fetched as a person would when it is not there yet."""
     path = SHARED_MODELS / STARTER.file_name
-    if not path.is_file():
-        fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
+    with alone(run_folder / "starter.lock"):
+        if not path.is_file():
+            fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
     return path
 
 
 @pytest.fixture(scope="session")
-def starter_folder(starter_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter model in Hugging Face format, converted as a person would: a model called `starter-hf`."""
-    models = tmp_path_factory.mktemp("converted")
-    link_or_copy(starter_file, models / STARTER.file_name)
-    command = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(models)]
-    subprocess.run(command, check=True, capture_output=True, cwd=models)
+def starter_folder(run_folder: Path, starter_file: Path) -> Path:
+    """The starter model in Hugging Face format, converted as a person would, once a run: the model `starter-hf`."""
+    models = run_folder / "converted"
+    with alone(run_folder / "converted.lock"):
+        if not (models / "starter-hf").is_dir():
+            models.mkdir()
+            link_or_copy(starter_file, models / STARTER.file_name)
+            webui = [sys.executable, str(PROJECT / "webui.py")]
+            command = [*webui, "convert", "starter", "starter-hf", "--models", str(models)]
+            subprocess.run(command, check=True, capture_output=True, cwd=models)
     return models / "starter-hf"
 
 
@@ -85,6 +99,15 @@ def starter_running(folder: Path, starter_file: Path, *arguments: str) -> Iterat
     with RunningProgram(folder, "--model", "starter", "--admin-key", "test-admin", *arguments) as program:
         program.wait_until_loaded()
         yield program
+
+
+@contextmanager
+def alone(lock: Path) -> Generator[None]:
+    """While no other process of the run is inside."""
+    with lock.open("a") as file:
+        while not try_lock(file.fileno()):
+            time.sleep(0.05)
+        yield
 
 
 def link_or_copy(source: Path, target: Path) -> None:
