@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,25 +14,35 @@ from playwright.sync_api import Browser
 from modules.children import Launcher
 from modules.library.starter import STARTER, fetch_starter
 from modules.paths import PROJECT
-from modules.storage.files import try_lock
 from tests.browser import chromium
+from tests.processes import folder_of_run, held, is_one_of_several
 from tests.program import RunningProgram
 
 SHARED_MODELS = PROJECT / "models"
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What measures time or memory is marked `alone`: no other process of the run tests meanwhile."""
+    if not is_one_of_several():
+        return (yield)
+    lock = folder_of_run(Path(item.config.getoption("basetemp"))) / "alone.lock"
+    # Outside of what pytest-timeout counts: to wait for others is no fault of the test.
+    with held(lock, shared=item.get_closest_marker("alone") is None):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for the whole run, whose tests may be spread over several processes."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return folder_of_run(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
 def starter_file(run_folder: Path) -> Path:
     """The real starter model, fetched as a person would when it is not there yet."""
     path = SHARED_MODELS / STARTER.file_name
-    with alone(run_folder / "starter.lock"):
+    with held(run_folder / "starter.lock"):
         if not path.is_file():
             fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
     return path
@@ -43,7 +52,7 @@ def starter_file(run_folder: Path) -> Path:
 def starter_folder(run_folder: Path, starter_file: Path) -> Path:
     """The starter model in Hugging Face format, converted as a person would, once a run: the model `starter-hf`."""
     models = run_folder / "converted"
-    with alone(run_folder / "converted.lock"):
+    with held(run_folder / "converted.lock"):
         if not (models / "starter-hf").is_dir():
             models.mkdir()
             link_or_copy(starter_file, models / STARTER.file_name)
@@ -99,15 +108,6 @@ def starter_running(folder: Path, starter_file: Path, *arguments: str) -> Iterat
     with RunningProgram(folder, "--model", "starter", "--admin-key", "test-admin", *arguments) as program:
         program.wait_until_loaded()
         yield program
-
-
-@contextmanager
-def alone(lock: Path) -> Generator[None]:
-    """While no other process of the run is inside."""
-    with lock.open("a") as file:
-        while not try_lock(file.fileno()):
-            time.sleep(0.05)
-        yield
 
 
 def link_or_copy(source: Path, target: Path) -> None:

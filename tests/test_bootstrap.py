@@ -164,6 +164,7 @@ def test_two_first_starts_make_one_environment(
     assert list(project.packages.glob("__pycache__/parlor_probe.*.pyc"))
 
 
+@pytest.mark.alone
 def test_a_later_start_installs_nothing(project: SmallProject) -> None:
     project.run("--flag")
     started = time.monotonic()
@@ -290,7 +291,8 @@ def test_a_program_that_is_inside_and_lacks_packages_does_not_start_itself_again
 def test_the_test_command_installs_its_tools_and_passes_on(project: SmallProject) -> None:
     browser = str(project.environment / "bin" / "python")
     status, output, errors = project.run("test", "-k", "some thing", PARLOR_TEST_BROWSER=browser)
-    expected = ["-c", "tests/pytest.ini", "--rootdir", str(project.folder), "-k", "some thing"]
+    spread = ["-n", "2", "--dist", "loadfile"]
+    expected = ["-c", "tests/pytest.ini", "--rootdir", str(project.folder), *spread, "-k", "some thing"]
     assert (status, f"tests in {project.folder} {expected}" in output) == (5, True), output + errors
     assert "Chromium" not in output
     assert "Preparing" not in project.run("test", PARLOR_TEST_BROWSER=browser)[1]
@@ -362,6 +364,7 @@ def test_what_counts_as_installed(tmp_path: Path, folder_name: str, met: bool) -
     assert (unmet(file, versions_in([tmp_path])) == []) is met
 
 
+@pytest.mark.alone
 def test_the_projects_own_requirements_are_met_and_checked_fast() -> None:
     seconds: list[float] = []
     for _ in range(9):

@@ -23,6 +23,7 @@ from tests.program import RunningProgram, run_to_end
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 
+@pytest.mark.alone
 def test_help_is_instant() -> None:
     best = 9.0
     for _ in range(6):
@@ -45,6 +46,7 @@ def test_lines_health_and_order(tmp_path: Path) -> None:
         assert program.stop() == 0
 
 
+@pytest.mark.alone
 def test_health_answers_while_the_page_is_built(tmp_path: Path) -> None:
     program = RunningProgram(tmp_path, "--model", "echo")
     try:
