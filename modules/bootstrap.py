@@ -25,7 +25,6 @@ UNFINISHED = ENVIRONMENT / "parlor-unfinished"
 INSIDE = "PARLOR_INSIDE_ENVIRONMENT"
 OLDEST_PIP = (23, 3)
 LOCK_POLL_SECONDS = 0.2
-TEST_PROCESSES = "2"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
@@ -83,9 +82,7 @@ def run_tests(arguments: Sequence[str]) -> int:
         selected = ("-m", "not browser")
     # PROJECT is the folder it runs in, so a path among the arguments is one from there.
     pytest = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT)]
-    # A file's tests stay together, for they share what takes long to start. `-n 0` among the arguments wins.
-    spread = () if os.name == "nt" else ("-n", TEST_PROCESSES, "--dist", "loadfile")
-    status = wait_for([*pytest, *spread, *selected, *arguments])
+    status = wait_for([*pytest, *selected, *arguments])
     if selected:
         say("The browser tests were left out: there is no Chromium or Chrome.")
     return status

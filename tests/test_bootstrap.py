@@ -291,8 +291,7 @@ def test_a_program_that_is_inside_and_lacks_packages_does_not_start_itself_again
 def test_the_test_command_installs_its_tools_and_passes_on(project: SmallProject) -> None:
     browser = str(project.environment / "bin" / "python")
     status, output, errors = project.run("test", "-k", "some thing", PARLOR_TEST_BROWSER=browser)
-    spread = ["-n", "2", "--dist", "loadfile"]
-    expected = ["-c", "tests/pytest.ini", "--rootdir", str(project.folder), *spread, "-k", "some thing"]
+    expected = ["-c", "tests/pytest.ini", "--rootdir", str(project.folder), "-k", "some thing"]
     assert (status, f"tests in {project.folder} {expected}" in output) == (5, True), output + errors
     assert "Chromium" not in output
     assert "Preparing" not in project.run("test", PARLOR_TEST_BROWSER=browser)[1]
