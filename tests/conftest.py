@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,27 +15,50 @@ from modules.children import Launcher
 from modules.library.starter import STARTER, fetch_starter
 from modules.paths import PROJECT
 from tests.browser import chromium
+from tests.processes import folder_of_run, held, is_one_of_several
 from tests.program import RunningProgram
 
 SHARED_MODELS = PROJECT / "models"
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What measures time or memory is marked `alone`: no other process of the run tests meanwhile."""
+    if not is_one_of_several():
+        return (yield)
+    lock = folder_of_run(Path(item.config.getoption("basetemp"))) / "alone.lock"
+    # Outside of what pytest-timeout counts: to wait for others is no fault of the test.
+    with held(lock, shared=item.get_closest_marker("alone") is None):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
-def starter_file() -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for the whole run, whose tests may be spread over several processes."""
+    return folder_of_run(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def starter_file(run_folder: Path) -> Path:
     """The real starter model, fetched as a person would when it is not there yet."""
     path = SHARED_MODELS / STARTER.file_name
-    if not path.is_file():
-        fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
+    with held(run_folder / "starter.lock"):
+        if not path.is_file():
+            fetch_starter(SHARED_MODELS, lambda _progress, _note: None, lambda: False)
     return path
 
 
 @pytest.fixture(scope="session")
-def starter_folder(starter_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter model in Hugging Face format, converted as a person would: a model called `starter-hf`."""
-    models = tmp_path_factory.mktemp("converted")
-    link_or_copy(starter_file, models / STARTER.file_name)
-    command = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "starter-hf", "--models", str(models)]
-    subprocess.run(command, check=True, capture_output=True, cwd=models)
+def starter_folder(run_folder: Path, starter_file: Path) -> Path:
+    """The starter model in Hugging Face format, converted as a person would, once a run: the model `starter-hf`."""
+    models = run_folder / "converted"
+    with held(run_folder / "converted.lock"):
+        if not (models / "starter-hf").is_dir():
+            models.mkdir()
+            link_or_copy(starter_file, models / STARTER.file_name)
+            webui = [sys.executable, str(PROJECT / "webui.py")]
+            command = [*webui, "convert", "starter", "starter-hf", "--models", str(models)]
+            subprocess.run(command, check=True, capture_output=True, cwd=models)
     return models / "starter-hf"
 
 

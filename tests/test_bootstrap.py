@@ -164,6 +164,7 @@ def test_two_first_starts_make_one_environment(
     assert list(project.packages.glob("__pycache__/parlor_probe.*.pyc"))
 
 
+@pytest.mark.alone
 def test_a_later_start_installs_nothing(project: SmallProject) -> None:
     project.run("--flag")
     started = time.monotonic()
@@ -362,6 +363,7 @@ def test_what_counts_as_installed(tmp_path: Path, folder_name: str, met: bool) -
     assert (unmet(file, versions_in([tmp_path])) == []) is met
 
 
+@pytest.mark.alone
 def test_the_projects_own_requirements_are_met_and_checked_fast() -> None:
     seconds: list[float] = []
     for _ in range(9):

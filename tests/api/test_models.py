@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.tiny_models import make_folder
+from tests.engines.tiny_gguf import make_gguf
 from tests.program import RunningProgram
 
 LOAD, UNLOAD = "/control/models/load", "/control/models/unload"
@@ -16,7 +16,8 @@ CHAT = "/v1/chat/completions"
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
     folder = tmp_path_factory.mktemp("several")
-    make_folder(folder / "models" / "tiny", "llama")
+    (folder / "models").mkdir()
+    make_gguf(folder / "models" / "tiny.gguf")
     with RunningProgram(
         folder, "--no-ui", "--admin-key", "test-admin", "--api-models", "echo", "--threads", "1"
     ) as one:

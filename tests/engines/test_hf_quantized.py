@@ -110,7 +110,7 @@ def test_memory_that_runs_out_while_loading(folder: Path, monkeypatch: pytest.Mo
         ({"weights": "int8"}, {"nf4"}),
         ({"weights": "nf4"}, set()),
     ],
-    ids=str,
+    ids=["as it is", "bfloat16", "int8", "nf4"],
 )
 def test_what_is_larger_than_the_free_memory_is_refused_before_it_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], helps: set[str]

@@ -161,6 +161,7 @@ def check(launcher: Launcher, kind: EngineKind, model: LocalModel, options: dict
     [{"context_length": 512, "slots": 1}, {"context_length": 1024, "slots": 2, "cache_type": "q8_0"}],
     ids=str,
 )
+@pytest.mark.alone
 def test_a_llamacpp_worker_takes_what_was_predicted(
     launcher: Launcher, starter_file: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
@@ -169,18 +170,21 @@ def test_a_llamacpp_worker_takes_what_was_predicted(
     check(launcher, LLAMACPP, Library(tmp_path).find("starter"), options)
 
 
+@pytest.mark.alone
 def test_a_small_llamacpp_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path) -> None:
     make_gguf(tmp_path / "tiny.gguf")
     check(launcher, LLAMACPP, Library(tmp_path).find("tiny"), {})
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma3", "mixtral", "gpt2"])
+@pytest.mark.alone
 def test_a_small_transformers_worker_takes_what_was_predicted(launcher: Launcher, tmp_path: Path, name: str) -> None:
     make_folder(tmp_path / "tiny", name)
     check(launcher, HF, Library(tmp_path).find("tiny"), {"threads": 1})
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "int8"}, {"dtype": "float32"}], ids=str)
+@pytest.mark.alone
 def test_a_transformers_worker_takes_what_was_predicted(
     launcher: Launcher, starter_folder: Path, options: dict[str, Any]
 ) -> None:

@@ -226,6 +226,7 @@ def test_a_fault_behind_the_guard_is_an_answer_that_tells_nothing() -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.alone
 def test_a_request_costs_little() -> None:
     """Far below what a person or a client notices; the bound is loose for busy machines."""
     guard = build_guard(AccessRules(api_key="some-key"))

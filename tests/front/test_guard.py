@@ -339,6 +339,7 @@ def test_headers_are_bounded(open_guard: Served) -> None:
     assert open_guard.ask(x_long="y" * 10_000)[0] == 200
 
 
+@pytest.mark.alone
 def test_slow_and_idle_senders_hurt_nobody(open_guard: Served) -> None:
     idle = [socket.create_connection(("127.0.0.1", open_guard.port)) for _ in range(200)]
     for connection in idle:

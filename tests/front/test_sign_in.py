@@ -7,6 +7,7 @@ import stat
 import sys
 import urllib.parse
 from pathlib import Path
+from threading import Event
 
 import pytest
 from playwright.sync_api import expect
@@ -47,16 +48,13 @@ def test_a_person_signs_in() -> None:
 
 @pytest.mark.browser
 def test_the_waiting_screen_becomes_the_page() -> None:
-    answers = iter([b"starting", b"starting", b"ready"])
-    waiting = True
+    is_ready = Event()
 
     async def starting(scope: object, _receive: object, send: object) -> None:
-        nonlocal waiting
         path = scope["path"]  # type: ignore[index]
-        content, kind = (SPLASH if waiting else b"the page"), b"text/html"
+        content, kind = (b"the page" if is_ready.is_set() else SPLASH), b"text/html"
         if path == "/health":
-            state = next(answers)
-            waiting = state != b"ready"
+            state = b"ready" if is_ready.is_set() else b"starting"
             content, kind = b'{"ui": "' + state + b'"}', b"application/json"
         start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
         await send(start)  # type: ignore[operator]
@@ -67,8 +65,10 @@ def test_the_waiting_screen_becomes_the_page() -> None:
             page = browser.new_context().new_page()
             complaints: list[str] = []
             page.on("console", lambda line, complaints=complaints: complaints.append(line.text))
-            page.goto(f"http://localhost:{served.port}/")
+            with page.expect_response("**/health"):
+                page.goto(f"http://localhost:{served.port}/")
             expect(page.get_by_role("status")).to_contain_text("Starting")
+            is_ready.set()
             expect(page.locator("body")).to_have_text("the page")
             assert complaints == []
 

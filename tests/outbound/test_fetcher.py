@@ -246,6 +246,7 @@ def drip(beginning: bytes) -> Canary:
 @pytest.mark.parametrize(
     "beginning", [b"HTTP/1.1 200 OK\r\nX-Endless: ", b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n", b""]
 )
+@pytest.mark.alone
 def test_an_endless_drip_ends_at_the_deadline(beginning: bytes) -> None:
     with drip(beginning) as slow:
         started = time.monotonic()
@@ -254,6 +255,7 @@ def test_an_endless_drip_ends_at_the_deadline(beginning: bytes) -> None:
         assert time.monotonic() - started < 3
 
 
+@pytest.mark.alone
 def test_silence_ends_sooner() -> None:
     with Canary(lambda _request, _connection: time.sleep(3)) as silent:
         started = time.monotonic()

@@ -130,6 +130,7 @@ def test_after_a_close_it_can_be_resumed(hub: FakeHub, tmp_path: Path) -> None:
     assert files_below(tmp_path) == {NAME: content(SIZE)}
 
 
+@pytest.mark.alone
 def test_speed_and_time_left(hub: FakeHub, tmp_path: Path) -> None:
     hub.bytes_per_second = 400_000
     service = service_on(hub, tmp_path)

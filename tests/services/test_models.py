@@ -15,15 +15,23 @@ from modules.storage.database import Database
 from modules.types.generation import Finished
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
+from tests.engines.tiny_gguf import make_gguf
 from tests.engines.tiny_models import make_folder
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
-    """Of one program: its data, and two tiny models."""
-    make_folder(tmp_path / "models" / "tiny", "llama")
-    make_folder(tmp_path / "models" / "other", "qwen2")
+    """Of one program: its data, and two tiny models, for llama.cpp because that starts soonest."""
+    (tmp_path / "models").mkdir()
+    make_gguf(tmp_path / "models" / "tiny.gguf")
+    make_gguf(tmp_path / "models" / "other.gguf", seed=1)
     return tmp_path
+
+
+@pytest.fixture
+def large(folders: Path) -> str:
+    """The name of another, which transformers runs."""
+    return make_folder(folders / "models" / "large", "llama").name
 
 
 def start(folders: Path, **settings: Any) -> App:
@@ -55,16 +63,16 @@ def remembered(app: App, name: str) -> dict[str, Any]:
     return app.models.remembered(app.models.find(name))
 
 
-def test_a_draft_model_goes_by_its_name(app: App, folders: Path) -> None:
+def test_a_draft_model_goes_by_its_name(app: App, folders: Path, large: str) -> None:
     make_folder(folders / "models" / "smaller", "llama", seed=1, num_hidden_layers=1)
     options = {"speculation": "draft", "draft_model": "smaller", "threads": 1}
-    load(app, "tiny", options)
-    assert remembered(app, "tiny") == options
+    load(app, large, options)
+    assert remembered(app, large) == options
     for wrong, message in (("nobody", "nobody"), ("echo", "cannot guess"), ("/etc", "/etc")):
         with pytest.raises(BadRequest, match=message) as caught:
-            app.models.load("tiny", options={"speculation": "draft", "draft_model": wrong})
+            app.models.load(large, options={"speculation": "draft", "draft_model": wrong})
         assert caught.value.field == "options.draft_model"
-    assert load(app, "tiny")
+    assert load(app, large)
 
 
 def test_options_are_remembered_and_replaced(app: App) -> None:
@@ -81,12 +89,12 @@ def test_options_are_remembered_and_replaced(app: App) -> None:
 
 
 def test_other_options_load_anew_and_the_same_do_not(app: App) -> None:
-    first = load(app, "tiny", {"weights": "plain", "slots": 2})
-    assert load(app, "tiny", {"slots": 2, "weights": "plain"}) == first
-    second = load(app, "tiny", {"weights": "packed", "slots": 2})
+    first = load(app, "tiny", {"mmap": False, "slots": 2})
+    assert load(app, "tiny", {"slots": 2, "mmap": False}) == first
+    second = load(app, "tiny", {"mmap": True, "slots": 2})
     assert second != first
     assert load(app, "other") not in {first, second}
-    assert (remembered(app, "tiny"), remembered(app, "other")) == ({"weights": "packed", "slots": 2}, {})
+    assert (remembered(app, "tiny"), remembered(app, "other")) == ({"mmap": True, "slots": 2}, {})
 
 
 def test_two_wishes_at_once(app: App) -> None:
@@ -103,7 +111,7 @@ def test_two_wishes_at_once(app: App) -> None:
 
 def test_remembered_after_a_restart(folders: Path) -> None:
     app = start(folders)
-    load(app, "tiny", {"slots": 3, "weights": "plain"})
+    load(app, "tiny", {"slots": 3, "mmap": False})
     app.close()
     app = start(folders)
     load(app, "tiny")
@@ -143,13 +151,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "field", "said"), WRONG, ids=[case[1] for case in WRONG])
-def test_wrong_options_leave_the_loaded_model(app: App, options: dict[str, Any], field: str, said: str) -> None:
+def test_wrong_options_leave_the_loaded_model(
+    app: App, large: str, options: dict[str, Any], field: str, said: str
+) -> None:
     before = load(app, "echo")
     with pytest.raises(BadRequest, match=said) as refused:
-        app.models.load("tiny", options=options)
+        app.models.load(large, options=options)
     assert (refused.value.field or "").startswith(field)
     assert load(app, "echo") == before
-    assert remembered(app, "tiny") == {}
+    assert remembered(app, large) == {}
 
 
 def test_scripts_of_the_echo_engine_are_no_option_of_a_request(app: App) -> None:
@@ -157,11 +167,11 @@ def test_scripts_of_the_echo_engine_are_no_option_of_a_request(app: App) -> None
         app.models.load("echo", options={"script": "/etc/passwd"})
 
 
-def test_options_that_failed_are_not_remembered(app: App) -> None:
+def test_options_that_failed_are_not_remembered(app: App, large: str) -> None:
     with pytest.raises(ModelError, match="bfloat16"):
-        load(app, "tiny", {"weights": "int4", "dtype": "float32"})
-    assert remembered(app, "tiny") == {}
-    load(app, "tiny")
+        load(app, large, {"weights": "int4", "dtype": "float32"})
+    assert remembered(app, large) == {}
+    load(app, large)
 
 
 def test_memory_that_has_become_wrong_is_dropped_one_by_one(folders: Path) -> None:
@@ -169,7 +179,7 @@ def test_memory_that_has_become_wrong_is_dropped_one_by_one(folders: Path) -> No
     database = Database.open(folders / "data" / "parlor.db")
     kept = {"slots": 2, "speed": 9, "threads": "many", "trust_remote_code": True, "chat_template": "deleted"}
     with database.transaction() as connection:
-        connection.execute("INSERT INTO model_options VALUES ('tiny', 'transformers', ?)", (json.dumps(kept),))
+        connection.execute("INSERT INTO model_options VALUES ('tiny', 'llamacpp', ?)", (json.dumps(kept),))
     database.close()
     app = start(folders)
     assert remembered(app, "tiny") == {"slots": 2}
@@ -246,11 +256,11 @@ def test_requests_load_what_the_setting_allows(folders: Path) -> None:
     app.close()
 
 
-def test_an_engine_that_does_not_fit_is_refused(app: App) -> None:
+def test_an_engine_that_does_not_fit_is_refused(app: App, large: str) -> None:
     with pytest.raises(BadRequest, match=r"format safetensors\. These can: transformers") as refused:
-        app.models.load("tiny", "llamacpp")
+        app.models.load(large, "llamacpp")
     assert refused.value.field == "engine"
-    assert [kind.name for kind in app.models.engines_for("tiny")] == ["transformers"]
+    assert [kind.name for kind in app.models.engines_for(large)] == ["transformers"]
 
 
 def test_a_reply_that_is_prepared_keeps_its_model(folders: Path) -> None:

@@ -224,6 +224,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.alone
 def test_locked_by_another_program(tmp_path: Path) -> None:
     """Writers are refused together after one wait; readers do not wait; all is well when the lock ends."""
     path = tmp_path / "parlor.db"

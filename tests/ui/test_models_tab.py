@@ -12,7 +12,7 @@ from modules.settings import Settings
 from modules.ui.actions import View
 from modules.ui.chat_tab import ChatTab
 from modules.ui.models_tab import ModelsTab
-from tests.engines.tiny_models import make_folder
+from tests.engines.tiny_gguf import make_gguf
 from tests.library.gguf_files import write_gguf
 
 Act = Callable[..., View]
@@ -87,7 +87,7 @@ def test_a_linked_model_says_where_it_lies_and_its_deletion_takes_nothing(app: A
 
 
 def test_a_loaded_model_is_unloaded_and_deleted(act: Act, app: App, models_folder: Path) -> None:
-    make_folder(models_folder / "tiny", "llama")
+    make_gguf(models_folder / "tiny.gguf")
     app.models.load("tiny", options={"threads": 1}).result.result(60)
     assert "Unload it first" in act("models_delete", model="tiny")["error"]["message"]
     act("models_unload", model="tiny")

@@ -460,6 +460,7 @@ def many_tokens(count: int) -> list[Token]:
     return [(words[place % len(words)], (place * 37 % 100) / 100) for place in range(count)]
 
 
+@pytest.mark.alone
 def test_five_thousand_tokens_stay_responsive(browser: Browser, window: Watched, notebook: FakeNotebook) -> None:
     tokens = many_tokens(5000)
     notebook.scripts = [[tokens[place : place + 4] for place in range(0, 4800, 4)], [[one] for one in tokens[4800:]]]
