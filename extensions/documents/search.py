@@ -16,9 +16,9 @@ Embed = Callable[[Sequence[str]], Sequence[Sequence[float]] | None]
 
 # Of each ranking; further down there is nothing that the other one could lift up to the first few.
 CANDIDATES = 60
-# What a point of BM25, of which good passages have 5 to 20, adds to how near they are. Measured by tests/benchmarks/retrieval:
-# more finds names better, less finds other words better. Fusing ranks was no better where names decide, and it takes
-# the first of many poor matches for a good one.
+# What a point of BM25, of which good passages have 5 to 20, adds to how near they are. Measured by
+# tests/benchmarks/retrieval: more finds names better, less finds other words better. Fusing ranks was no better where
+# names decide, and it takes the first of many poor matches for a good one.
 WORDS_WEIGHT = 0.007
 
 
