@@ -91,7 +91,8 @@ class Search:
 def nearness(vectors: Vectors, asked: Matrix) -> Matrix:
     """Of each passage: the mean of the cosines of its nearest window and of the whole, so that what is about the
     question wins over what has one sentence like it."""
-    return (np.maximum.reduceat(vectors.matrix @ asked, vectors.starts) + vectors.wholes @ asked) / 2
+    nearest = np.maximum.reduceat(vectors.matrix @ asked, vectors.starts)
+    return np.asarray((nearest + vectors.wholes @ asked) / 2, np.float32)
 
 
 def read_vectors(store: Store, changes: int) -> Vectors:
