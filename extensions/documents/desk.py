@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from modules.extensions import ExtensionHost, Message, RequestContext
@@ -14,10 +15,13 @@ from .embedding import MODEL, Embedder
 from .indexing import Cancelled, Indexer, Report
 from .search import Found, Search, unpacked
 from .settings import DocumentSettings
+from .splitting import length
 from .store import Collection, Document, Store
 from .support import evidence
 
 WORDS_PER_PASSAGE = 200
+# Short passages leave room for others: at most this many where a long one would be.
+MOST_PASSAGES = 2
 RESULTS = 8
 # Replies whose marks are remembered at once; those that never came are forgotten.
 ANSWERS = 64
@@ -126,7 +130,8 @@ class Desk:
         return self.search.find(question, collection_ids, RESULTS)
 
     def _found(self, question: str, chosen: frozenset[int], settings: DocumentSettings) -> list[Found]:
-        return self.search.find(question, chosen, max(1, settings.passage_words // WORDS_PER_PASSAGE))
+        most = max(1, MOST_PASSAGES * settings.passage_words // WORDS_PER_PASSAGE)
+        return fitting(self.search.find(question, chosen, most), settings.passage_words)
 
     def _answering_from(self, found: Sequence[Found]) -> Answering:
         vectors = {one.passage_id: unpacked([one.vectors]) for one in self.store.vectors([o.passage.id for o in found])}
@@ -173,6 +178,12 @@ class Desk:
     def _forget_copy(self, path: Path) -> None:
         if path.is_relative_to(self._files):
             path.unlink(missing_ok=True)
+
+
+def fitting(found: Sequence[Found], words: int) -> list[Found]:
+    """The first of them that have so many words together; at least one."""
+    total = list(accumulate(length(one.passage.text) for one in found))
+    return [one for place, one in enumerate(found) if not place or total[place] <= words]
 
 
 def settings_of(context: RequestContext) -> DocumentSettings:

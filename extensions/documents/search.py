@@ -16,15 +16,15 @@ Embed = Callable[[Sequence[str]], Sequence[Sequence[float]] | None]
 
 # Of each ranking; further down there is nothing that the other one could lift up to the first few.
 CANDIDATES = 60
-# What a point of BM25, of which good passages have 5 to 20, adds to the cosine. Measured by tests/benchmarks/retrieval:
-# more finds names better, less finds other words better. Fusing ranks was no better where names decide, and it takes
-# the first of many poor matches for a good one.
+# What a point of BM25, of which good passages have 5 to 20, adds to how near they are. Measured by
+# tests/benchmarks/retrieval: more finds names better, less finds other words better. Fusing ranks was no better where
+# names decide, and it takes the first of many poor matches for a good one.
 WORDS_WEIGHT = 0.007
 
 
 @dataclass(frozen=True)
 class Found:
-    """`by_meaning` is the cosine of question and passage, None when only words were compared."""
+    """`by_meaning` is how near question and passage are, at most 1, None when only words were compared."""
 
     passage: StoredPassage
     by_meaning: float | None
@@ -32,13 +32,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Of all passages at one moment: the windows of passage n are the rows from `starts[n]` on."""
+    """Of all passages at one moment: the windows of passage n are the rows of `matrix` from `starts[n]` on, and its row
+    of `wholes` is their mean, of length 1."""
 
     changes: int
     ids: NDArray[np.int64]
     collections: NDArray[np.int64]
     starts: NDArray[np.int64]
     matrix: Matrix
+    wholes: Matrix
 
 
 class Search:
@@ -64,8 +66,7 @@ class Search:
     def _by_meaning(
         self, question: str, collection_ids: Collection[int], by_words: Collection[int]
     ) -> dict[int, float]:
-        """The cosine of the nearest window of those that are nearest, and of those found by words; empty without
-        vectors."""
+        """How near those are that are nearest, and those found by words; empty without vectors."""
         vectors = self._current()
         wanted = np.isin(vectors.collections, list(collection_ids))
         if not wanted.any() or (asked := self._embed([question])) is None:
@@ -73,11 +74,11 @@ class Search:
         vector = np.asarray(asked[0], np.float32)
         if len(vector) != vectors.matrix.shape[1]:
             return {}
-        cosines = np.maximum.reduceat(vectors.matrix @ vector, vectors.starts)
-        cosines[~wanted] = -np.inf
-        nearest = np.argsort(-cosines)[: min(CANDIDATES, int(wanted.sum()))]
+        near = nearness(vectors, vector)
+        near[~wanted] = -np.inf
+        nearest = np.argsort(-near)[: min(CANDIDATES, int(wanted.sum()))]
         places = {*nearest.tolist(), *np.flatnonzero(np.isin(vectors.ids, list(by_words))).tolist()}
-        return {int(vectors.ids[place]): float(cosines[place]) for place in places}
+        return {int(vectors.ids[place]): float(near[place]) for place in places}
 
     def _current(self) -> Vectors:
         with self._lock:
@@ -87,16 +88,34 @@ class Search:
             return self._vectors
 
 
+def nearness(vectors: Vectors, asked: Matrix) -> Matrix:
+    """Of each passage: the mean of the cosines of its nearest window and of the whole, so that what is about the
+    question wins over what has one sentence like it."""
+    nearest = np.maximum.reduceat(vectors.matrix @ asked, vectors.starts)
+    return np.asarray((nearest + vectors.wholes @ asked) / 2, np.float32)
+
+
 def read_vectors(store: Store, changes: int) -> Vectors:
     rows = store.vectors()
     counts = np.array([0, *(row.vectors.count for row in rows)], np.int64)
+    starts = np.cumsum(counts)[:-1]
+    matrix = unpacked([row.vectors for row in rows])
     return Vectors(
         changes,
         np.array([row.passage_id for row in rows], np.int64),
         np.array([row.collection_id for row in rows], np.int64),
-        np.cumsum(counts)[:-1],
-        unpacked([row.vectors for row in rows]),
+        starts,
+        matrix,
+        means(matrix, starts),
     )
+
+
+def means(matrix: Matrix, starts: NDArray[np.int64]) -> Matrix:
+    """Of the rows from each start to the next, of length 1 again."""
+    if not len(starts):
+        return matrix
+    sums = np.add.reduceat(matrix, starts)
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
 def packed(vectors: Sequence[Sequence[float]]) -> WindowVectors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .search import Matrix
+from .statements import Statement, is_contradicted, statements
 from .store import StoredPassage
 from .words import content_words, numbers, stem, stems
 
@@ -28,11 +29,12 @@ class Evidence:
     windows: Matrix
     stems: frozenset[str]
     numbers: frozenset[str]
+    statements: tuple[Statement, ...]
 
 
 def evidence(passage: StoredPassage, windows: Matrix) -> Evidence:
     text = f"{passage.heading} {passage.document} {passage.text}"
-    return Evidence(passage, windows, frozenset(stems(text)), numbers(text))
+    return Evidence(passage, windows, frozenset(stems(text)), numbers(text), statements(passage.text))
 
 
 def is_claim(sentence: str) -> bool:
@@ -48,8 +50,9 @@ def supporting(sentence: str, given: Sequence[Evidence], vector: Sequence[float]
 
 
 def support(sentence: str, one: Evidence, vector: Sequence[float] | None) -> float:
-    """How much more than enough; below 0 when it is not. A number or a name that is not there refutes it."""
-    if numbers(sentence) - one.numbers or names(sentence) - one.stems:
+    """How much more than enough; below 0 when it is not. A number or a name that is not there refutes it, and so
+    does the same statement with or without a negation, or with other numbers."""
+    if numbers(sentence) - one.numbers or names(sentence) - one.stems or is_contradicted(sentence, one.statements):
         return -1.0
     own = stems(sentence)
     coverage = sum(word in one.stems for word in own) / max(len(own), 1)

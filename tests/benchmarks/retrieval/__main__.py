@@ -1,8 +1,9 @@
-"""Prints how well and how fast documents are found: `python -m tests.benchmarks.retrieval [NAMES OF EACH KIND]`.
+"""Prints how well and how fast documents are found: `python -m tests.benchmarks.retrieval [THE RUST BOOK]`.
 
-Two corpora: a PDF of about 500 pages of 400 words that is made up (see `corpus`), and the reference of the language that
-Python's standard library carries. The whole program runs, the embedding model in its worker; the model is fetched into
-the project's own models folder when it is not there.
+PDFs of about 500 pages of 400 words: a made-up one from two seeds (see `corpus`), what Python's standard library says of
+itself, and the book The Rust Programming Language, where the path of its `print.html` is given; and as a text file the
+reference of the language that Python carries. The whole program runs, the embedding model in its worker; the model is
+fetched into the project's own models folder when it is not there.
 """
 
 import statistics
@@ -13,26 +14,28 @@ import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from pydoc_data.topics import topics  # pyright: ignore[reportUnknownVariableType]
 from typing import Any
 
 import numpy as np
+import psutil
 
 from modules.app import build_app
 from modules.paths import PROJECT
 from modules.settings import Settings
+from tests.benchmarks.retrieval import real_texts
 from tests.benchmarks.retrieval.corpus import Question, paragraphs, questions
 from tests.pdf_files import write_pdf
 
 FOLDER = Path(__file__).parent
 NAMES = 21
+SEEDS = (1, 7)
 WORDS_PER_PAGE = 400
 OF_EACH_TOPIC = 4
 RANKS = 5
 LOOK_SECONDS = 0.1
 
 
-def main(names: int) -> None:
+def main(book: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="parlor-retrieval-") as scratch:
         settings = Settings(data=Path(scratch) / "data", models=PROJECT / "models")
         with closing(build_app(settings)) as app:
@@ -42,42 +45,57 @@ def main(names: int) -> None:
                 desk.fetch_model()
                 wait(lambda: desk.embedder.is_here)
             desk.embedder.embed_all(["The model is loaded before anything is measured."])
-            measure_corpus(desk, Path(scratch), names)
-            measure_reference(desk, Path(scratch))
+            for seed in SEEDS:
+                told = paragraphs(NAMES, seed)
+                file = pdf(Path(scratch) / f"made-up-{seed}.pdf", " ".join(one.text for one in told))
+                measure(desk, file, questions(told, OF_EACH_TOPIC, seed + 1))
+            text = real_texts.library()
+            measure(desk, pdf(Path(scratch) / "library.pdf", text), real_texts.questions("library.toml", text))
+            if book:
+                text = real_texts.page(book)
+                measure(desk, pdf(Path(scratch) / "book.pdf", text), real_texts.questions("rust_book.toml", text))
+            text, file = real_texts.reference(), Path(scratch) / "reference.txt"
+            file.write_text(text, encoding="utf-8")
+            measure(desk, file, real_texts.questions("reference.toml", text))
             measure_claims(desk)
 
 
-def measure_corpus(desk: Any, scratch: Path, names: int) -> None:
-    told = paragraphs(names)
-    words = " ".join(one.text for one in told).split()
-    pages = [" ".join(words[place : place + WORDS_PER_PAGE]) for place in range(0, len(words), WORDS_PER_PAGE)]
-    collection = index(desk, write_pdf(scratch / "made-up.pdf", pages))
-    asked = questions(told, OF_EACH_TOPIC)
-    print_recall(desk, collection, "made up, in the words of the passage", [one for one in asked if not one.is_far])
-    print_recall(desk, collection, "made up, in other words", [one for one in asked if one.is_far])
+def pdf(path: Path, text: str) -> Path:
+    words = text.split()
+    starts = range(0, len(words), WORDS_PER_PAGE)
+    return write_pdf(path, [" ".join(words[start : start + WORDS_PER_PAGE]) for start in starts])
 
 
-def measure_reference(desk: Any, scratch: Path) -> None:
-    path = scratch / "reference.txt"
-    path.write_text("\n\n".join(topics.values()), encoding="utf-8")  # pyright: ignore[reportUnknownArgumentType]
-    collection = index(desk, path)
-    asked = tomllib.loads((FOLDER / "reference.toml").read_text(encoding="utf-8"))["question"]
-    print_recall(desk, collection, "reference", [Question(one["text"], one["answer"], "", True) for one in asked])
+def measure(desk: Any, file: Path, asked: Sequence[Question]) -> None:
+    collection = index(desk, file)
+    near, far = ([one for one in asked if one.is_far is is_far] for is_far in (False, True))
+    print_recall(desk, collection, f"{file.stem}, all", asked)
+    if near and far:
+        print_recall(desk, collection, f"{file.stem}, in the words of the passage", near)
+        print_recall(desk, collection, f"{file.stem}, in other words", far)
 
 
 def index(desk: Any, path: Path) -> int:
-    """The collection that holds the file; prints how long it took."""
+    """The collection that holds the file; prints how long it took, and how long processors worked for it."""
     collection: int = desk.store.add_collection(path.name)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), processor_seconds()
     desk.add(collection, path)
     wait(lambda: desk.store.facts(collection, path) is not None)
-    by_words = time.perf_counter() - started
+    by_words, words_worked = time.perf_counter() - started, processor_seconds() - worked
     wait(lambda: desk.progress is None and not desk.store.count_without_vectors())
-    by_meaning = time.perf_counter() - started
+    by_meaning, meaning_worked = time.perf_counter() - started, processor_seconds() - worked
     document = desk.store.documents(collection)[0]
-    print(f"{path.name}: {document.pages} pages, {document.passages:,} passages; words {by_words:.1f} s, ", end="")
-    print(f"vectors {by_meaning:.1f} s after it was added", flush=True)
+    print(f"{path.name}: {document.pages} pages, {document.passages:,} passages; after it was added words ", end="")
+    print(f"{by_words:.1f} s, of processors {words_worked:.1f} s, ", end="")
+    print(f"vectors {by_meaning:.1f} s, of processors {meaning_worked:.1f} s", flush=True)
     return collection
+
+
+def processor_seconds() -> float:
+    """Of this process and all it has started, those that have ended included."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
 
 def print_recall(desk: Any, collection: int, title: str, asked: Sequence[Question]) -> None:
@@ -86,7 +104,7 @@ def print_recall(desk: Any, collection: int, title: str, asked: Sequence[Questio
         started = time.perf_counter()
         found = desk.find(question.text, [collection])[:RANKS]
         seconds.append(time.perf_counter() - started)
-        hits.append(any(question.fact in one.passage.text for one in found))
+        hits.append(any(answer in one.passage.text for answer in question.answers for one in found))
     median, worst = statistics.median(seconds) * 1000, max(seconds) * 1000
     print(f"{title}: recall@{RANKS} {statistics.mean(hits):.3f} of {len(hits)} questions; ", end="")
     print(f"a query {median:.0f} ms (worst {worst:.0f})", flush=True)
@@ -121,4 +139,4 @@ def wait(done: Callable[[], bool]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else NAMES)
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

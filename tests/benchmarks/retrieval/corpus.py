@@ -47,11 +47,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Question:
-    """`fact` is the sentence that answers it; `is_far` when it is asked in other words."""
+    """A passage with any of `answers` in it answers; `is_far` when it is asked in other words."""
 
     text: str
-    fact: str
-    name: str
+    answers: tuple[str, ...]
     is_far: bool
 
 
@@ -105,5 +104,5 @@ def questions(told: list[Paragraph], of_each_topic: int, seed: int = 2) -> list[
         chosen = dice.sample([one for one in told if one.topic == topic], of_each_topic)
         for number, one in enumerate(chosen):
             is_far = number % 2 == 1
-            asked.append(Question(one.far if is_far else one.near, one.fact, one.name, is_far))
+            asked.append(Question(one.far if is_far else one.near, (one.fact,), is_far))
     return asked
