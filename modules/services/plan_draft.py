@@ -130,10 +130,8 @@ class PlanDraft:
 
     def _choose_watch(self) -> None:
         footprint = self._footprint(self.recipe)
-        rate = rate_of(self.recipe, self.subject.rates)
-        advice.choose_watch(
-            self._choices, footprint.work.steps, footprint.training_seconds(rate) / footprint.work.steps
-        )
+        step_seconds = footprint.training_seconds(rate_of(self.recipe, self.subject.rates)) / footprint.work.steps
+        advice.choose_watch(self._choices, footprint.work.steps, step_seconds, footprint.checkpoint_seconds)
 
     def _footprint(self, recipe: Recipe) -> Footprint:
         learned, judged = self.samples(recipe)
@@ -185,7 +183,9 @@ class PlanDraft:
                 "own: what it learns may not show. Take the other template out of its load options."
             )
         if len(learned.lengths) < FEW_SAMPLES:
-            yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."
+            few = len(learned.lengths)
+            what = "1 sample is" if few == 1 else f"{few} samples are"
+            yield f"{what} very little: the model will learn it by heart, not its manner."
         if facts.trained_tokens < LITTLE_SHARE * facts.tokens:
             yield f"Only {facts.trained_tokens / facts.tokens:.1%} of the tokens are learned; the rest is only read."
         if self._budget_bytes >= prediction.memory_bytes > TIGHT_SHARE * self._budget_bytes:
