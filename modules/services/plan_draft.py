@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest
 from modules.services.sample_snapshots import Snapshot
-from modules.services.training_prediction import TrainingPredictions, free_disk, free_memory, rate_of
+from modules.services.training_prediction import TrainingPredictions, free_disk, free_memory
 from modules.services.training_samples import held_out_rows
 from modules.training import advice
 from modules.training.advice import Choices, open_fields
@@ -130,8 +130,10 @@ class PlanDraft:
 
     def _choose_watch(self) -> None:
         footprint = self._footprint(self.recipe)
-        step_seconds = footprint.training_seconds(rate_of(self.recipe, self.subject.rates)) / footprint.work.steps
-        advice.choose_watch(self._choices, footprint.work.steps, step_seconds, footprint.checkpoint_seconds)
+        work, speed = footprint.work, self._predictions.tokens_per_second(footprint, self.subject.rates)
+        advice.choose_watch(
+            self._choices, work.steps, work.real_tokens / speed / work.steps, footprint.checkpoint_seconds
+        )
 
     def _footprint(self, recipe: Recipe) -> Footprint:
         learned, judged = self.samples(recipe)

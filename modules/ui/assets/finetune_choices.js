@@ -84,6 +84,7 @@ export class SimpleChoices {
     if (!input) return false;
     this.error.textContent = message;
     this.error.hidden = false;
+    (input.closest(".tune-length") ?? input.closest("div.labelled")).after(this.error);
     input.setAttribute("aria-invalid", "true");
     return true;
   }

@@ -102,13 +102,15 @@ export class DataLook {
     this.recognised.hidden = !first.length && !columns.length;
     this.shown.hidden = !first.length;
     this.format.value = format;
-    this.certainty.textContent = isCertain || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
+    // What stands against all of it is told by the check.
+    const told = problems.filter(({ row, file }) => row || file);
+    this.certainty.textContent = isCertain || !first.length || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
     this.certainty.hidden = !this.certainty.textContent;
     const roles = columns.length ? ROLES[format] : [];
     this.mapping.hidden = !roles.length;
     this.mapping.replaceChildren(...roles.map(([role, words]) => labelled(words, this.columnChoice(role, columns, mapping))));
     this.samples.replaceChildren(...first.map((one) => element("li", {}, sampleView(one))));
-    if (problems.length) this.checked.replaceChildren(problemList(problems, problems.length));
+    if (told.length) this.checked.replaceChildren(problemList(told, told.length));
   }
 
   columnChoice(role, columns, mapping) {
