@@ -81,10 +81,9 @@ def choose_task(choices: Choices, counts: Counts) -> None:
     """What is learned, and by which method."""
     has_answers = counts.chats + counts.completions >= counts.texts
     objective: Objective = "chat" if has_answers else "text"
-    what = "have answers to learn" if has_answers else "are plain text, of which every token is learned"
-    choices.choose(
-        "objective", objective, f"{objective}: {max(counts.samples - counts.texts, counts.texts):,} samples {what}."
-    )
+    what = "samples with answers to learn" if has_answers else "plain texts, of which every token is learned"
+    found = max(counts.samples - counts.texts, counts.texts)
+    choices.choose("objective", objective, f"{objective}: {found:,} of {counts.samples:,} rows are {what}.")
     if choices.recipe.rank is not None and choices.recipe.rank >= 32:
         choices.choose(
             "method", "rslora", "rslora: with a rank of 32 or more its scaling learns better than plain lora."
