@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest
 from modules.services.sample_snapshots import Snapshot
-from modules.services.training_prediction import TrainingPredictions, free_disk, free_memory, rate_of
+from modules.services.training_prediction import TrainingPredictions, free_disk, free_memory
 from modules.services.training_samples import held_out_rows
 from modules.training import advice
 from modules.training.advice import Choices, open_fields
@@ -130,9 +130,9 @@ class PlanDraft:
 
     def _choose_watch(self) -> None:
         footprint = self._footprint(self.recipe)
-        rate = rate_of(self.recipe, self.subject.rates)
+        work, speed = footprint.work, self._predictions.tokens_per_second(footprint, self.subject.rates)
         advice.choose_watch(
-            self._choices, footprint.work.steps, footprint.training_seconds(rate) / footprint.work.steps
+            self._choices, work.steps, work.real_tokens / speed / work.steps, footprint.checkpoint_seconds
         )
 
     def _footprint(self, recipe: Recipe) -> Footprint:
@@ -185,7 +185,9 @@ class PlanDraft:
                 "own: what it learns may not show. Take the other template out of its load options."
             )
         if len(learned.lengths) < FEW_SAMPLES:
-            yield f"{len(learned.lengths)} samples are very few: the model will learn them by heart, not their manner."
+            few = len(learned.lengths)
+            what = "1 sample is" if few == 1 else f"{few} samples are"
+            yield f"{what} very little: the model will learn it by heart, not its manner."
         if facts.trained_tokens < LITTLE_SHARE * facts.tokens:
             yield f"Only {facts.trained_tokens / facts.tokens:.1%} of the tokens are learned; the rest is only read."
         if self._budget_bytes >= prediction.memory_bytes > TIGHT_SHARE * self._budget_bytes:

@@ -30,20 +30,24 @@ class TrainingPredictions:
 
     def predict(self, footprint: Footprint, rates: ComputeRates, machine: Machine) -> Prediction:
         recipe, work = footprint.recipe, footprint.work
-        rate = rate_of(recipe, rates)
-        calculated = work.real_tokens / footprint.training_seconds(rate)
-        runs = self._runs.of_engine(ENGINE, "speed")
-        speed = corrected(calculated, SPEED, runs, recipe.model, variant_of(recipe)).value
+        speed = self.tokens_per_second(footprint, rates)
         return Prediction(
             memory_bytes=self.memory_bytes(footprint) * recipe.processes,
             available_bytes=free_memory(machine, rates),
-            seconds=work.real_tokens / speed + footprint.watching_seconds(rate) + START_SECONDS,
+            seconds=work.real_tokens / speed + footprint.watching_seconds(rate_of(recipe, rates)) + START_SECONDS,
             steps=work.steps,
             tokens_per_second=speed,
             disk_bytes=footprint.disk_bytes,
             calculated_memory_bytes=footprint.memory_bytes,
-            calculated_tokens_per_second=calculated,
+            calculated_tokens_per_second=calculated_speed(footprint, rates),
         )
+
+    def tokens_per_second(self, footprint: Footprint, rates: ComputeRates) -> float:
+        """While it learns; evaluations and checkpoints are not counted."""
+        recipe = footprint.recipe
+        runs = self._runs.of_engine(ENGINE, "speed")
+        calculated = calculated_speed(footprint, rates)
+        return corrected(calculated, SPEED, runs, recipe.model, variant_of(recipe)).value
 
     def learn(self, run: TrainingRun) -> None:
         """From a run that has ended; one that made few steps says nothing."""
@@ -59,6 +63,11 @@ class TrainingPredictions:
             return
         with suppress(StorageError):
             self._runs.add(ModelRun(recipe.model, ENGINE, variant_of(recipe), figure, predicted, actual, time.time()))
+
+
+def calculated_speed(footprint: Footprint, rates: ComputeRates) -> float:
+    """In tokens a second, by arithmetic alone."""
+    return footprint.work.real_tokens / footprint.training_seconds(rate_of(footprint.recipe, rates))
 
 
 def rate_of(recipe: Recipe, rates: ComputeRates) -> float:

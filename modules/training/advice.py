@@ -37,7 +37,10 @@ JUDGED = 0.05
 LEAST_JUDGED, MOST_JUDGED = 4, 200
 TOO_FEW_TO_JUDGE = 20
 EVALUATIONS = 10
+# Between two checkpoints at most; a short run has a few all the same, unless saving would take longer than learning.
 CHECKPOINT_SECONDS = 180.0
+CHECKPOINTS = 4
+SAVED_SHARE = 1 / 4
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,9 @@ def choose_task(choices: Choices, counts: Counts) -> None:
     """What is learned, and by which method."""
     has_answers = counts.chats + counts.completions >= counts.texts
     objective: Objective = "chat" if has_answers else "text"
-    what = "have answers to learn" if has_answers else "are plain text, of which every token is learned"
-    choices.choose(
-        "objective", objective, f"{objective}: {max(counts.samples - counts.texts, counts.texts):,} samples {what}."
-    )
+    what = "samples with answers to learn" if has_answers else "plain texts, of which every token is learned"
+    found = max(counts.samples - counts.texts, counts.texts)
+    choices.choose("objective", objective, f"{objective}: {found:,} of {counts.samples:,} rows are {what}.")
     if choices.recipe.rank is not None and choices.recipe.rank >= 32:
         choices.choose(
             "method", "rslora", "rslora: with a rank of 32 or more its scaling learns better than plain lora."
@@ -236,14 +238,18 @@ def choose_share(choices: Choices, rows: int) -> None:
         choices.choose("evaluation_share", share, f"{share:.1%}: {judged} samples judge what was learned.")
 
 
-def choose_watch(choices: Choices, steps: int, step_seconds: float) -> None:
-    """How often is judged and saved; `step_seconds` 0 where the speed is unknown."""
+def choose_watch(choices: Choices, steps: int, step_seconds: float, checkpoint_seconds: float) -> None:
+    """How often is judged and saved; `checkpoint_seconds` is what saving once takes, with the answers to prompts.
+
+    `step_seconds` is 0 where the speed is unknown.
+    """
     tenth = max(1, round(steps / EVALUATIONS))
     choices.choose("evaluate_every", tenth, f"{tenth}: about {-(-steps // tenth)} times in the run.")
     every = choices.recipe.evaluate_every or tenth
-    minutes = CHECKPOINT_SECONDS / step_seconds if step_seconds else tenth
+    wanted = max(min(CHECKPOINT_SECONDS, steps * step_seconds / CHECKPOINTS), checkpoint_seconds / SAVED_SHARE)
+    between = wanted / step_seconds if step_seconds else tenth
     # At an evaluation, so that the best can be kept.
-    saved = min(max(1, round(minutes / every)) * every, max(steps, 1))
+    saved = min(max(1, round(between / every)) * every, max(steps, 1))
     spent = saved * step_seconds
     reason = f"{saved}: about every {spoken(spent)}." if step_seconds else f"{saved}: at every evaluation."
     choices.choose("checkpoint_every", saved, reason)

@@ -136,9 +136,13 @@ class Footprint:
         judged = self.forward_flops(self.work.evaluated) / (rate * EFFICIENCY[self._width])
         judged += self._evaluation_passes * self._overhead_seconds * FORWARD_SHARE
         saved = self.work.steps // (self.recipe.checkpoint_every or self.work.steps) + 1
+        return self.work.evaluations * judged * self._slower + saved * self.checkpoint_seconds
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        """Of one: what is written, and the answers to the recipe's prompts."""
         answers = len(self.recipe.probes) * self.recipe.probe_tokens / DECODED_PER_SECOND
-        written = self._checkpoint_bytes / WRITTEN_PER_SECOND
-        return self.work.evaluations * judged * self._slower + saved * (answers + written)
+        return answers + self._checkpoint_bytes / WRITTEN_PER_SECOND
 
     def forward_flops(self, work: Pass) -> float:
         shape = self.anatomy.shape

@@ -176,7 +176,7 @@ def test_nothing_to_learn_or_to_judge_by_is_refused(desk: Desk, data: str, field
 def test_few_samples_are_all_learned(desk: Desk) -> None:
     plan = desk.plan("few")
     assert plan.recipe.evaluation_share == 0
-    assert any("very few" in warning for warning in plan.warnings)
+    assert any("very little" in warning for warning in plan.warnings)
 
 
 @pytest.fixture

@@ -67,10 +67,23 @@ def test_a_processor_that_is_slow_in_16_bits_computes_in_32() -> None:
         assert chosen.recipe.base_weights == expected
 
 
-@pytest.mark.parametrize(("step_seconds", "saved"), [(0.1, 100), (2.0, 90), (60.0, 10)])
-def test_checkpoints_are_minutes_apart_and_at_evaluations(step_seconds: float, saved: int) -> None:
+@pytest.mark.parametrize(
+    ("step_seconds", "checkpoint_seconds", "saved"),
+    [
+        (0.0, 0.1, 10),
+        # A run of ten seconds, and how it is saved where that takes longer than learning.
+        (0.1, 0.1, 20),
+        (0.1, 9.0, 100),
+        (2.0, 0.1, 20),
+        (6.0, 0.1, 20),
+        (60.0, 0.1, 10),
+    ],
+)
+def test_checkpoints_are_minutes_apart_a_few_in_a_run_and_at_evaluations(
+    step_seconds: float, checkpoint_seconds: float, saved: int
+) -> None:
     chosen = choices()
-    advice.choose_watch(chosen, 100, step_seconds)
+    advice.choose_watch(chosen, 100, step_seconds, checkpoint_seconds)
     assert chosen.recipe.evaluate_every == 10
     assert chosen.recipe.checkpoint_every == saved
 

@@ -7,6 +7,7 @@ from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.training.datasets.recognition import Recognition, as_list
 from modules.training.datasets.rows import Row
+from modules.training.datasets.utf8 import NOT_UTF8, holds_foreign_bytes
 from modules.types.datasets import ColumnRole, Example, RowProblem, Turn
 from modules.types.faults import fault_of_text, shown
 
@@ -188,7 +189,7 @@ def checked_text(value: Any, place: str) -> str:
     if not value.strip():
         raise BadRequest("It is empty.", field=place)
     if fault := fault_of_text(value):
-        raise BadRequest(f"It is no clean UTF-8 text: {fault}.", field=place)
+        raise BadRequest(NOT_UTF8 if holds_foreign_bytes(value) else f"It is no clean text: {fault}.", field=place)
     return value
 
 

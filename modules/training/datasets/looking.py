@@ -26,7 +26,7 @@ def recognised(rows: Iterable[Row | RowProblem], order: ReadOrder) -> Recognitio
     """
     first = beginning(rows)
     if not first:
-        raise BadRequest("There are no rows.")
+        raise BadRequest("There are no rows in this data: it is empty, or a header alone. Choose other data.")
     found = recognise(sound(first), order.format, order.columns)
     if found.fault and sound(first):
         raise BadRequest(found.fault, field="columns")

@@ -118,9 +118,13 @@ def guessed(
         return Recognition("text", {"text": texts[0]}, is_certain=False)
     fault = (
         f"The columns {listed(present)} are not recognised as chats, instructions, prompts with answers, or texts. "
-        f"Say which column is the {' and which the '.join(role for role in form.needed if role not in said)}."
+        + ("Choose the format, then say which column is what." if len(forms) > 1 else missing_roles(form, said))
     )
     return Recognition(form.format, dict(said), is_certain=False, fault=fault)
+
+
+def missing_roles(form: Form, said: Mapping[ColumnRole, str]) -> str:
+    return f"Say which column is the {' and which the '.join(role for role in form.needed if role not in said)}."
 
 
 def kind_of_chat(values: Sequence[Any]) -> DatasetFormat | None:

@@ -18,3 +18,8 @@ def open_utf8(path: Path) -> BinaryIO:
         raise BadRequest("The file is UTF-16, UTF-32 or no text at all; save it as UTF-8.")
     file.seek(len(codecs.BOM_UTF8) if beginning.startswith(codecs.BOM_UTF8) else 0)
     return file
+
+
+def holds_foreign_bytes(text: str) -> bool:
+    """Whether it was decoded with `surrogateescape` from what is not UTF-8."""
+    return any("\udc80" <= character <= "\udcff" for character in text)

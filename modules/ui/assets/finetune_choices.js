@@ -48,7 +48,7 @@ export class SimpleChoices {
     const field = this.unit.value;
     this.amount.hidden = field === AUTOMATIC;
     this.amount.step = field === "epochs" ? 0.1 : 1;
-    const chosen = field !== AUTOMATIC && amount > 0 ? amount : null;
+    const chosen = field !== AUTOMATIC && !Number.isNaN(amount) ? amount : null;
     this.draft.set({ epochs: null, steps: null, ...(field === AUTOMATIC ? {} : { [field]: chosen }) });
   }
 
@@ -84,6 +84,7 @@ export class SimpleChoices {
     if (!input) return false;
     this.error.textContent = message;
     this.error.hidden = false;
+    (input.closest(".tune-length") ?? input.closest("div.labelled")).after(this.error);
     input.setAttribute("aria-invalid", "true");
     return true;
   }

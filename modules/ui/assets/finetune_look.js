@@ -18,7 +18,8 @@ const ROLES = {
 };
 const NONE = "";
 const SHOWN_PROBLEMS = 20;
-const FEW = 3;
+const FEW = 5;
+const SAMPLE_CHARS = 60;
 
 export class DataLook {
   // `onChosen(look)` when the data can be used, again after every correction; `onFailed` when it cannot.
@@ -32,17 +33,16 @@ export class DataLook {
     this.samples = element("ol", { class: "samples", "aria-label": "The first samples" });
     this.checked = element("div", { class: "tune-checked" });
     this.progress = new JobProgress("Checking the data");
-    this.found = element(
+    this.recognised = element(
       "div",
-      { class: "tune-part", hidden: true },
+      { class: "tune-part" },
       element("h3", { text: "What was recognised" }),
       element("div", { class: "tune-fields" }, labelled("Format", this.format)),
       this.mapping,
       this.certainty,
-      this.checked,
-      element("h3", { text: "The first samples" }),
-      this.samples,
     );
+    this.shown = element("div", { class: "tune-part" }, element("h3", { text: "The first samples" }), this.samples);
+    this.found = element("div", { class: "tune-part", hidden: true }, this.recognised, this.checked, this.shown);
     this.node = element("div", { class: "tune-part" }, this.status, this.progress.node, this.error.node, this.found);
   }
 
@@ -80,7 +80,7 @@ export class DataLook {
       this.error.show(error);
       this.onFailed();
       // What is seen of the same data stays, so that it can be corrected.
-      this.found.hidden = this.shownOf !== subjectOf(source);
+      this.found.hidden = this.recognised.hidden || this.shownOf !== subjectOf(source);
     }
   }
 
@@ -98,18 +98,23 @@ export class DataLook {
 
   show({ format, is_certain: isCertain, columns, mapping, first, problems }) {
     this.found.hidden = false;
+    // Where no row can be read there is nothing to correct.
+    this.recognised.hidden = !first.length && !columns.length;
+    this.shown.hidden = !first.length;
     this.format.value = format;
-    this.certainty.textContent = isCertain || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
+    // What stands against all of it is told by the check.
+    const told = problems.filter(({ row, file }) => row || file);
+    this.certainty.textContent = isCertain || !first.length || this.draft.get("data").format ? "" : "Another format would fit as well. Look at the samples, and choose it above if they are wrong.";
     this.certainty.hidden = !this.certainty.textContent;
     const roles = columns.length ? ROLES[format] : [];
     this.mapping.hidden = !roles.length;
     this.mapping.replaceChildren(...roles.map(([role, words]) => labelled(words, this.columnChoice(role, columns, mapping))));
     this.samples.replaceChildren(...first.map((one) => element("li", {}, sampleView(one))));
-    if (problems.length) this.checked.replaceChildren(problemList(problems, problems.length));
+    if (told.length) this.checked.replaceChildren(problemList(told, told.length));
   }
 
   columnChoice(role, columns, mapping) {
-    const words = ({ name, sample }) => [name, sample ? `${name}: ${sample.slice(0, 40)}` : name];
+    const words = ({ name, sample }) => [name, sample ? `${name}: ${shortened(sample)}` : name];
     const onchange = () => this.correct({ columns: { ...mapping, ...this.draft.get("data").columns, [role]: select.value } });
     const select = choiceOf([[NONE, "none"], ...columns.map(words)], { onchange });
     select.value = mapping[role] ?? NONE;
@@ -119,9 +124,9 @@ export class DataLook {
   showCheck({ rows, examples, problem_count: problemCount, problems, duplicate_count: duplicateCount, duplicates }) {
     const line = [`${numberText(rows)} ${rows === 1 ? "row" : "rows"}`, `${numberText(examples)} ${examples === 1 ? "sample" : "samples"}`];
     line.push(problemCount ? `${numberText(problemCount)} that cannot be used` : "nothing broken");
-    line.push(duplicateCount ? `${numberText(duplicateCount)} exact duplicates` : "no duplicates");
+    line.push(duplicateCount ? `${numberText(duplicateCount)} exact ${duplicateCount === 1 ? "duplicate" : "duplicates"}` : "no duplicates");
     this.checked.replaceChildren(
-      element("p", { class: problemCount ? "form-error" : "tune-good", text: line.join(" · ") }),
+      element("p", { class: problemCount ? "form-error" : "tune-good", text: examples ? line.join(" · ") : "Nothing in it can be used." }),
       problemCount ? problemList(problems, problemCount) : "",
       duplicateCount ? duplicateList(duplicates, duplicateCount) : "",
     );
@@ -132,6 +137,10 @@ async function checkNow(source, signal) {
   return (await control("datasets/check", { source }, { signal })).check;
 }
 
+function shortened(text) {
+  return text.length > SAMPLE_CHARS ? `${text.slice(0, SAMPLE_CHARS - 1)}…` : text;
+}
+
 // Which data it is, however it is read.
 function subjectOf({ format, columns, ...subject }) {
   return JSON.stringify(subject);
@@ -140,7 +149,9 @@ function subjectOf({ format, columns, ...subject }) {
 function problemList(problems, count) {
   const where = ({ row, place, file }) => [row ? `Row ${row}` : "", place, file].filter(Boolean).join(", ");
   const items = problems.slice(0, SHOWN_PROBLEMS).map((one) => element("li", {}, element("span", { class: "tune-where", text: where(one) }), element("span", { dir: "auto", text: one.message })));
-  return folded(`${numberText(count)} ${count === 1 ? "row has a problem" : "rows have a problem"}`, items, count);
+  // What is wrong with a whole file is wrong with no row.
+  const what = problems.every(({ row }) => row) ? (count === 1 ? "row has a problem" : "rows have a problem") : count === 1 ? "problem" : "problems";
+  return folded(`${numberText(count)} ${what}`, items, count);
 }
 
 function duplicateList(duplicates, count) {

@@ -203,7 +203,8 @@ function progressText({ state, step, total_steps: total, seconds_left: left, sec
   const words = [total ? `Step ${numberText(step)} of ${numberText(total)}` : ""];
   if (state === "running") words.push(left ? `about ${durationText(left)} left` : "", note);
   else words.push(seconds ? `${durationText(seconds)} of training` : "");
-  if (state === "stopped" || state === "interrupted") words.push("goes on from its last checkpoint when it is resumed");
+  if (state === "interrupted") words.push("the program ended meanwhile");
+  if (state === "stopped" || state === "interrupted") words.push(step ? "goes on from its last checkpoint when it is resumed" : "begins when it is resumed");
   return words.filter(Boolean).join(" · ");
 }
 

@@ -4,7 +4,7 @@ import { control } from "./control.js";
 import { element } from "./dom.js";
 import { button } from "./forms.js";
 import { METHOD_NAMES, STATES, lossText, sourceText } from "./finetune_words.js";
-import { agoText, durationText } from "./words.js";
+import { agoText, durationText, numberText } from "./words.js";
 
 const POLL_MS = 2000;
 const ACTIVE = ["queued", "running"];
@@ -97,7 +97,7 @@ export class TrainingRuns {
 function rowWords(run) {
   const { state, model, method, recipe, created, step, total_steps: total, evaluation_loss: judged, loss, seconds_left: left, place_in_queue: place } = run;
   const detail = [model, METHOD_NAMES[method] ?? method, sourceText(recipe?.data), agoText(created)].filter(Boolean).join(" · ");
-  const figures = [total ? `step ${step} of ${total}` : "", judged !== null || loss !== null ? `loss ${lossText(judged ?? loss)}` : ""];
+  const figures = [total ? `step ${numberText(step)} of ${numberText(total)}` : "", judged !== null ? `held-out loss ${lossText(judged)}` : loss !== null ? `loss ${lossText(loss)}` : ""];
   if (state === "running" && left) figures.push(`${durationText(left)} left`);
   if (state === "queued" && place) figures.push(`number ${place} in the queue`);
   return [detail, figures.filter(Boolean).join(" · "), state];

@@ -56,6 +56,7 @@ export function bytesText(bytes) {
 
 // Of files that may be small.
 export function fileSizeText(bytes) {
+  if (!bytes) return "empty";
   return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : bytesText(bytes);
 }
 

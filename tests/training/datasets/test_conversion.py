@@ -138,6 +138,7 @@ def test_instructions_prompts_and_texts() -> None:
         ({"text": float("nan")}, "column text", "a number"),
         ({"text": "a\0b"}, "column text", "NUL"),
         ({"text": "\ud800"}, "column text", "surrogate"),
+        ({"text": b"Sch\xf6n".decode("utf-8", "surrogateescape")}, "column text", "save the file as UTF-8"),
         ({"text": "x" * (LIMITS.dataset_row_bytes + 1)}, "", "16,777,216 characters"),
     ],
 )
