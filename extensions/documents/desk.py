@@ -4,10 +4,9 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from modules.extensions import ExtensionHost, Message, RequestContext
+from modules.extensions import ExtensionHost, Message, Progress, RequestContext
 
 from .answering import Answering, Marking, question_of, with_passages
 from .embedding import MODEL, Embedder
@@ -23,14 +22,6 @@ RESULTS = 8
 ANSWERS = 64
 
 Work = Callable[[Report, Cancelled], None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Of the work in the background."""
-
-    fraction: float | None
-    note: str
 
 
 class Desk:
@@ -155,7 +146,7 @@ class Desk:
     def _start(self, title: str, work: Work) -> None:
         def run(report: Report, cancelled: Cancelled) -> None:
             def tell(fraction: float | None, note: str) -> None:
-                self._progress = Progress(fraction, note)
+                self._progress = Progress(note, fraction)
                 report(fraction, note)
 
             def ended() -> bool:
