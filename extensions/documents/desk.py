@@ -37,6 +37,8 @@ class Desk:
         self._lock = threading.Lock()
         self._at_work = threading.Lock()
         self._progress: Progress | None = None
+        # The titles of work that has begun or waits for its turn.
+        self._under_way: set[str] = set()
         self._answering: dict[str, Answering] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="documents")
         self._closed = threading.Event()
@@ -53,7 +55,7 @@ class Desk:
     @property
     def progress(self) -> Progress | None:
         """None while nothing is done."""
-        return self._progress
+        return self._progress or (Progress("starting") if self._under_way else None)
 
     def add_upload(self, collection_id: int, upload: Path) -> None:
         """Keeps a copy, for what was sent is deleted sooner or later."""
@@ -158,7 +160,9 @@ class Desk:
                         work(tell, ended)
                 finally:
                     self._progress = None
+                    self._under_way.discard(title)
 
+        self._under_way.add(title)
         self._host.start_job(title, run)
 
     def _forget_copy(self, path: Path) -> None:
