@@ -41,6 +41,7 @@ def listed_shape(app: App, extension: Extension) -> dict[str, Any]:
         "note": extension.note,
         "is_sound": manifest is not None and (extension.state == "failed" or not extension.fault),
         "faults": len(app.extensions.faults(extension.name)),
+        "off_hooks": app.extensions.off_hooks(extension.name),
     }
 
 
