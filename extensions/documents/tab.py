@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modules.extensions import Button, Field, Heading, Part, Progress, Table, Text, ViewEvent
+from modules.extensions import Button, Field, Heading, Part, Table, Text, ViewEvent
 
 from .adding import added
 from .desk import Desk

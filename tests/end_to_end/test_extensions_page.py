@@ -214,7 +214,7 @@ def test_what_failed_too_often_is_said_and_tried_again(window: Watched, program:
     page = window.page
     page.goto(f"{window.url}/?view=sample%2Fcounter")
     tab = page.locator(".extension-tab")
-    expect(tab).to_contain_text("Hello")
+    expect(tab).to_contain_text("pressed")
     with program.control() as client:
         for _ in range(3):
             body = {"place": "tab", "button": "break"}
