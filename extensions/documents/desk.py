@@ -21,6 +21,8 @@ RESULTS = 8
 # Replies whose marks are remembered at once; those that never came are forgotten.
 ANSWERS = 64
 
+FETCHING = "fetching the embedding model"
+
 Work = Callable[[Report, Cancelled], None]
 
 
@@ -56,6 +58,11 @@ class Desk:
     def progress(self) -> Progress | None:
         """None while nothing is done."""
         return self._progress or (Progress("starting") if self._under_way else None)
+
+    @property
+    def wants_model(self) -> bool:
+        """Whether the embedding model is neither here nor on its way."""
+        return not self.embedder.is_here and FETCHING not in self._under_way
 
     def add_upload(self, collection_id: int, upload: Path) -> None:
         """Keeps a copy, for what was sent is deleted sooner or later."""
@@ -95,9 +102,10 @@ class Desk:
 
         def work(report: Report, cancelled: Cancelled) -> None:
             self._host.fetch_model(MODEL, report, cancelled)
+            report(None, "loading the embedding model")
             self._indexer.embed(report, cancelled)
 
-        self._start("fetching the embedding model", work)
+        self._start(FETCHING, work)
 
     # Answers
 

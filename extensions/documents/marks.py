@@ -24,10 +24,8 @@ def sources(passages: Sequence[StoredPassage], cited: Collection[int], *, by_wor
     lines = {number: f"\\[{number}\\] {link(passage)}" for number, passage in enumerate(passages, 1)}
     used = [line for number, line in lines.items() if number in cited]
     unused = ", ".join(line for number, line in lines.items() if number not in cited)
-    read = (
-        (f"Also read: {unused}" if used else f"Read, though no sentence above rests on it: {unused}") if unused else ""
-    )
-    parts = ["  \n".join(used), read, BY_WORDS_ONLY if by_words_only else ""]
+    read = "Also read" if used else "Read, though no sentence above rests on it"
+    parts = ["  \n".join(used), f"{read}: {unused}" if unused else "", BY_WORDS_ONLY if by_words_only else ""]
     return SOURCES + "\n\n".join(part for part in parts if part) + "\n"
 
 

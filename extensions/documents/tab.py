@@ -65,7 +65,7 @@ def at_work(desk: Desk) -> Sequence[Part]:
 
 
 def model_parts(desk: Desk) -> Sequence[Part]:
-    return () if desk.embedder.is_here else (Text(WITHOUT_MODEL), Button("fetch-model", "Fetch the embedding model"))
+    return (Text(WITHOUT_MODEL), Button("fetch-model", "Fetch the embedding model")) if desk.wants_model else ()
 
 
 def collection_parts(
