@@ -21,7 +21,7 @@ def supported(number: int, passage: StoredPassage) -> str:
 
 def sources(passages: Sequence[StoredPassage], cited: Collection[int], *, by_words_only: bool) -> str:
     """The end of a reply: the passages that support a sentence, by their numbers; then those that were only read."""
-    lines = {number: f"\\[{number}\\] {link(passage)}" for number, passage in enumerate(passages, 1)}
+    lines = {number: link(passage, f"[{number}] ") for number, passage in enumerate(passages, 1)}
     used = [line for number, line in lines.items() if number in cited]
     unused = ", ".join(line for number, line in lines.items() if number not in cited)
     read = "Also read" if used else "Read, though no sentence above rests on it"
@@ -29,8 +29,9 @@ def sources(passages: Sequence[StoredPassage], cited: Collection[int], *, by_wor
     return SOURCES + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def link(passage: StoredPassage) -> str:
-    return f"[{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
+def link(passage: StoredPassage, before: str = "") -> str:
+    """`before` is Markdown within the link."""
+    return f"[{before}{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
 
 
 def place_of(passage: StoredPassage) -> str:

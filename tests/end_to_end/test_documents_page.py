@@ -63,7 +63,7 @@ def test_from_a_pdf_to_a_citation(browser: Browser, program: RunningProgram, tmp
     window.ask("Who dredged the harbour of Velmoor?")
     reply = page.locator("article.assistant").last
     expect(reply).to_contain_text(f"{TRUE} [1] {FALSE} (not found in your documents)")
-    source = reply.get_by_role("link", name="log book.pdf, page 2")
+    source = reply.get_by_role("link", name="[1] log book.pdf, page 2")
     expect(source).to_be_visible()
     address = source.get_attribute("href")
     assert address is not None

@@ -104,7 +104,7 @@ def test_sentences_are_marked_and_sources_listed(app: App, tmp_path: Path) -> No
         f"The harbour of Velmoor was dredged in 1794 by convicts.{mark} "
         f"It was dredged in 1801 by convicts of the north.{missing} "
         f"Sailors bought rabbits from the keeper of the lighthouse.{mark}\n\n"
-        f"Tokyo hosted the Olympic games twice.{missing}\n\n---\n**Sources**\n\n\\[1\\] [log.pdf, page 1]{link}\n"
+        f"Tokyo hosted the Olympic games twice.{missing}\n\n---\n**Sources**\n\n[[1] log.pdf, page 1]{link}\n"
     )
     assert "words alone" in reply
 
