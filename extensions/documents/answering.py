@@ -75,9 +75,12 @@ class Marking:
         self._sentence = ""
         self._shown = 0
         self._in_code = False
+        self._cited: set[int] = set()
+        self._is_empty = True
 
     def feed(self, text: str) -> str:
         self._sentence += text
+        self._is_empty = self._is_empty and not text.strip()
         while (end := end_of_sentence(self._sentence)) is not None:
             self._finish(end)
         marked = self._marked(MARK_SECONDS)
@@ -91,8 +94,8 @@ class Marking:
         self._waiting = []
         rest = self._sentence[self._shown :]
         self._sentence = ""
-        passages = [one.passage for one in self._answering.given]
-        return marked + rest + sources(passages, by_words_only=self._answering.by_words_only)
+        # A reply that was stopped before its first word has no sources.
+        return marked + rest + ("" if self._is_empty else self._sources())
 
     def _finish(self, end: int) -> None:
         """The sentence ends here; what follows begins the next one."""
@@ -127,7 +130,14 @@ class Marking:
         if not sentence:
             return ""
         place = supporting(sentence, self._answering.given, vector)
-        return NOT_FOUND if place is None else supported(place + 1, self._answering.given[place].passage)
+        if place is None:
+            return NOT_FOUND
+        self._cited.add(place + 1)
+        return supported(place + 1, self._answering.given[place].passage)
+
+    def _sources(self) -> str:
+        passages = [one.passage for one in self._answering.given]
+        return sources(passages, self._cited, by_words_only=self._answering.by_words_only)
 
     def _unfinished(self) -> str:
         """Of the sentence being written, all but what may stand behind a mark: space, and what opens a quotation."""

@@ -4,11 +4,10 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from modules.extensions import ExtensionHost, Message, RequestContext
+from modules.extensions import ExtensionHost, Message, Progress, RequestContext
 
 from .answering import Answering, Marking, question_of, with_passages
 from .embedding import MODEL, Embedder
@@ -26,15 +25,9 @@ RESULTS = 8
 # Replies whose marks are remembered at once; those that never came are forgotten.
 ANSWERS = 64
 
+FETCHING = "fetching the embedding model"
+
 Work = Callable[[Report, Cancelled], None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Of the work in the background."""
-
-    fraction: float | None
-    note: str
 
 
 class Desk:
@@ -50,6 +43,8 @@ class Desk:
         self._lock = threading.Lock()
         self._at_work = threading.Lock()
         self._progress: Progress | None = None
+        # The titles of work that has begun or waits for its turn.
+        self._under_way: set[str] = set()
         self._answering: dict[str, Answering] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="documents")
         self._closed = threading.Event()
@@ -66,7 +61,12 @@ class Desk:
     @property
     def progress(self) -> Progress | None:
         """None while nothing is done."""
-        return self._progress
+        return self._progress or (Progress("starting") if self._under_way else None)
+
+    @property
+    def wants_model(self) -> bool:
+        """Whether the embedding model is neither here nor on its way."""
+        return not self.embedder.is_here and FETCHING not in self._under_way
 
     def add_upload(self, collection_id: int, upload: Path) -> None:
         """Keeps a copy, for what was sent is deleted sooner or later."""
@@ -106,9 +106,10 @@ class Desk:
 
         def work(report: Report, cancelled: Cancelled) -> None:
             self._host.fetch_model(MODEL, report, cancelled)
+            report(None, "loading the embedding model")
             self._indexer.embed(report, cancelled)
 
-        self._start("fetching the embedding model", work)
+        self._start(FETCHING, work)
 
     # Answers
 
@@ -160,7 +161,7 @@ class Desk:
     def _start(self, title: str, work: Work) -> None:
         def run(report: Report, cancelled: Cancelled) -> None:
             def tell(fraction: float | None, note: str) -> None:
-                self._progress = Progress(fraction, note)
+                self._progress = Progress(note, fraction)
                 report(fraction, note)
 
             def ended() -> bool:
@@ -172,7 +173,9 @@ class Desk:
                         work(tell, ended)
                 finally:
                     self._progress = None
+                    self._under_way.discard(title)
 
+        self._under_way.add(title)
         self._host.start_job(title, run)
 
     def _forget_copy(self, path: Path) -> None:

@@ -1,14 +1,14 @@
 """How marks and sources look in a reply, and how they are taken out again before a model reads it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .store import StoredPassage
 
 PASSAGES = "/ext/documents/passages"
 NOT_FOUND = " *(not found in your documents)*"
 SOURCES = "\n\n---\n**Sources**\n\n"
-BY_WORDS_ONLY = "\nFound and checked by words alone; with the embedding model meaning counts too.\n"
+BY_WORDS_ONLY = "Found and checked by words alone; with the embedding model meaning counts too."
 MARK = re.compile(rf" \[\[\d+\]\]\({PASSAGES}/\d+\)|{re.escape(NOT_FOUND)}")
 # What would end a link early, or begin another.
 SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
@@ -19,17 +19,19 @@ def supported(number: int, passage: StoredPassage) -> str:
     return f" [[{number}]]({PASSAGES}/{passage.id})"
 
 
-def sources(passages: Sequence[StoredPassage], *, by_words_only: bool) -> str:
-    """The end of a reply: each passage that was given, by its number."""
-    lines = [
-        f"{number}. [{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
-        for number, passage in enumerate(passages, 1)
-    ]
-    return SOURCES + "\n".join(lines) + "\n" + (BY_WORDS_ONLY if by_words_only else "")
+def sources(passages: Sequence[StoredPassage], cited: Collection[int], *, by_words_only: bool) -> str:
+    """The end of a reply: the passages that support a sentence, by their numbers; then those that were only read."""
+    lines = {number: link(passage, f"[{number}] ") for number, passage in enumerate(passages, 1)}
+    used = [line for number, line in lines.items() if number in cited]
+    unused = ", ".join(line for number, line in lines.items() if number not in cited)
+    read = "Also read" if used else "Read, though no sentence above rests on it"
+    parts = ["  \n".join(used), f"{read}: {unused}" if unused else "", BY_WORDS_ONLY if by_words_only else ""]
+    return SOURCES + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def link(passage: StoredPassage) -> str:
-    return f"[{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
+def link(passage: StoredPassage, before: str = "") -> str:
+    """`before` is Markdown within the link."""
+    return f"[{before}{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
 
 
 def place_of(passage: StoredPassage) -> str:

@@ -7,6 +7,13 @@ from .marks import place_of
 from .splitting import sentence_texts
 from .store import StoredPassage
 
+STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{max-width:42rem;margin:0 auto;padding:2rem 1.2rem;font:16px/1.6 system-ui,sans-serif;overflow-wrap:anywhere}"
+    "h1{font-size:1.3rem}p{opacity:.75}#passage{opacity:1}"
+    "mark{background:light-dark(#fdecc8,#5a4318);color:inherit;padding:.15em 0;box-decoration-break:clone}"
+)
+
 
 def passage_page(passage_id: int, around: Sequence[StoredPassage]) -> str:
     """A whole HTML page; whatever the document says is text in it. `around` holds the passage itself."""
@@ -20,7 +27,8 @@ def passage_page(passage_id: int, around: Sequence[StoredPassage]) -> str:
         before = one.text
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head>"
         f"<body><main><h1>{title}</h1>{''.join(paragraphs)}</main></body></html>"
     )
 

@@ -45,7 +45,7 @@ def pressed(desk: Desk, event: ViewEvent) -> str:
                 for document in desk.store.documents(shown.id):
                     if label(document) == gone:
                         desk.remove(document)
-            case "remove-collection" if shown is not None:
+            case "remove-collection-surely" if shown is not None:
                 desk.remove_collection(shown)
             case _:
                 pass
@@ -61,15 +61,11 @@ def shown_collection(collections: Sequence[Collection], event: ViewEvent) -> Col
 
 
 def at_work(desk: Desk) -> Sequence[Part]:
-    progress = desk.progress
-    if progress is None:
-        return ()
-    percent = "" if progress.fraction is None else f"{progress.fraction:.0%} · "
-    return Text(f"*{percent}{escaped(progress.note)}*"), Button("look", "Look again")
+    return () if desk.progress is None else (desk.progress,)
 
 
 def model_parts(desk: Desk) -> Sequence[Part]:
-    return () if desk.embedder.is_here else (Text(WITHOUT_MODEL), Button("fetch-model", "Fetch the embedding model"))
+    return (Text(WITHOUT_MODEL), Button("fetch-model", "Fetch the embedding model")) if desk.wants_model else ()
 
 
 def collection_parts(
@@ -83,13 +79,14 @@ def collection_parts(
     if shown is None:
         return create
     documents = desk.store.documents(shown.id)
+    question = str(event.values.get("question", ""))
     return (
         Field("collection", "Collection", "choice", shown.name, tuple(one.name for one in collections)),
         Button("show", "Show"),
         Heading("Search"),
-        Field("question", "Question or words", value=str(event.values.get("question", ""))),
+        Field("question", "Question or words", value=question),
         Button("search", "Search", is_main=True),
-        *(results(desk, shown, event) if event.button == "search" else ()),
+        *(results(desk, shown, question) if question.strip() else ()),
         Heading("Documents"),
         *document_parts(documents),
         Heading("Add"),
@@ -97,8 +94,17 @@ def collection_parts(
         Field("path", "Or the path of a file or folder on this machine"),
         Button("add", "Add"),
         *create,
-        Button("remove-collection", f"Remove the collection {shown.name}"),
+        *removal_parts(shown, is_asking=event.button == "remove-collection"),
     )
+
+
+def removal_parts(shown: Collection, *, is_asking: bool) -> Sequence[Part]:
+    """Asked once, for reading a large folder again takes a while."""
+    heading = Heading(f"Remove {shown.name}")
+    if not is_asking:
+        return heading, Button("remove-collection", "Remove this collection …")
+    question = f"{escaped(shown.name)} and all that was read for it go. Files that you named by their path stay."
+    return heading, Text(question), Button("remove-collection-surely", "Remove it"), Button("show", "Keep it")
 
 
 def document_parts(documents: Sequence[Document]) -> Sequence[Part]:
@@ -123,13 +129,15 @@ def state(document: Document) -> str:
         return document.fault
     if document.state == "reading":
         return "being read; what is there is found by its words"
+    if not document.vectors:
+        return "found by words"
     if document.vectors == document.passages:
         return "found by words and meaning"
     return f"found by words; meaning of {document.vectors:,} of {document.passages:,}"
 
 
-def results(desk: Desk, shown: Collection, event: ViewEvent) -> Sequence[Part]:
-    found = desk.find(str(event.values.get("question", "")), [shown.id])
+def results(desk: Desk, shown: Collection, question: str) -> Sequence[Part]:
+    found = desk.find(question, [shown.id])
     return tuple(Text(result(number, one)) for number, one in enumerate(found, 1)) or (Text("Nothing was found."),)
 
 

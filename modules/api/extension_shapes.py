@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from modules.app import App
-from modules.extensions.contracts import Button, Command, Field, Heading, Panel, Part, Route, Tab, Table, Text
+from modules.extensions.contracts import Button, Command, Field, Heading, Panel, Part, Progress, Route, Tab, Table, Text
 from modules.extensions.facts import Extension
 from modules.limits import LIMITS
 
@@ -41,6 +41,7 @@ def listed_shape(app: App, extension: Extension) -> dict[str, Any]:
         "note": extension.note,
         "is_sound": manifest is not None and (extension.state == "failed" or not extension.fault),
         "faults": len(app.extensions.faults(extension.name)),
+        "off_hooks": app.extensions.off_hooks(extension.name),
     }
 
 
@@ -106,6 +107,8 @@ def part_shape(part: Part, render: Callable[[str], str]) -> dict[str, Any]:
             return {"kind": "button", **asdict(part)}
         case Field(kind=kind):
             return {**asdict(part), "kind": "field", "field_kind": kind}
+        case Progress():
+            return {"kind": "progress", **asdict(part)}
         case Table(columns=columns, rows=rows, open_name=open_name):
             return {
                 "kind": "table",

@@ -124,9 +124,21 @@ class Table:
     open_name: str = ""
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Work that goes on; of `fraction` None nobody knows how much is done.
+
+    While a view shows one, it is asked again now and then, with no button and the values of the last press; what a
+    person is filling in stays.
+    """
+
+    note: str
+    fraction: float | None = None
+
+
 # What a job does: `work(report(fraction, note), cancelled())`, as `modules.jobs` has it.
 Work = Callable[[Callable[[float | None, str], None], Callable[[], bool]], None]
-Part = Heading | Text | Field | Button | Table
+Part = Heading | Text | Field | Button | Table | Progress
 
 
 @dataclass(frozen=True)

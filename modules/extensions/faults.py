@@ -49,6 +49,11 @@ class FaultBook:
     def is_off(self, extension: str, hook: str) -> bool:
         return self._counts[extension, hook] >= MAX_FAULTS
 
+    def off_hooks(self, extension: str) -> list[str]:
+        """What of it is not called any more."""
+        with self._lock:
+            return [hook for (name, hook), count in self._counts.items() if name == extension and count >= MAX_FAULTS]
+
     def clear(self, extension: str) -> None:
         """The extension begins anew; calls that it left behind still count, and its log stays."""
         with self._lock:

@@ -1,10 +1,11 @@
 """What an extension says of itself in `extension.toml`, read without running anything of it."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from modules.errors import BadRequest
 from modules.extensions.contracts import API_VERSION
@@ -12,7 +13,23 @@ from modules.types.faults import fault_of
 
 MANIFEST = "extension.toml"
 MANIFEST_BYTES = 64 * 1024
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
+
+
+def written_as(pattern: str, words: str) -> AfterValidator:
+    """A text of this pattern, which `words` describe to whoever wrote another."""
+
+    def checked(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text[:60]!r} is not {words}")
+        return text
+
+    return AfterValidator(checked)
+
+
+NAME = written_as(r"[a-z][a-z0-9-]{0,47}", "a letter and up to 47 small letters, digits and hyphens")
+VERSION = written_as(r"[0-9]+(\.[0-9]+){0,3}([a-z0-9.+-]{0,20})", "a version such as 1.0 or 1.2.3rc1")
+ENTRY = written_as(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", "the name of a module, such as main")
+Name = Annotated[str, NAME]
 Line = Annotated[str, Field(max_length=400)]
 Some = Field(max_length=100)
 
@@ -34,13 +51,13 @@ class Manifest(BaseModel):
 
     name: Name
     title: Annotated[str, Field(min_length=1, max_length=80)]
-    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}([a-z0-9.+-]{0,20})$")]
+    version: Annotated[str, VERSION]
     author: Line = ""
     licence: Line = ""
     description: Annotated[str, Field(max_length=1000)] = ""
     homepage: Line = ""
     api: Annotated[int, Field(ge=1)] = API_VERSION
-    entry: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")] = "main"
+    entry: Annotated[str, ENTRY] = "main"
     requirements: Annotated[list[Line], Some] = []
     isolated: bool = False
     touches: Touches = Touches()

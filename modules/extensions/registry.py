@@ -234,6 +234,10 @@ class Extensions:
         """Since it was enabled last, oldest first."""
         return self._book.faults(name)
 
+    def off_hooks(self, name: str) -> list[str]:
+        """Hooks of it that failed so often that they are not called until it is enabled again."""
+        return self._book.off_hooks(name)
+
     def log(self, name: str) -> list[str]:
         return self._book.lines(name)
 

@@ -39,7 +39,7 @@ class EmbeddingService:
         Raises NotFound for an unknown model, Busy when too many requests wait. The future raises BadRequest for a
         text that is empty or too long and for a model that cannot embed, Cancelled once `cancelled` is set.
         """
-        chosen = self._models.chosen(model)
+        chosen = self._models.chosen(model, to_embed=True)
         if not self._places.acquire(blocking=False):
             raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
         threads = self._elsewhere if chosen.format == REMOTE_FORMAT else self._thread

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "LC_ALL": "C",
 }
+FATAL = "fatal: "
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # Not those of this program's own folder, should it lie in a repository.
 REPOSITORY = ("--git-dir", "repository")
@@ -120,7 +121,9 @@ def git(place: Workplace, *arguments: str, told: Path | None = None) -> Ended:
 
 
 def require(ended: Ended, otherwise: str) -> None:
-    """Raises InstallError that ends with git's own last line."""
+    """Raises InstallError that ends with what git calls fatal, or its last line; advice may stand below."""
     if ended.status:
-        last = ended.said.rpartition("\n")[2].strip().rstrip(".")
-        raise InstallError(f"{otherwise}: {last[:300] or f'git ended with status {ended.status}'}.")
+        lines = [line.strip() for line in ended.said.splitlines() if line.strip()]
+        fatal = [line.removeprefix(FATAL) for line in lines if line.startswith(FATAL)]
+        why = next(iter([*fatal, *lines[-1:]]), f"git ended with status {ended.status}")
+        raise InstallError(f"{otherwise}: {why[:300].rstrip('.')}.")

@@ -7,14 +7,14 @@ from typing import Any, Literal, cast
 
 from modules.errors import NotFound
 from modules.extensions.checks import kind_of, sound_text
-from modules.extensions.contracts import Button, Field, Heading, Panel, Part, Tab, Table, Text, ViewEvent
+from modules.extensions.contracts import Button, Field, Heading, Panel, Part, Progress, Tab, Table, Text, ViewEvent
 from modules.extensions.guard import Unfit
 from modules.extensions.registry import Extensions
 from modules.limits import LIMITS
 from modules.services.extension_uploads import ExtensionUploads
 
 VIEW_SECONDS = 10.0
-PARTS = (Heading, Text, Field, Button, Table)
+PARTS = (Heading, Text, Field, Button, Table, Progress)
 Place = Literal["tab", "panel"]
 
 
@@ -117,6 +117,10 @@ def check_texts(part: Part) -> None:
             if isinstance(part.value, float) and not isfinite(part.value):
                 raise Unfit(f"gave the field {name} a value that is no number.")
             texts += [part.value] if isinstance(part.value, str) else []
+        case Progress(note=note, fraction=fraction):
+            texts = [note]
+            if fraction is not None and not 0 <= fraction <= 1:
+                raise Unfit("gave a Progress a fraction that is not between 0 and 1.")
         case Table(columns=columns, rows=rows):
             if len(rows) > LIMITS.extension_rows:
                 raise Unfit(f"returned a table of {len(rows):,} rows; {LIMITS.extension_rows:,} are the limit.")

@@ -95,13 +95,17 @@ class ModelService:
                 )
             raise NotFound(message, field="model", code="model_not_found") from None
 
-    def chosen(self, name: str | None) -> LocalModel:
-        """The named model, or the one in use; raises NotFound when there is neither."""
+    def chosen(self, name: str | None, *, to_embed: bool = False) -> LocalModel:
+        """The named model, or the one in use; raises NotFound when there is neither.
+
+        Of those that are loaded, one that writes comes before one that embeds alone, or the other way round.
+        """
         if name:
             current = self._host.current(name)
             return current.model if current is not None else self.find(name)
         if loaded := self._host.loaded():
-            return loaded[0].model
+            able = [one for one in loaded if (one.capabilities.embeds if to_embed else one.capabilities.generates)]
+            return (able or loaded)[0].model
         statuses = sorted(self._host.statuses(), key=lambda status: status.state == "failed")
         if name := next((status.id for status in statuses if status.state == "loading"), self._settings.model):
             return self.find(name)

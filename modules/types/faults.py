@@ -11,6 +11,10 @@ def fault_of(error: ErrorDetails) -> str:
     """The limit, to follow the name of what it limits."""
     limits = error.get("ctx", {})
     match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not known"
         case "less_than_equal":
             return f"can be {plain(limits['le'])} at most"
         case "greater_than_equal":

@@ -11,6 +11,8 @@ from modules.types.remote import RemoteServer
 from modules.ui.actions import View
 
 REMOTE = "remote"
+# Architectures that read and do not write.
+ENCODERS = frozenset({"bert", "distilbert", "modernbert", "mpnet", "roberta", "xlm-roberta"})
 
 
 def picker_views(app: App, models: Sequence[LocalModel]) -> list[View]:
@@ -31,12 +33,17 @@ def picker_views(app: App, models: Sequence[LocalModel]) -> list[View]:
 
 def suggested(app: App, models: Sequence[LocalModel]) -> str | None:
     """What a browser that has not chosen talks to: the loaded model used last, else the program's `--model`, else the
-    first sound one. None when there is nothing but the echo engine and other servers."""
-    statuses = app.models.statuses()
-    alive = [status.id for status in statuses if status.state == "ready"]
+    first sound one. None when there is nothing but the echo engine, other servers and models that only embed."""
+    readers = {model.id for model in models if model.shape.architecture in ENCODERS}
+    statuses = [status for status in app.models.statuses() if status.id not in readers]
+    alive = [status.id for status in statuses if status.state == "ready" and status.generates]
     coming = [status.id for status in statuses if status.state == "loading"]
     named = [app.settings.model] if app.settings.model else []
-    sound = [model.id for model in models if model.format not in {"echo", REMOTE} and not model.problem]
+    sound = [
+        model.id
+        for model in models
+        if model.format not in {"echo", REMOTE} and not model.problem and model.id not in readers
+    ]
     return next(iter([*alive, *coming, *named, *sound]), None)
 
 

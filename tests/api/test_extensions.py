@@ -103,7 +103,7 @@ def test_what_is_refused(program: RunningProgram, tmp_path: Path) -> None:
 def test_the_gallery(program: RunningProgram) -> None:
     found = asked(program, "GET", "gallery")
     assert [(entry["name"], entry["commit"]) for entry in found["entries"]] == [("shout", "a" * 40)]
-    assert found["problems"] == ["Entry 2 of the gallery was passed over: source is wrong: Field required."]
+    assert found["problems"] == ["Entry 2 of the gallery was passed over: source is missing."]
     assert asked(program, "GET", "gallery?words=ann+SHOUT")["entries"] == found["entries"]
     assert asked(program, "GET", "gallery?words=whisper")["entries"] == []
 

@@ -86,7 +86,9 @@ def main() -> None:
                 for times in taken.values():
                     times.clear()
                 speed = write(engine, knobs, count)
-                parts = ", ".join(f"{name} {1000 * statistics.median(times):.3f}" for name, times in taken.items() if times)
+                parts = ", ".join(
+                    f"{name} {1000 * statistics.median(times):.3f}" for name, times in taken.items() if times
+                )
                 print(f"{count:2} {kind:18} {speed:8.1f} tok/s; ms: {parts}", flush=True)
         engine.close()
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from pydantic import BaseModel, Field as Setting, SecretStr
 
 from modules.extensions import (
-    Button, Command, Field, Heading, Panel, Route, RouteAnswer, Tab, Table, Text, hook,
+    Button, Command, Field, Heading, Panel, Progress, Route, RouteAnswer, Tab, Table, Text, hook,
 )
 
-counts = {"presses": 0}
+counts = {"presses": 0, "worked": 0, "steps": 0}
 
 
 class Settings(BaseModel):
@@ -42,6 +42,11 @@ def settings_model():
     return Settings
 
 
+def working():
+    worked, steps = counts["worked"], counts["steps"]
+    return [Progress(f"step {worked} of {steps}", worked / steps)] if worked < steps else []
+
+
 def counter(event):
     if event.button == "break":
         raise RuntimeError("told to fail")
@@ -49,6 +54,9 @@ def counter(event):
         return [Heading(event.settings.key.get_secret_value())]
     if event.button == "count":
         counts["presses"] += 1
+    if event.button == "work":
+        counts.update(worked=0, steps=int(event.values["steps"]))
+    counts["worked"] += counts["worked"] < counts["steps"]
     sent = event.values.get("document")
     size = f"The file has {Path(sent).stat().st_size} bytes." if sent else ""
     chosen = event.values.get("row", "")
@@ -62,6 +70,12 @@ def counter(event):
         Button("count", "Count", is_main=True),
         Button("break", "Break"),
         Table(("Name", "Number"), (("first", "1"), ("second", "2")), open_name="row"),
+        Table(("Name", "Nothing"), ()),
+        Field("steps", "Steps", kind="number", value=0),
+        Button("stay", "Stay"),
+        Button("work", "Work", is_main=True),
+        Text(f"Worked: {counts['worked']}"),
+        *working(),
     ]
 
 

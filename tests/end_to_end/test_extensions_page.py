@@ -219,6 +219,39 @@ def test_a_tab_counts_takes_a_file_and_survives_its_fault(
     assert page.title() != "bad"
 
 
+def test_what_failed_too_often_is_said_and_tried_again(window: Watched, program: RunningProgram) -> None:
+    enable(program)
+    page = window.page
+    page.goto(f"{window.url}/?view=sample%2Fcounter")
+    tab = page.locator(".extension-tab")
+    expect(tab).to_contain_text("pressed")
+    with program.control() as client:
+        for _ in range(3):
+            body = {"place": "tab", "button": "break"}
+            assert client.post("/control/extensions/views/sample/counter", json=body).status_code != 200
+    page.get_by_role("button", name="Extensions", exact=True).click()
+    expect(card(page)).to_contain_text("tab counter failed too often and is not called any more. 3 faults")
+    card(page).get_by_role("button", name="Try again").click()
+    expect(card(page)).not_to_contain_text("failed too often")
+    expect(card(page).get_by_role("switch")).to_be_checked()
+
+
+def test_enter_presses_the_button_that_follows_and_work_is_watched(window: Watched, program: RunningProgram) -> None:
+    enable(program)
+    page = window.page
+    page.goto(f"{window.url}/?view=sample%2Fcounter")
+    tab = page.locator(".extension-tab")
+    tab.get_by_label("Steps", exact=True).fill("3")
+    page.keyboard.press("Enter")
+    expect(tab.get_by_role("progressbar", name="step 1 of 3")).to_be_visible()
+    tab.get_by_label("A word").fill("kept")
+    expect(tab).to_contain_text("Worked: 3")
+    expect(tab.get_by_role("progressbar")).to_have_count(0)
+    expect(tab.get_by_label("A word")).to_be_focused()
+    expect(tab.get_by_label("A word")).to_have_value("kept")
+    expect(tab.get_by_role("cell", name="Nothing yet.")).to_be_visible()
+
+
 def test_a_panel_knows_the_conversation(window: Watched, program: RunningProgram) -> None:
     enable(program)
     page = window.open()
@@ -369,6 +402,7 @@ def test_installed_updated_rolled_back_and_removed(window: Watched, program: Run
     page.get_by_role("dialog", name="Remove Greeter?").get_by_role("button", name="Remove it").click()
     expect(card(page, "Greeter")).to_have_count(0)
     expect(views(page).filter(has_text="Greeting one")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Extensions", level=1)).to_be_focused()
     assert not (program.data / "extensions" / "greeter").exists()
 
 

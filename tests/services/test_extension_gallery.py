@@ -64,7 +64,7 @@ def test_entries_and_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "part"),
     [
-        ({}, "name is wrong"),
+        ({}, "name is missing"),
         ("shout", "it is wrong"),
         ({**GOOD, "name": "../shout"}, "name is wrong"),
         ({**GOOD, "title": 3}, "title must be text"),

@@ -16,7 +16,7 @@ from modules.types.generation import Finished
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
 from tests.engines.tiny_gguf import make_gguf
-from tests.engines.tiny_models import make_folder
+from tests.engines.tiny_models import make_encoder, make_folder
 
 
 @pytest.fixture
@@ -229,6 +229,14 @@ def test_a_model_at_work_is_not_loaded_anew(folders: Path) -> None:
     with pytest.raises(ModelBusy, match="answering"):
         app.models.load("echo", options={"slots": 2})
     app.close()
+
+
+def test_what_only_embeds_is_in_use_for_nothing_else(app: App, folders: Path) -> None:
+    load(app, "echo")
+    make_encoder(folders / "models" / "embeds", "bert")
+    app.models.load("embeds", options={"threads": 1}).result.result(60)
+    assert app.models.chosen(None).id == "echo"
+    assert app.models.chosen(None, to_embed=True).id == "embeds"
 
 
 def test_the_one_in_use_is_the_loaded_one_used_last(app: App) -> None:

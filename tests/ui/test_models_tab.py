@@ -13,6 +13,7 @@ from modules.ui.actions import View
 from modules.ui.chat_tab import ChatTab
 from modules.ui.models_tab import ModelsTab
 from tests.engines.tiny_gguf import make_gguf
+from tests.engines.tiny_models import make_encoder
 from tests.library.gguf_files import write_gguf
 
 Act = Callable[..., View]
@@ -154,6 +155,14 @@ def test_what_is_wrong_is_named(act: Act, name: str, values: View, field: str | 
     error = act(name, model="starter", **values)["error"]
     assert error.get("field") == field
     assert words in error["message"]
+
+
+def test_a_model_that_only_embeds_is_not_suggested(app: App, act: Act, models_folder: Path) -> None:
+    make_encoder(models_folder / "embeds", "bert")
+    app.models.load("embeds", options={"threads": 1}).result.result(60)
+    assert act("chat_state")["suggested"] == "starter"
+    assert act("models_delete", model="starter")["trashed"]["name"] == "starter"
+    assert act("chat_state")["suggested"] is None
 
 
 def test_loaded_models_are_suggested_before_the_first_sound_one(app: App, act: Act) -> None:

@@ -36,7 +36,7 @@ export class ExtensionCard {
     const now = JSON.stringify([extension, mayChange]);
     if (this.drawn === now) return;
     this.drawn = now;
-    const { title, version, author, licence, is_bundled: isBundled, state, is_sound: isSound, fault, faults } = extension;
+    const { title, version, author, licence, is_bundled: isBundled, state, is_sound: isSound, fault } = extension;
     this.node.setAttribute("aria-label", title);
     this.title.textContent = title;
     this.facts.textContent = [version && `Version ${version}`, author, licence, isBundled ? "comes with Parlor" : "installed by you"].filter(Boolean).join(" · ");
@@ -50,8 +50,9 @@ export class ExtensionCard {
     this.state.textContent = { enabled: "On", loading: "Starting …", failed: "Failed", disabled: "Off" }[state];
     this.note.textContent = extension.note ? `It runs ${extension.note}.` : "";
     this.note.hidden = !extension.note;
-    const problem = fault || (faults && state !== "disabled" ? `${counted(faults, "fault")}: see the details.` : "");
-    this.fault.replaceChildren(...(problem ? [element("p", { class: "form-error", text: problem })] : []), ...(state === "failed" && mayChange ? [button("Try again", () => this.turn(true))] : []));
+    const problem = fault || faultText(extension);
+    const isTriable = mayChange && (state === "failed" || (state === "enabled" && extension.off_hooks.length > 0));
+    this.fault.replaceChildren(...(problem ? [element("p", { class: "form-error", text: problem })] : []), ...(isTriable ? [button("Try again", () => this.turn(true))] : []));
     this.fault.hidden = !problem;
     const opener = this.details.hidden ? "Details of" : "Fold";
     this.more.setAttribute("aria-label", `${opener} ${title}`);
@@ -80,6 +81,7 @@ export class ExtensionCard {
 
   unfold() {
     this.details.hidden = !this.details.hidden;
+    this.isUnfolding = !this.details.hidden;
     this.settings?.forget();
     this.drawn = "";
     this.show(this.extension, this.mayChange);
@@ -89,13 +91,13 @@ export class ExtensionCard {
     const { name } = this.extension;
     try {
       const { extension } = await control(`extensions/${encodeURIComponent(name)}`);
-      this.showDetails(extension);
+      await this.showDetails(extension);
     } catch (error) {
       this.toasts.error(error);
     }
   }
 
-  showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier, order }) {
+  async showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier, order }) {
     if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts, onSaved: () => this.onSwitched() });
     const isOn = state === "enabled";
     const hadFocus = this.details.contains(document.activeElement);
@@ -111,9 +113,14 @@ export class ExtensionCard {
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
+    // The last line of a log is the newest.
+    this.details.querySelector(".extension-log")?.scrollTo(0, Number.MAX_SAFE_INTEGER);
     if (hadFocus && !this.details.contains(document.activeElement)) this.more.focus();
-    if (isOn && !this.settings.isKnown) this.settings.look();
-    else if (!isOn) this.settings.forget();
+    if (!isOn) this.settings.forget();
+    else if (!this.settings.isKnown) await this.settings.look();
+    // Whoever unfolds the last card of a page sees what has come.
+    if (this.isUnfolding) this.node.scrollIntoView({ block: "nearest" });
+    this.isUnfolding = false;
   }
 
   // Where its filters run among those of the others.
@@ -153,6 +160,12 @@ export function touchesOf({ touches, isolated, has_script: hasScript, has_style:
     hasStyle ? "Changes the look of this page" : "",
     isolated ? "Runs in a process of its own" : "",
   ].filter(Boolean);
+}
+
+function faultText({ state, faults, off_hooks: offHooks }) {
+  if (!faults || state === "disabled") return "";
+  const off = offHooks.length ? `${offHooks.join(", ")} failed too often and ${offHooks.length > 1 ? "are" : "is"} not called any more. ` : "";
+  return `${off}${counted(faults, "fault")}: see the details.`;
 }
 
 function givesText(gives) {

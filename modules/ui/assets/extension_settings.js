@@ -70,7 +70,7 @@ class Setting {
     const { title, description, minimum, maximum, maxLength } = property;
     const shown = isSecret ? "" : written(value ?? property.default, this.kind);
     const limits = { number: { min: minimum ?? null, max: maximum ?? null }, secret: { placeholder: value ? MASKED : "" } }[this.kind] ?? { maxLength: maxLength ?? null };
-    this.field = fieldOf({ name, label: title ?? name, kind: FIELDS[this.kind] ?? this.kind, value: shown, choices: (property.enum ?? []).map(String), help: helpOf(description, this.kind), limits }, {});
+    this.field = fieldOf({ name, label: labelOf(name, title), kind: FIELDS[this.kind] ?? this.kind, value: shown, choices: (property.enum ?? []).map(String), help: helpOf(description, this.kind), limits }, {});
     this.isForgotten = false;
     this.node = element("div", {}, this.field.node, isSecret && value ? this.forgetButton() : null);
   }
@@ -102,6 +102,12 @@ class Setting {
     };
     return button("Remove it", forget, "quiet-button", { "aria-label": `Remove ${this.property.title ?? this.name}` });
   }
+}
+
+// A title that was only made of the name is written as a sentence begins.
+function labelOf(name, title = name) {
+  const words = name.replaceAll("_", " ");
+  return title.toLowerCase() === words ? words[0].toUpperCase() + words.slice(1) : title;
 }
 
 // How values of a kind are shown, where that is not a field's own kind.

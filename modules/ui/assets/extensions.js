@@ -16,7 +16,7 @@ export class ExtensionsView {
     this.cards = new Map();
     this.plan = new PlanDialog({ toasts, onInstalled: (name) => this.onInstalled(name) });
     this.install = new InstallDialog({ onPlan: (plan) => this.plan.show(plan) });
-    this.removal = new RemovalDialog({ toasts, onRemoved: () => this.onChanged() });
+    this.removal = new RemovalDialog({ toasts, onRemoved: () => this.onRemoved() });
     this.gallery = new Gallery({ onLook: (source) => this.install.open(source) });
     this.heading = element("h1", { tabIndex: -1, text: "Extensions" });
     this.search = element("input", { type: "search", class: "form-field", placeholder: "Search extensions", "aria-label": "Search extensions", oninput: () => this.filter() });
@@ -122,6 +122,12 @@ export class ExtensionsView {
 
   async onChanged() {
     await Promise.all([this.look(), this.onSwitched()]);
+  }
+
+  // The card that had the focus is gone.
+  async onRemoved() {
+    await this.onChanged();
+    this.focus();
   }
 
   async onInstalled(name) {

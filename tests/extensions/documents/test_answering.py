@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,11 +89,24 @@ def test_vectors_that_never_come_hold_up_neither_the_text_nor_the_end() -> None:
     assert without_marks(one.end()) == f"{TRUE} Next one."
 
 
-def test_sources_name_document_and_page() -> None:
-    assert marking().end() == (
-        f"{SOURCES}1. [log.pdf, page 3](/ext/documents/passages/7)\n"
-        "\nFound and checked by words alone; with the embedding model meaning counts too.\n"
+def test_sources_are_what_a_sentence_rests_on_and_the_rest_was_only_read() -> None:
+    other = evidence(replace(PASSAGE, id=8, page=4, text="Rabbits."), np.zeros((0, 0), np.float32))
+    one = Marking(Answering((*GIVEN, other), by_words_only=True), never)
+    assert (one.feed(TRUE) + one.end()).partition(SOURCES)[2] == (
+        "[[1] log.pdf, page 3](/ext/documents/passages/7)\n\n"
+        "Also read: [[2] log.pdf, page 4](/ext/documents/passages/8)\n\n"
+        "Found and checked by words alone; with the embedding model meaning counts too.\n"
     )
+    assert (
+        marked("Nobody knows anything about that.")
+        .partition(SOURCES)[2]
+        .startswith("Read, though no sentence above rests on it: [[1] log.pdf, page 3]")
+    )
+
+
+def test_a_reply_without_a_word_has_no_sources() -> None:
+    one = marking()
+    assert one.feed("\n") + one.end() == "\n"
 
 
 def test_meaning_supports_what_other_words_say() -> None:
