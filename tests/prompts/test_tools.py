@@ -21,7 +21,7 @@ FOREIGN = "{% for message in messages %}{{ message.role }}:{{ message.content }}
 
 def test_a_template_that_knows_tools_tells_of_them_itself(launcher: Launcher) -> None:
     renderer = TemplateRenderer(launcher)
-    prompt = renderer.chat(ROUND, template=NATIVE, bos_token="", eos_token="", tools=(ADD,))
+    prompt = renderer.chat(ROUND, template=NATIVE, bos_token="", eos_token="", tools=(ADD,)).text
     assert prompt == (
         'T:{"type": "function", "function": {"name": "add", "description": "Adds two numbers.", "parameters": '
         '{"type": "object", "properties": {"a": {"type": "integer"}}}}}|'
@@ -32,7 +32,7 @@ def test_a_template_that_knows_tools_tells_of_them_itself(launcher: Launcher) ->
 
 def test_others_get_words_of_ours(launcher: Launcher) -> None:
     renderer = TemplateRenderer(launcher)
-    prompt = renderer.chat(ROUND, template=FOREIGN, bos_token="", eos_token="", tools=(ADD,))
+    prompt = renderer.chat(ROUND, template=FOREIGN, bos_token="", eos_token="", tools=(ADD,)).text
     assert prompt.startswith('system:You can call these functions, one per line:\n{"name": "add"')
     assert prompt.endswith(
         '|user:1?|assistant:<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>|'

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from modules.replies.pipeline import ReplyPipeline
+from modules.types.call_formats import HERMES
 from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta
 from modules.types.tools import ToolCall
 
@@ -47,7 +48,7 @@ def parts_of(events: list[Event]) -> list[object]:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_calls_apart_from_text(text: str, expected: list[object], size: int) -> None:
-    pipeline = ReplyPipeline(splits_calls=True)
+    pipeline = ReplyPipeline(calls=HERMES)
     events: list[Event] = []
     for start in range(0, len(text), size):
         events += pipeline.feed(TextDelta(text[start : start + size]))
@@ -67,7 +68,7 @@ def test_calls_are_only_looked_for_where_tools_are() -> None:
 
 
 def test_a_reply_that_was_cut_is_no_call() -> None:
-    pipeline = ReplyPipeline(splits_calls=True)
+    pipeline = ReplyPipeline(calls=HERMES)
     events = [*pipeline.feed(TextDelta(ADD[:-5])), *pipeline.feed(Finished("length"))]
     assert parts_of(events) == [ADD[:-5]]
     assert events[-1] == Finished("length")
