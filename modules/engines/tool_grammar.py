@@ -74,7 +74,7 @@ def calls_rules(tools: Sequence[ToolSpec], form: CallFormat, *, several: bool) -
 
 def tool_rules(place: int, tool: ToolSpec, form: CallFormat) -> list[str]:
     head, _, tail = form.call.partition(ARGUMENTS)
-    named = head.replace(NAME, tool.name if form.before_arguments else json.dumps(tool.name))
+    named = head.replace(NAME, tool.name if form.before_arguments else json.dumps(tool.name, ensure_ascii=False))
     end = f" {terms(tail, form)}" if tail else ""
     return [
         f"tool_{place}: {terms(named, form)} arguments_{place}{end}",

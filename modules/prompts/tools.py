@@ -86,7 +86,8 @@ def text_of(message: Message) -> str:
 
 
 def written(call: ToolCall) -> str:
-    texts = {NAME: json.dumps(call.name), ARGUMENTS: json.dumps(arguments_of(call), ensure_ascii=False)}
+    name, arguments = (json.dumps(one, ensure_ascii=False) for one in (call.name, arguments_of(call)))
+    texts = {NAME: name, ARGUMENTS: arguments}
     return HERMES.opening + re.sub(f"{NAME}|{ARGUMENTS}", lambda place: texts[place[0]], HERMES.call)
 
 
