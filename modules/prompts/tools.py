@@ -98,6 +98,6 @@ def function_of(tool: ToolSpec) -> dict[str, Any]:
 def arguments_of(call: ToolCall) -> Any:
     """As templates expect them, an object; text of others than us may be none."""
     try:
-        return json.loads(call.arguments)
+        return json.loads(call.arguments or "{}")
     except ValueError:
         return call.arguments
