@@ -62,10 +62,10 @@ def compiled(template: str) -> Template:
 
 def to_json(
     value: Any,
-    ensure_ascii: bool = False,  # noqa: FBT001, FBT002 - templates may give it by its place
+    ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,  # noqa: FBT001, FBT002
+    sort_keys: bool = False,
 ) -> str:
     """Unlike Jinja's own filter this does not escape for HTML; models were trained on plain JSON."""
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

@@ -10,12 +10,12 @@ from modules.types.call_formats import ARGUMENTS, HERMES, NAME, CallFormat
 from modules.types.messages import Message
 from modules.types.tools import ToolCall, ToolSpec
 
-EXPLANATION = f"""You can call these functions, one per line:
-{{functions}}
+EXPLANATION = """You can call these functions, one per line:
+{functions}
 
 To call one, write only this:
 <tool_call>
-{{{{"name": "the function's name", "arguments": {{{{}}}}}}}}
+{{"name": "the function's name", "arguments": {{}}}}
 </tool_call>
 Its result follows between <tool_response> and </tool_response>. Then answer in your own words."""
 

@@ -12,6 +12,7 @@ from modules.app import App, build_app
 from modules.services.chat import ConversationView
 from modules.settings import Settings
 from modules.types.conversation import StoredMessage
+from modules.types.presets import EVERYWHERE
 from modules.types.tools import CallRecord, ChosenTools, Decision
 from tests.canary import Canary, answering, http_answer
 
@@ -25,6 +26,7 @@ SECONDS = 150
 def app(tmp_path: Path, models_folder: Path) -> Iterator[App]:
     settings = Settings(data=tmp_path / "data", models=models_folder, model="starter", context_length=1024, threads=1)
     app = build_app(settings)
+    app.parameters.change(EVERYWHERE, {"temperature": 0.0, "max_tokens": 60})
     yield app
     app.close()
 

@@ -85,9 +85,7 @@ class ConstraintCompiler:
             return self._native_tokenizer
 
     def _compile(self, constraint: Constraint) -> Any:
-        matcher = binding.LLMatcher(
-            self._native(), with_marks(constraint, self.own_tokens(constraint)), log_level=0
-        )
+        matcher = binding.LLMatcher(self._native(), with_marks(constraint, self.own_tokens(constraint)), log_level=0)
         if matcher.is_error():
             reason = matcher.get_error()[:300]
             raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")
