@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -127,18 +127,19 @@ def read_calls(text: str, form: CallFormat) -> tuple[list[ToolCall], int] | None
 
 
 def calls_of(value: Any) -> list[ToolCall | None]:
-    return [call_of(one) for one in (value if isinstance(value, list) else [value])]
+    return [call_of(one) for one in (cast(list[Any], value) if isinstance(value, list) else [value])]
 
 
 def call_of(value: Any) -> ToolCall | None:
     """None of what is no call. Families have keys of their own, and some models write arguments as text."""
     if not isinstance(value, dict):
         return None
-    arguments = value.get("arguments", value.get("parameters"))
+    fields = cast(dict[str, Any], value)
+    arguments = fields.get("arguments", fields.get("parameters"))
     try:
         if isinstance(arguments, str):
             arguments = json.loads(arguments)
-        call = WrittenCall.model_validate({"name": value.get("name", value.get("tool_name")), "arguments": arguments})
+        call = WrittenCall.model_validate({"name": fields.get("name", fields.get("tool_name")), "arguments": arguments})
     except (ValidationError, ValueError):
         return None
     return ToolCall(call.name, json.dumps(call.arguments, ensure_ascii=False), new_call_id())
