@@ -54,7 +54,7 @@ def ended(app: App, view: ConversationView) -> StoredMessage:
 def waiting_call(app: App, view: ConversationView) -> CallRecord:
     def found() -> list[CallRecord]:
         message = app.chat.message(view.messages[-1].id)
-        assert message.state == "writing", message
+        assert message.state == "streaming", message
         return [one for one in message.calls if one.state == "waiting"]
 
     return until(found)[0]
