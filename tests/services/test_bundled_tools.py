@@ -85,6 +85,7 @@ def test_a_model_searches_the_web_once_the_person_has_agreed(app: App, site: Can
 
 def test_a_page_of_a_private_machine_is_refused_and_the_model_goes_on(app: App, site: Canary) -> None:
     app.extensions.enable("web")
+    app.parameters.change(EVERYWHERE, {"max_tokens": 400})
     question = f"Read the page {site.url}/page and tell me what it says."
     view = app.chat.send(None, question, None, 0, ChosenTools(("web/read_page",), "first"))
     call = waiting_call(app, view)
