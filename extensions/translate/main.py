@@ -1,6 +1,7 @@
 """Translates what a person writes and what the model answers, with the loaded model itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -63,9 +64,9 @@ class Translate:
         settings = self._settings(context)
         is_on = settings is not None and settings.mine and self._is_on(context)
         return tuple(
-            Message("assistant", original_of(one.content))
+            replace(one, content=original_of(one.content))
             if one.role == "assistant"
-            else Message("user", self._translation(one.content, settings.model_language))
+            else replace(one, content=self._translation(one.content, settings.model_language))
             if one.role == "user" and settings is not None and is_on
             else one
             for one in messages

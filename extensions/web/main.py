@@ -12,6 +12,9 @@ from .quoting import quoted
 from .search import Hit, hits_of, is_search_address, search_url
 
 MAX_BYTES = 4_000_000
+# Small models do not know where to end; what they may write is bounded.
+QUERY_CHARS = 200
+ADDRESS_CHARS = 500
 
 
 class Settings(BaseModel):
@@ -52,7 +55,11 @@ class Web:
                 {
                     "type": "object",
                     "properties": {
-                        "url": {"type": "string", "description": "The address, with https://."},
+                        "url": {
+                            "type": "string",
+                            "maxLength": ADDRESS_CHARS,
+                            "description": "The address, with https://.",
+                        },
                         "start": {
                             "type": "integer",
                             "minimum": 0,
@@ -69,7 +76,13 @@ class Web:
                 "Searches the web and returns titles, addresses and short descriptions.",
                 {
                     "type": "object",
-                    "properties": {"query": {"type": "string", "description": "The words to search for."}},
+                    "properties": {
+                        "query": {
+                            "type": "string",
+                            "maxLength": QUERY_CHARS,
+                            "description": "The words to search for.",
+                        }
+                    },
                     "required": ["query"],
                     "additionalProperties": False,
                 },

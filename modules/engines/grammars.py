@@ -6,6 +6,7 @@ a child of the program's own, which is this module run, because the compiler can
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import llguidance
@@ -42,7 +43,7 @@ MATCHER_STATE = "\n<state>"
 
 
 def grammar_of(constraint: Constraint) -> str:
-    """A grammar that is known to compile. Raises BadRequest with the place of the error."""
+    """A grammar that is known to compile, its marks as text. Raises BadRequest with the place of the error."""
     try:
         grammar = HEAD + rules(constraint)
     except BadRequest:
@@ -57,6 +58,25 @@ def grammar_of(constraint: Constraint) -> str:
     if problem := matcher.validate_grammar(grammar):
         raise invalid(constraint, told(constraint, problem))
     return grammar
+
+
+def with_marks(constraint: Constraint, tokens: Mapping[str, int]) -> str:
+    """The same with those marks as tokens that the model has as such. Raises as `grammar_of`."""
+    grammar = grammar_of(constraint)
+    for place, mark in enumerate(constraint.marks):
+        if mark in tokens:
+            grammar = grammar.replace(f"\n{mark_rule(place, mark)}", f"\nmark_{place}: <[{tokens[mark]}]>")
+    return grammar
+
+
+def own_tokens(constraint: Constraint | None, tokenize: Callable[[str], list[int]]) -> dict[str, int]:
+    """Those marks of a constraint that a model has as one token, each with its id."""
+    ids = {mark: tokenize(mark) for mark in (constraint.marks if constraint else ())}
+    return {mark: tokens[0] for mark, tokens in ids.items() if len(tokens) == 1}
+
+
+def mark_rule(place: int, mark: str) -> str:
+    return f"mark_{place}: {json.dumps(mark)}"
 
 
 def invalid(constraint: Constraint, reason: str) -> BadRequest:
@@ -143,7 +163,8 @@ def rules(constraint: Constraint) -> str:
         case "gbnf":
             return any_to_lark(source).removeprefix("%llguidance {}")
         case "lark":
-            return source.removeprefix("%llguidance {}")
+            marks = (mark_rule(place, mark) for place, mark in enumerate(constraint.marks))
+            return "\n".join((source.removeprefix("%llguidance {}"), *marks))
 
 
 def regex_literal(source: str) -> str:

@@ -18,6 +18,7 @@ from modules.engines.worker_memory import WorkerMemory
 from modules.errors import Busy, WorkerDied
 from modules.limits import LIMITS
 from modules.replies.pipeline import ReplyPipeline
+from modules.types.call_formats import format_named
 from modules.types.embeddings import Embeddings
 from modules.types.generation import (
     Event,
@@ -196,7 +197,7 @@ class Run:
         self._pipeline = ReplyPipeline(
             prompt=request.prompt,
             splits_reasoning=not request.keep_tags,
-            splits_calls=request.tools is not None and request.tools.may_call,
+            calls=format_named(request.call_format) if request.tools is not None and request.tools.may_call else None,
         )
         self._submitted = time.monotonic()
         self._first: float | None = None

@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from modules.children import Launcher, TimedChild
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.prompts.template import DEFAULT_TEMPLATE
-from modules.prompts.tools import in_plain_messages, knows_tools, message_variable, tool_variable
+from modules.prompts.tools import in_plain_messages, message_variables, tool_variable
+from modules.types.call_formats import HERMES, CallFormat, format_of_template
 from modules.types.messages import Message
 from modules.types.tools import ToolSpec
+
+
+class ChatText(NamedTuple):
+    """A prompt, and how the model is to write calls after it."""
+
+    text: str
+    call_format: CallFormat
 
 
 class TemplateRenderer:
@@ -27,25 +35,24 @@ class TemplateRenderer:
         bos_token: str,
         eos_token: str,
         tools: Sequence[ToolSpec] = (),
-    ) -> str:
+    ) -> ChatText:
         """The prompt for these messages, ending where the assistant's reply begins.
 
-        Tools and their calls are told as the template does, or in our own words where it knows of none.
+        Tools and their calls are told as the template does; in our own words where it knows of none, or refuses these.
         Raises BadRequest when the template is broken, refuses the messages or does not end in time.
         """
-        is_known = knows_tools(template)
-        shown = messages if is_known else in_plain_messages(messages, tools)
-        variables: dict[str, Any] = {
-            "messages": [message_variable(message) for message in shown],
-            "add_generation_prompt": True,
-            "bos_token": bos_token,
-            "eos_token": eos_token,
-            "tools": tool_variable(tools) if is_known else None,
-        }
-        answer = self._ask({"template": template or DEFAULT_TEMPLATE, "variables": variables})
+        form = format_of_template(template)
+        variables: dict[str, Any] = {"add_generation_prompt": True, "bos_token": bos_token, "eos_token": eos_token}
+        if form is not None:
+            native = {"messages": message_variables(messages, form), "tools": tool_variable(tools)}
+            answer = self._ask(template, {**variables, **native})
+            if "error" not in answer:
+                return ChatText(answer["prompt"], form)
+        plain = message_variables(in_plain_messages(messages, tools), HERMES)
+        answer = self._ask(template, {**variables, "messages": plain, "tools": None})
         if "error" in answer:
             raise BadRequest(f"The model's chat template refused these messages: {answer['error']}", field="messages")
-        return answer["prompt"]
+        return ChatText(answer["prompt"], HERMES)
 
     def warm_up(self) -> None:
         """Start the child before the first message needs it."""
@@ -54,9 +61,9 @@ class TemplateRenderer:
     def close(self) -> None:
         self._child.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, template: str, variables: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._child.ask(json.dumps(request))
+            return self._child.ask(json.dumps({"template": template or DEFAULT_TEMPLATE, "variables": variables}))
         except TimeoutError:
             return {"error": f"it did not end within {LIMITS.template_seconds:g} seconds"}
         except BrokenPipeError:

@@ -1,27 +1,23 @@
-"""What a model is told of tools, and of its calls, where its chat template says nothing of them."""
+"""Tools and their calls as chat templates take them, or in words of ours where a template knows of neither."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from modules.types.call_formats import ARGUMENTS, HERMES, NAME, CallFormat
 from modules.types.messages import Message
-from modules.types.tools import CALL_CLOSING, CALL_OPENING, ToolCall, ToolSpec
+from modules.types.tools import ToolCall, ToolSpec
 
-# Templates that tell of tools and of calls in the very form in which calls are read here.
-NAME_KEY = re.compile(r'\{\\?"name\\?":')
-EXPLANATION = f"""You can call these functions, one per line:
-{{functions}}
+EXPLANATION = """You can call these functions, one per line:
+{functions}
 
 To call one, write only this:
-{CALL_OPENING}
-{{{{"name": "the function's name", "arguments": {{{{}}}}}}}}
-{CALL_CLOSING}
+<tool_call>
+{{"name": "the function's name", "arguments": {{}}}}
+</tool_call>
 Its result follows between <tool_response> and </tool_response>. Then answer in your own words."""
-
-
-def knows_tools(template: str) -> bool:
-    return "tools" in template and CALL_OPENING in template and NAME_KEY.search(template) is not None
 
 
 def tool_variable(tools: Sequence[ToolSpec]) -> list[dict[str, Any]] | None:
@@ -29,17 +25,35 @@ def tool_variable(tools: Sequence[ToolSpec]) -> list[dict[str, Any]] | None:
     return [{"type": "function", "function": function_of(tool)} for tool in tools] or None
 
 
-def message_variable(message: Message) -> dict[str, Any]:
-    """A message as templates expect it."""
+def message_variables(messages: Sequence[Message], form: CallFormat) -> list[dict[str, Any]]:
+    """Messages as templates expect them; a tool's says too which tool it was."""
+    names = {call.id: call.name for message in messages for call in message.tool_calls}
+    return [message_variable(message, names.get(message.tool_call_id, ""), form) for message in messages]
+
+
+def message_variable(message: Message, tool: str, form: CallFormat) -> dict[str, Any]:
     variable: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         variable["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_of(call)}}
+            {
+                "id": told_id(call.id, form),
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments_of(call)},
+            }
             for call in message.tool_calls
         ]
     if message.tool_call_id:
-        variable["tool_call_id"] = message.tool_call_id
+        variable["tool_call_id"] = told_id(message.tool_call_id, form)
+    if tool:
+        variable["name"] = tool
     return variable
+
+
+def told_id(call_id: str, form: CallFormat) -> str:
+    """The same id as it is, or one of the length that the family's templates insist on."""
+    if form.id_chars is None or re.fullmatch(rf"[A-Za-z0-9]{{{form.id_chars}}}", call_id):
+        return call_id
+    return hashlib.sha256(call_id.encode()).hexdigest()[: form.id_chars]
 
 
 def in_plain_messages(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[Message]:
@@ -67,12 +81,14 @@ def explained(messages: list[Message], tools: Sequence[ToolSpec]) -> list[Messag
 def text_of(message: Message) -> str:
     if message.role == "tool":
         return f"<tool_response>\n{message.content}\n</tool_response>"
-    calls = [
-        f"{CALL_OPENING}\n{json.dumps({'name': one.name, 'arguments': arguments_of(one)}, ensure_ascii=False)}\n"
-        f"{CALL_CLOSING}"
-        for one in message.tool_calls
-    ]
+    calls = [written(call) for call in message.tool_calls]
     return "\n".join([message.content, *calls] if message.content else calls)
+
+
+def written(call: ToolCall) -> str:
+    name, arguments = (json.dumps(one, ensure_ascii=False) for one in (call.name, arguments_of(call)))
+    texts = {NAME: name, ARGUMENTS: arguments}
+    return HERMES.opening + re.sub(f"{NAME}|{ARGUMENTS}", lambda place: texts[place[0]], HERMES.call)
 
 
 def function_of(tool: ToolSpec) -> dict[str, Any]:
@@ -82,6 +98,6 @@ def function_of(tool: ToolSpec) -> dict[str, Any]:
 def arguments_of(call: ToolCall) -> Any:
     """As templates expect them, an object; text of others than us may be none."""
     try:
-        return json.loads(call.arguments)
+        return json.loads(call.arguments or "{}")
     except ValueError:
         return call.arguments

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from modules.replies.channels import ReasoningSplitter
 from modules.replies.tool_calls import CallSplitter
+from modules.types.call_formats import CallFormat
 from modules.types.generation import (
     Event,
     Failed,
@@ -17,10 +18,11 @@ from modules.types.tools import ToolCall, new_call_id
 class ReplyPipeline:
     """One per generation. `feed` returns what the reader sees; text is never lost at the end."""
 
-    def __init__(self, *, prompt: str = "", splits_reasoning: bool = True, splits_calls: bool = False) -> None:
+    def __init__(self, *, prompt: str = "", splits_reasoning: bool = True, calls: CallFormat | None = None) -> None:
+        """Calls are looked for where their form is given."""
         self._splits_reasoning = splits_reasoning
         self._reasoning = ReasoningSplitter(inside=prompt.rstrip().endswith("<think>"))
-        self._calls = CallSplitter() if splits_calls else None
+        self._calls = CallSplitter(calls) if calls is not None else None
 
     def feed(self, event: Event) -> list[Event]:
         match event:

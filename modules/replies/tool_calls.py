@@ -1,12 +1,28 @@
-"""Calls apart from the answer: `<tool_call> {"name": ..., "arguments": ...} </tool_call>` anywhere in a reply."""
+"""Calls apart from the answer, in the form that the model's family writes."""
 
 import json
-from typing import Any
+import re
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from modules.replies.stops import overlap
-from modules.types.tools import CALL_CLOSING, CALL_OPENING, ToolCall, new_call_id
+from modules.types.call_formats import CallFormat
+from modules.types.tools import ToolCall, new_call_id
+
+# The beginning of a call without an opening; more spaces than this no model writes.
+CALL_START = re.compile(r'\{\s*"name"\s*:')
+START_CHARS = 16
+# What families write between calls, beside spaces.
+SEPARATORS = "; \n\r\t"
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+# Line breaks within texts are forgiven.
+DECODER = json.JSONDecoder(strict=False, parse_constant=refuse)
 
 
 class WrittenCall(BaseModel):
@@ -20,10 +36,13 @@ class CallSplitter:
     What begins like a call and never becomes one is text: nothing that a model wrote is lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, form: CallFormat) -> None:
+        self._form = form
         self._held: str = ""
-        self._inside: bool = False
+        self._opened: str | None = None
+        self._at_start: bool = form.opens_reply
         self._after_call: bool = False
+        self._calls: list[ToolCall] = []
         self.has_calls = False
 
     def feed(self, text: str) -> list[str | ToolCall]:
@@ -36,41 +55,91 @@ class CallSplitter:
 
     def flush(self) -> list[str]:
         """What was held back, now that no more text comes."""
-        held = (CALL_OPENING if self._inside else "") + self._held
-        self._held = ""
+        held = (self._opened or "") + self._held
+        self._held, self._opened = "", None
         return [held] if held.strip() or (held and not self._after_call) else []
 
     def _next(self) -> str | ToolCall | None:
-        if self._inside:
+        if self._calls:
+            return self._calls.pop(0)
+        if self._opened is not None:
             return self._call()
         if self._after_call:
-            self._held = self._held.lstrip()
-        place = self._held.find(CALL_OPENING)
+            self._held = self._held.lstrip(SEPARATORS if self._at_start else None)
+        if self._at_start and (is_open := self._opens_reply()) is not False:
+            return self._call() if is_open else None
+        place = self._held.find(self._form.opening)
         if place >= 0:
-            text, self._held = self._held[:place].rstrip(), self._held[place + len(CALL_OPENING) :]
-            self._inside = True
+            text, self._held = self._held[:place].rstrip(), self._held[place + len(self._form.opening) :]
+            self._opened = self._form.opening
             return text or self._call()
-        certain = self._held[: len(self._held) - overlap(self._held, CALL_OPENING)].rstrip()
+        certain = self._held[: len(self._held) - overlap(self._held, self._form.opening)].rstrip()
         self._held = self._held[len(certain) :]
         self._after_call = self._after_call and not certain
         return certain or None
 
+    def _opens_reply(self) -> bool | None:
+        """Whether the reply begins with a call that has no opening; None while that is open."""
+        beginning = self._held.lstrip()
+        if CALL_START.match(beginning):
+            self._opened, self._at_start = "", False
+            return True
+        if not beginning or (beginning.startswith("{") and len(beginning) < START_CHARS):
+            return None
+        self._at_start = False
+        return False
+
     def _call(self) -> ToolCall | None:
-        """Arguments may hold the closing tag too, so each place is tried."""
-        place = self._held.find(CALL_CLOSING)
-        while place >= 0:
-            if call := call_of(self._held[:place]):
-                self._held = self._held[place + len(CALL_CLOSING) :]
-                self._inside, self._after_call, self.has_calls = False, True, True
-                return call
-            place = self._held.find(CALL_CLOSING, place + 1)
+        """The first of those that are written by now."""
+        read = read_calls(self._held, self._form)
+        if read is None:
+            return None
+        self._calls, end = read
+        self._held = self._held[end:]
+        self._opened, self._after_call, self.has_calls = None, True, True
+        self._at_start = self._form.opens_reply
+        return self._calls.pop(0)
+
+
+def read_calls(text: str, form: CallFormat) -> tuple[list[ToolCall], int] | None:
+    """(calls, where they end in `text`), which begins behind the opening; None where there is no whole call."""
+    name, begin = "", 0
+    if form.before_arguments:
+        name, _, arguments = text.partition(form.before_arguments)
+        begin = len(text) - len(arguments)
+        name = name.partition("[CALL_ID]")[0].strip()
+    begin += len(text[begin:]) - len(text[begin:].lstrip())
+    # An object or a list ends with a bracket; before there is one, nothing need be tried.
+    if text.find("}", begin) < 0:
         return None
-
-
-def call_of(text: str) -> ToolCall | None:
-    """None of a text that is no call."""
     try:
-        written = WrittenCall.model_validate_json(text)
-    except ValidationError:
+        value, end = DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
         return None
-    return ToolCall(written.name, json.dumps(written.arguments, ensure_ascii=False), new_call_id())
+    after = text[end:].lstrip()
+    if not after.startswith(form.ending):
+        return None
+    calls = [call_of({"name": name, "arguments": value})] if form.before_arguments else calls_of(value)
+    whole = [call for call in calls if call is not None]
+    if not whole or len(whole) < len(calls):
+        return None
+    return whole, len(text) - len(after) + len(form.ending)
+
+
+def calls_of(value: Any) -> list[ToolCall | None]:
+    return [call_of(one) for one in (cast(list[Any], value) if isinstance(value, list) else [value])]
+
+
+def call_of(value: Any) -> ToolCall | None:
+    """None of what is no call. Families have keys of their own, and some models write arguments as text."""
+    if not isinstance(value, dict):
+        return None
+    fields = cast(dict[str, Any], value)
+    arguments = fields.get("arguments", fields.get("parameters"))
+    try:
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments)
+        call = WrittenCall.model_validate({"name": fields.get("name", fields.get("tool_name")), "arguments": arguments})
+    except (ValidationError, ValueError):
+        return None
+    return ToolCall(call.name, json.dumps(call.arguments, ensure_ascii=False), new_call_id())

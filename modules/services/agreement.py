@@ -97,7 +97,7 @@ class AgreementCheck:
                 template=capabilities.chat_template,
                 bos_token=capabilities.bos_token,
                 eos_token=capabilities.eos_token,
-            )
+            ).text
         tokens = process.tokenize(text)[-capabilities.context_length // PROMPT_SHARE :]
         if capabilities.bos_token_id is not None and tokens[:1] != [capabilities.bos_token_id]:
             tokens = [capabilities.bos_token_id, *tokens]

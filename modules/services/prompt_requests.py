@@ -7,9 +7,10 @@ from typing import Protocol
 from modules.engines.loaded import LoadedModel
 from modules.engines.tool_grammar import call_constraint
 from modules.errors import BadRequest, ContextOverflow
-from modules.prompts.renderer import TemplateRenderer
+from modules.prompts.renderer import ChatText, TemplateRenderer
 from modules.prompts.window import fit
 from modules.services.knob_checks import check_knobs
+from modules.types.call_formats import HERMES, CallFormat
 from modules.types.generation import AS_MANY_AS_FIT, Constraint, GenerationRequest
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
@@ -50,29 +51,29 @@ class ChatPrompt:
         dropped = 0
         add_bos = params.sampling.add_bos
         tools = params.tools.tools if params.tools is not None and params.tools.may_call else ()
-        text = self._render(loaded, self.messages, tools)
+        text, form = self._render(loaded, self.messages, tools)
         tokens = tokens_of(loaded, text, add_bos=add_bos)
         context = loaded.capabilities.context_length
         if len(tokens) >= context and params.overflow == "drop_oldest":
             window, dropped = fit(
                 self.messages,
-                lambda some: len(tokens_of(loaded, self._render(loaded, some, tools), add_bos=add_bos)),
+                lambda some: len(tokens_of(loaded, self._render(loaded, some, tools).text, add_bos=add_bos)),
                 budget_tokens=context - context // REPLY_SHARE,
                 context_length=context,
             )
-            text = self._render(loaded, window, tools)
+            text, form = self._render(loaded, window, tools)
             tokens = tokens_of(loaded, text, add_bos=add_bos)
         if (filtered := self.filter_text(text)) != text:
             text, tokens = filtered, tokens_of(loaded, filtered, add_bos=add_bos)
-        return request_for(loaded, text, tokens, params), dropped
+        return request_for(loaded, text, tokens, params, form), dropped
 
     def tokens(self, loaded: LoadedModel) -> tuple[int, ...]:
         """Of all messages, whether they fit or not."""
         if loaded.capabilities.renders_chat:
             return tuple(loaded.tokenize_chat(self.messages))
-        return tokens_of(loaded, self._render(loaded, self.messages))
+        return tokens_of(loaded, self._render(loaded, self.messages).text)
 
-    def _render(self, loaded: LoadedModel, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> str:
+    def _render(self, loaded: LoadedModel, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> ChatText:
         capabilities = loaded.capabilities
         return self.renderer.chat(
             messages,
@@ -140,8 +141,10 @@ def self_counted(loaded: LoadedModel, asked: GenerationRequest, params: ReplyPar
     )
 
 
-def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], params: ReplyParams) -> GenerationRequest:
-    """Raises ContextOverflow when no token of a reply would fit."""
+def request_for(
+    loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], params: ReplyParams, form: CallFormat = HERMES
+) -> GenerationRequest:
+    """`form` is that of calls. Raises ContextOverflow when no token of a reply would fit."""
     context = loaded.capabilities.context_length
     if not tokens:
         raise BadRequest("The prompt is empty.", field="prompt")
@@ -155,22 +158,23 @@ def request_for(loaded: LoadedModel, prompt: str, tokens: tuple[int, ...], param
         room if params.max_tokens is None else min(params.max_tokens, room),
         params.stop,
         params.sampling,
-        constraint=constraint_of(loaded, params, prompt),
+        constraint=constraint_of(loaded, params, prompt, form),
         adapters=loaded.adapters.chosen(params.adapters),
         tools=params.tools,
+        call_format=form.name,
         processors=params.processors,
         prompt_logprobs=params.prompt_logprobs,
         distribution=params.distribution,
     )
 
 
-def constraint_of(loaded: LoadedModel, params: ReplyParams, prompt: str) -> Constraint | None:
+def constraint_of(loaded: LoadedModel, params: ReplyParams, prompt: str, form: CallFormat) -> Constraint | None:
     """What the reply must match: where the engine does not call tools by itself, that its calls are calls."""
     can = loaded.capabilities
     if params.tools is None or not params.tools.tools or can.tool_calls or "lark" not in can.constraints:
         return params.constraint
     is_thinking = prompt.rstrip().endswith("<think>")
-    return call_constraint(params.tools, answer=params.constraint, is_thinking=is_thinking)
+    return call_constraint(params.tools, form, answer=params.constraint, is_thinking=is_thinking)
 
 
 def check_capabilities(loaded: LoadedModel, params: ReplyParams) -> None:

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from modules import errors
 from modules.errors import BadRequest, ContextOverflow, ModelError, NotFound, ParlorError
 from modules.limits import LIMITS
+from modules.types.call_formats import HERMES
 from modules.types.extension_source import ExtensionSource
 from modules.types.messages import Message
 from modules.types.sampling import SamplingParams
@@ -28,10 +29,15 @@ Stage = Literal["preparing", "loading", "queued", "reading", "command"]
 
 @dataclass(frozen=True)
 class Constraint:
-    """What the text must match. `source` is a JSON schema, a regular expression, a grammar, or a JSON list of texts."""
+    """What the text must match. `source` is a JSON schema, a regular expression, a grammar, or a JSON list of texts.
+
+    `marks` are texts that a Lark grammar names `mark_0`, `mark_1` and so on: where the model has one as a token of its
+    own, that token is meant, and it shows in the text although it may be a control token.
+    """
 
     kind: ConstraintKind
     source: str
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class GenerationRequest:
     itself, so `drop_oldest` tells it what to do with messages that do not fit.
 
     `tools` are those that the model may call; engines that neither render chats nor call by themselves get a constraint
-    for it besides, and write calls as text.
+    for it besides, and write calls as text, in the form that is named `call_format`.
 
     With `keep_tags` the text is not a reply, and reasoning is not told apart in it.
     """
@@ -83,6 +89,7 @@ class GenerationRequest:
     distribution: int | None = None
     messages: tuple[Message, ...] | None = None
     tools: ToolUse | None = None
+    call_format: str = HERMES.name
     drop_oldest: bool = False
     keep_tags: bool = False
 

@@ -6,10 +6,6 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-# Between these a model writes a call, as JSON with its `name` and `arguments`.
-CALL_OPENING = "<tool_call>"
-CALL_CLOSING = "</tool_call>"
-
 Choice = Literal["none", "auto", "required"]
 ToolMode = Literal["free", "first"]
 Decision = Literal["once", "always", "no"]

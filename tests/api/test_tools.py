@@ -125,6 +125,63 @@ def test_several_calls_of_one_reply_have_ids_and_indexes_of_their_own(scripted: 
     assert len({delta.id for delta in deltas}) == 2
 
 
+def test_the_clients_own_stream_puts_calls_together(scripted: openai.OpenAI) -> None:
+    with scripted.chat.completions.stream(model="echo", messages=QUESTION, tools=TOOLS) as stream:
+        for _ in stream:
+            pass
+        message = stream.get_final_completion().choices[0].message
+    calls = message.tool_calls or []
+    assert [(call.function.name, json.loads(call.function.arguments)) for call in calls] == [
+        ("add", {"a": 1, "b": 2}),
+        ("weather", {"city": "Rome"}),
+    ]
+    assert message.content == "Let me see. "
+
+
+NESTED = {
+    "type": "object",
+    "properties": {
+        "größe": {
+            "type": "object",
+            "properties": {"höhe": {"type": "integer", "maximum": 99}, "farben": {"enum": [["rot"], ["grün", "blau"]]}},
+            "required": ["höhe", "farben"],
+            "additionalProperties": False,
+        }
+    },
+    "required": ["größe"],
+    "additionalProperties": False,
+}
+
+
+def test_nested_arguments_with_names_of_any_script(client: openai.OpenAI) -> None:
+    named: Any = {"type": "function", "function": {"name": "paint"}}
+    offered: Any = [{"type": "function", "function": {"name": "paint", "parameters": NESTED, "strict": True}}]
+    asked = client.chat.completions.create(
+        model="starter", messages=QUESTION, tools=offered, tool_choice=named, temperature=0
+    )
+    (call,) = asked.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    (size,) = json.loads(call.function.arguments).values()
+    assert size["höhe"] <= 99
+    assert size["farben"] in (["rot"], ["grün", "blau"])
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "{broken", '{"x": ["\\"</tool_call>"]}'])
+@pytest.mark.parametrize("content", ["42", [{"type": "text", "text": "forty-"}, {"type": "text", "text": "two"}], []])
+def test_calls_and_results_of_other_programs_are_taken_as_they_are(
+    scripted: openai.OpenAI, arguments: str, content: Any
+) -> None:
+    """Their tools are not ours to know: one that is not offered any more, arguments that are no JSON, results in parts."""
+    called = {"id": "1", "type": "function", "function": {"name": "gone", "arguments": arguments}}
+    messages: Any = [
+        *QUESTION,
+        {"role": "assistant", "content": None, "refusal": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "1", "name": "gone", "content": content},
+    ]
+    answer = scripted.chat.completions.create(model="echo", messages=messages, tools=TOOLS, tool_choice="none")
+    assert answer.choices[0].finish_reason in {"stop", "tool_calls"}
+
+
 def test_without_a_choice_the_model_may_simply_answer(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(
         model="starter", messages=[{"role": "user", "content": "Say hello."}], tools=TOOLS, temperature=0, max_tokens=12
@@ -135,7 +192,7 @@ def test_without_a_choice_the_model_may_simply_answer(client: openai.OpenAI) -> 
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
-        ({"tools": [tool(f"t{number}") for number in range(65)]}, "tools", "64"),
+        ({"tools": [tool(f"t{number}") for number in range(200)]}, "tools", "64"),
         ({"tools": [tool("add", ADD), tool("add", ADD)]}, "tools", "Two tools are called add"),
         ({"tools": [tool("has space")]}, "tools.0.function.name", "pattern"),
         (

@@ -74,7 +74,7 @@ class Asker:
 
     def ask(self, messages: Sequence[Message], use: ToolUse, knobs: SamplingParams, tokens: int) -> Reply:
         can = self._engine.capabilities
-        prompt = self._renderer.chat(
+        prompt, form = self._renderer.chat(
             messages,
             template=can.chat_template,
             bos_token=can.bos_token,
@@ -82,8 +82,8 @@ class Asker:
             tools=use.tools if use.may_call else (),
         )
         ids = tuple(self._engine.tokenize(prompt))
-        request = GenerationRequest(prompt, ids, tokens, sampling=knobs, constraint=call_constraint(use))
-        pipeline = ReplyPipeline(splits_calls=use.may_call)
+        request = GenerationRequest(prompt, ids, tokens, sampling=knobs, constraint=call_constraint(use, form))
+        pipeline = ReplyPipeline(calls=form if use.may_call else None)
         events: list[Event] = []
         self._engine.generate(request, lambda event: events.extend(pipeline.feed(event)), Flag())
         text = "".join(event.text for event in events if isinstance(event, TextDelta))

@@ -8,6 +8,7 @@ import pytest
 from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.tool_grammar import call_constraint
 from modules.errors import BadRequest
+from modules.types.call_formats import COMMAND, FORMATS, LLAMA, MISTRAL, MISTRAL_ARGS, CallFormat
 from modules.types.generation import Constraint
 from modules.types.tools import ToolSpec, ToolUse
 
@@ -59,6 +60,41 @@ def test_answers_and_calls(use: ToolUse, text: str, allowed: bool) -> None:
     assert TextCheck(grammar_of(call_constraint(use))).accepts(text) == allowed
 
 
+@pytest.mark.parametrize(
+    ("form", "use", "text", "allowed"),
+    [
+        (LLAMA, AUTO, 'words, {"name": 3} among them', True),
+        (LLAMA, AUTO, '{"a": 1}', True),
+        (LLAMA, AUTO, '{"name": "Bob"}', False),
+        (LLAMA, AUTO, '{"name": "add", "parameters": {"a": 1, "b": 7}}', True),
+        (LLAMA, AUTO, '{"name": "add", "parameters": {"a": 1, "b": 4}}', False),
+        (LLAMA, REQUIRED, '<|python_tag|>{"name": "now", "parameters": {}}', True),
+        (LLAMA, REQUIRED, "words", False),
+        (LLAMA, NAMED, '{"name": "add", "parameters": {"a": 1}}', False),
+        (LLAMA, AUTO, '{"name": "now", "parameters": {}}{"name"', False),
+        (MISTRAL, AUTO, "words [TOOL and [[more", True),
+        (MISTRAL, NONE, "words [TOOL_RESULTS]", False),
+        (MISTRAL, AUTO, 'I look. [TOOL_CALLS] [{"name": "now", "arguments": {}}]', True),
+        (MISTRAL, REQUIRED, '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1}}, {"name": "now", "arguments": {}}]', True),
+        (MISTRAL, REQUIRED, '[TOOL_CALLS][{"name": "now", "arguments": {"zone": 1}}]', False),
+        (MISTRAL, NAMED, '[TOOL_CALLS][{"name": "now", "arguments": {}}, {', False),
+        (MISTRAL_ARGS, AUTO, 'Yes.[TOOL_CALLS]add[ARGS]{"a": 1}[TOOL_CALLS]now[ARGS]{}', True),
+        (MISTRAL_ARGS, REQUIRED, "[TOOL_CALLS]subtract", False),
+        (MISTRAL_ARGS, ToolUse(TOOLS, parallel=False), "[TOOL_CALLS]now[ARGS]{}[TOOL_CALLS]", False),
+        (COMMAND, AUTO, "words <|START_THINKING|>", False),
+        (COMMAND, AUTO, '<|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "now", "parameters": {}}\n]<|END_ACTION|>', True),
+    ],
+)  # fmt: skip
+def test_every_family_calls_in_its_own_words(form: CallFormat, use: ToolUse, text: str, allowed: bool) -> None:
+    assert TextCheck(grammar_of(call_constraint(use, form))).accepts(text) == allowed
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_most_tools_compile_in_every_family(form: CallFormat) -> None:
+    use = ToolUse(tuple(ToolSpec(f"tool_{number}", "", NUMBERS) for number in range(64)))
+    assert TextCheck(grammar_of(call_constraint(use, form))).accepts("words")
+
+
 def test_thoughts_come_before_a_call_that_must_be_made() -> None:
     grammar = grammar_of(call_constraint(REQUIRED, is_thinking=True))
     assert TextCheck(grammar).accepts(f"hm, <tool_call> or so\n</think>\n\n{ADD}")
@@ -73,8 +109,3 @@ def test_an_answer_follows_its_own_schema() -> None:
     with pytest.raises(BadRequest, match="A regex constraint does not go with tools") as caught:
         call_constraint(AUTO, answer=Constraint("regex", "a+"))
     assert caught.value.field == "response_format"
-
-
-def test_most_tools_still_compile() -> None:
-    use = ToolUse(tuple(ToolSpec(f"tool_{number}", "", NUMBERS) for number in range(64)))
-    assert TextCheck(grammar_of(call_constraint(use))).accepts(call("tool_63", {"a": 3}))

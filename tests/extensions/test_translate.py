@@ -7,6 +7,7 @@ from typing import Any
 from modules.errors import EngineError
 from modules.extensions.contracts import Button, Field, RequestContext, Text, ViewEvent
 from modules.types.messages import Message
+from modules.types.tools import ToolCall
 from tests.extensions.scripts import Bench, bench
 
 PAGE = RequestContext("one", "page", "starter", "llama.cpp", conversation_id="c1")
@@ -44,6 +45,18 @@ def test_both_ways_with_the_original_below(tmp_path: Path) -> None:
         assert seen_by_model(program, *history) == ["[English] HALLO", "Hi there.", "[English] DANKE"]
         assert len(program.hosts["translate"].asked) == asked + 1
         assert program.extensions.faults("translate") == []
+
+
+def test_calls_of_tools_and_their_results_go_through_as_they_are(tmp_path: Path) -> None:
+    called = (
+        Message("user", "Hallo"),
+        Message("assistant", "I look.", (ToolCall("now", "{}", "call_1"),)),
+        Message("tool", "noon", tool_call_id="call_1"),
+    )
+    with bench(tmp_path, translator) as program:
+        enabled(program)
+        seen = program.extensions.chain("filter_messages", called, PAGE)
+        assert seen == (Message("user", "[English] HALLO"), *called[1:])
 
 
 def test_code_and_long_texts(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def renderer(launcher: Launcher) -> Iterator[TemplateRenderer]:
 
 def render(renderer: TemplateRenderer, name: str, messages: list[Message]) -> str:
     template = (FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
-    return renderer.chat(messages, template=template, bos_token="<s>", eos_token="</s>")
+    return renderer.chat(messages, template=template, bos_token="<s>", eos_token="</s>").text
 
 
 def test_each_is_tested() -> None:
@@ -60,5 +60,5 @@ def test_without_a_system_text(renderer: TemplateRenderer, name: str) -> None:
 
 
 def test_the_default_is_chatml(renderer: TemplateRenderer) -> None:
-    default = renderer.chat(MESSAGES, template="", bos_token="", eos_token="")
+    default = renderer.chat(MESSAGES, template="", bos_token="", eos_token="").text
     assert default == EXPECTED["chatml"]

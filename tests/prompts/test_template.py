@@ -22,7 +22,7 @@ def renderer(launcher: Launcher) -> Iterator[TemplateRenderer]:
 
 
 def render(renderer: TemplateRenderer, template: str) -> str:
-    return renderer.chat(MESSAGES, template=template, bos_token="<s>", eos_token="</s>")
+    return renderer.chat(MESSAGES, template=template, bos_token="<s>", eos_token="</s>").text
 
 
 def test_default_template_is_used_when_the_model_has_none(renderer: TemplateRenderer) -> None:

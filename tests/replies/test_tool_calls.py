@@ -5,6 +5,7 @@ import json
 import pytest
 
 from modules.replies.pipeline import ReplyPipeline
+from modules.types.call_formats import COMMAND, HERMES, LLAMA, MISTRAL, MISTRAL_ARGS, CallFormat
 from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta
 from modules.types.tools import ToolCall
 
@@ -44,10 +45,38 @@ def parts_of(events: list[Event]) -> list[object]:
     return parts
 
 
+FAMILIES: list[tuple[CallFormat, str, list[object]]] = [
+    (LLAMA, '{"name": "add", "parameters": {"a": 1}}', [("add", {"a": 1})]),
+    (LLAMA, ' {"name": "add", "parameters": {"a": 1}}; {"name": "b", "parameters": {}}', [("add", {"a": 1}), ("b", {})]),
+    (LLAMA, 'Hm. <|python_tag|>{"name": "add", "arguments": {"a": 1}}', ["Hm.", ("add", {"a": 1})]),
+    (LLAMA, '{"name": "Bob", "age": 3}', ['{"name": "Bob", "age": 3}']),
+    (LLAMA, '{"answer": {"name": "add", "parameters": {}}}', ['{"answer": {"name": "add", "parameters": {}}}']),
+    (LLAMA, 'So: {"name": "add", "parameters": {}}', ['So: {"name": "add", "parameters": {}}']),
+    (MISTRAL, '[TOOL_CALLS] [{"name": "add", "arguments": {"a": "]}"}, "id": "123456789"}]', [("add", {"a": "]}"})]),
+    (MISTRAL, 'Ok [TOOL_CALLS][{"name": "b", "arguments": "{\\"a\\": [1]}"}]', ["Ok", ("b", {"a": [1]})]),
+    (MISTRAL, "[TOOL_CALLS] []", ["[TOOL_CALLS] []"]),
+    (MISTRAL, "an [array] of [TOOL", ["an [array] of [TOOL"]),
+    (MISTRAL_ARGS, '[TOOL_CALLS]b[ARGS]{}[TOOL_CALLS]c[CALL_ID]x1[ARGS]{"a": {}}', [("b", {}), ("c", {"a": {}})]),
+    (MISTRAL_ARGS, "[TOOL_CALLS]b[ARGS]{broken}", ["[TOOL_CALLS]b[ARGS]{broken}"]),
+    (COMMAND, '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "b", "parameters": {}}]<|END_ACTION|>', [("b", {})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(("form", "text", "expected"), FAMILIES)
+def test_calls_of_each_family(form: CallFormat, text: str, expected: list[object], size: int) -> None:
+    pipeline = ReplyPipeline(calls=form)
+    events: list[Event] = []
+    for start in range(0, len(text), size):
+        events += pipeline.feed(TextDelta(text[start : start + size]))
+    events += pipeline.feed(Finished("stop"))
+    assert parts_of(events) == expected
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_calls_apart_from_text(text: str, expected: list[object], size: int) -> None:
-    pipeline = ReplyPipeline(splits_calls=True)
+    pipeline = ReplyPipeline(calls=HERMES)
     events: list[Event] = []
     for start in range(0, len(text), size):
         events += pipeline.feed(TextDelta(text[start : start + size]))
@@ -67,7 +96,7 @@ def test_calls_are_only_looked_for_where_tools_are() -> None:
 
 
 def test_a_reply_that_was_cut_is_no_call() -> None:
-    pipeline = ReplyPipeline(splits_calls=True)
+    pipeline = ReplyPipeline(calls=HERMES)
     events = [*pipeline.feed(TextDelta(ADD[:-5])), *pipeline.feed(Finished("length"))]
     assert parts_of(events) == [ADD[:-5]]
     assert events[-1] == Finished("length")

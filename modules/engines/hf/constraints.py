@@ -10,7 +10,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from modules.engines.grammars import grammar_of
+from modules.engines.grammars import own_tokens, with_marks
 from modules.errors import BadRequest, EngineError
 from modules.types.generation import Constraint
 
@@ -70,6 +70,10 @@ class ConstraintCompiler:
         with self._lock:
             return Matcher(self._compiled(constraint).deep_copy(), self._vocabulary)
 
+    def own_tokens(self, constraint: Constraint | None) -> dict[str, int]:
+        """Those marks of a constraint that the model has as tokens."""
+        return own_tokens(constraint, lambda text: self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def token_bytes(self, token: int) -> bytes:
         """Raises BadRequest for a tokenizer that the grammars' library does not know."""
         return self._native().decode_bytes([token])
@@ -81,7 +85,7 @@ class ConstraintCompiler:
             return self._native_tokenizer
 
     def _compile(self, constraint: Constraint) -> Any:
-        matcher = binding.LLMatcher(self._native(), grammar_of(constraint), log_level=0)
+        matcher = binding.LLMatcher(self._native(), with_marks(constraint, self.own_tokens(constraint)), log_level=0)
         if matcher.is_error():
             reason = matcher.get_error()[:300]
             raise BadRequest(f"The {constraint.kind} constraint is too complex: {reason}", field="response_format")

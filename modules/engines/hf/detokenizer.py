@@ -1,5 +1,6 @@
 """Tokens to text as they come: a character that takes several tokens appears when it is whole."""
 
+from collections.abc import Mapping
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -10,10 +11,18 @@ PATIENCE_TOKENS = 8
 class Detokenizer:
     """Decodes the newest tokens beside those before, because the text of a token depends on its neighbours."""
 
-    def __init__(self, tokenizer: Any, prompt: tuple[int, ...], *, skips_special: bool = True) -> None:
-        """`skips_special`: whether special tokens have no text."""
+    def __init__(
+        self,
+        tokenizer: Any,
+        prompt: tuple[int, ...],
+        *,
+        skips_special: bool = True,
+        shown: Mapping[int, str] | None = None,
+    ) -> None:
+        """`skips_special`: whether special tokens have no text; those of `shown` have theirs in any case."""
         self._tokenizer = tokenizer
         self._skips_special = skips_special
+        self._shown = shown or {}
         self._context = list(prompt[-4:])
         self._pending: list[int] = []
         self._before = self._decode(self._context)
@@ -29,6 +38,8 @@ class Detokenizer:
 
     def feed(self, token: int) -> str:
         """The text that is certain now; empty while a character is incomplete."""
+        if token in self._shown:
+            return self._show(token)
         text = self.text_with(token)
         self._pending.append(token)
         if text.endswith(REPLACEMENT) and len(self._pending) < PATIENCE_TOKENS:
@@ -44,6 +55,11 @@ class Detokenizer:
         if not self._pending:
             return ""
         return self._release(self._decode([*self._context, *self._pending])[len(self._before) :])
+
+    def _show(self, token: int) -> str:
+        before = self.flush()
+        self._pending = [token]
+        return before + self._release(self._shown[token])
 
     def _release(self, text: str) -> str:
         self._context, self._pending = self._pending, []

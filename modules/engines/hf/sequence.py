@@ -97,8 +97,12 @@ class Sequence:
         self._sampler = sampler_of(request, vocabulary)
         self._draft = draft
         self._drafted = SHORTEST_DRAFT
+        own = vocabulary.constraints.own_tokens(request.constraint)
         self._detokenizer = Detokenizer(
-            vocabulary.tokenizer, request.prompt_tokens, skips_special=request.sampling.skip_special_tokens
+            vocabulary.tokenizer,
+            request.prompt_tokens,
+            skips_special=request.sampling.skip_special_tokens,
+            shown={token: mark for mark, token in own.items()},
         )
         self._started = time.monotonic()
         self._first: float | None = None

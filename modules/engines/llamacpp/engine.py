@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from modules.engines.adapters import unknown_adapter
 from modules.engines.fill_tokens import find_fill_tokens
-from modules.engines.grammars import TextCheck, grammar_of
+from modules.engines.grammars import TextCheck, grammar_of, own_tokens, with_marks
 from modules.engines.llamacpp.adapters import LoadedFile, Turns, scales_of
 from modules.engines.llamacpp.distribution import DistributionRun
 from modules.engines.llamacpp.kind import IGNORED_KNOBS, SAMPLERS, LlamaCppOptions
@@ -63,10 +63,17 @@ class LlamaCppEngine(AdaptableEngine):
                 return
             grammar = grammar_of(request.constraint) if request.constraint else None
             stream = CompletionStream(emit, cancelled, TextCheck(grammar) if grammar else None)
-            sent = ending_with(grammar, self.capabilities.eos_token) if grammar else None
-            body = completion_body(request, sent, scales_of(self._adapters, request.adapters))
+            body = completion_body(request, self._sent(request), scales_of(self._adapters, request.adapters))
             server.server.handle_completions(body, stream.take)
             stream.finish(self.capabilities.context_length, len(request.prompt_tokens))
+
+    def _sent(self, request: GenerationRequest) -> str | None:
+        """The grammar as llama.cpp gets it."""
+        constraint = request.constraint
+        if constraint is None:
+            return None
+        grammar = with_marks(constraint, own_tokens(constraint, self.tokenize))
+        return ending_with(grammar, self.capabilities.eos_token)
 
     def load_adapter(self, name: str, path: str) -> int:
         """`path` is a GGUF file. llama.cpp takes adapters only while it loads a model, so the model is loaded anew."""

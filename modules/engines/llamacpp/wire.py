@@ -34,6 +34,8 @@ def completion_body(
         "cache_prompt": True,
         **sampling_fields(request.sampling, len(request.prompt_tokens) + request.max_tokens),
         **({"grammar": grammar} if grammar else {}),
+        # Control tokens whose text is wanted.
+        **({"preserved_tokens": list(request.constraint.marks)} if request.constraint is not None else {}),
         **({"lora": scales} if scales else {}),
     }
 
