@@ -37,6 +37,23 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 64,
 }
 LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "long_factor": [1.0] * 8, "short_factor": [1.0] * 8}
+PHI3_ROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "long_factor": [1.0 + place for place in range(8)],
+    "short_factor": [1.0 + place / 5 for place in range(8)],
+}
+GEMMA3 = {
+    "initializer_range": 0.1,
+    "query_pre_attn_scalar": 8,
+    "sliding_window": 6,
+    "num_hidden_layers": 7,
+    "layer_types": (["sliding_attention"] * 2 + ["full_attention"]) * 2 + ["sliding_attention"],
+}
+STRETCHED_APART = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 5e3},
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {}),
     "llama with biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
@@ -48,6 +65,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("qwen3", {}),
     "gemma": ("GemmaConfig", {"initializer_range": 0.1}),
     "gemma2": ("gemma2", {"initializer_range": 0.1, "query_pre_attn_scalar": 8}),
+    "gemma3": ("gemma3", GEMMA3),
+    "gemma3 stretched": ("gemma3", {**GEMMA3, "rope_parameters": STRETCHED_APART}),
+    "phi3": ("phi3", {"sliding_window": 128}),
+    "phi3 that turns a part": ("phi3", {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
+    "phi3 with short factors": ("phi3", {"original_max_position_embeddings": 256, "rope_parameters": PHI3_ROPE}),
+    "phi3 with long factors": ("phi3", {"original_max_position_embeddings": 16, "rope_parameters": PHI3_ROPE}),
     "gpt2": ("gpt2", {}),
 }
 
