@@ -48,7 +48,7 @@ def describe_long_rope(writer: Any, rope: Values, config: Values) -> None:
 
 def rope_factors(config: Values) -> dict[str, Any]:
     """What frequencies of each pair are divided by, float32, by the name of the tensor; empty where nothing is."""
-    rope = config.get("rope_parameters") or {}
+    rope: Values = config.get("rope_parameters") or {}
     match rope.get("rope_type"):
         case "llama3":
             return {"rope_freqs.weight": llama3_factors(rope, config)}
