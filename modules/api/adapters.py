@@ -75,6 +75,7 @@ def adapter_shape(status: AdapterStatus) -> dict[str, Any]:
         "targets": adapter.targets,
         "size_bytes": adapter.size_bytes,
         "problem": adapter.problem,
+        "mark": adapter.mark,
         "loaded": status.loaded,
         "memory_bytes": status.memory_bytes,
         "weight": status.weight,

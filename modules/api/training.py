@@ -198,6 +198,7 @@ def run_shape(run: TrainingRun) -> dict[str, Any]:
         "method": recipe.method,
         "objective": recipe.objective,
         "recipe": plain_fields(recipe),
+        "mark": run.mark if record.state == "stopped" else "",
         "step": summary.step,
         "loss": newest.loss if newest else None,
         "evaluation_loss": last.loss if last else None,

@@ -7,7 +7,14 @@ from modules.errors import BadRequest, ModelError, NotFound
 from modules.library.folders import MAX_JSON_BYTES, Values, count_parameters, read_json
 from modules.library.library import printable
 from modules.storage.files import resolve_name
-from modules.types.local_adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, PICKLED_ADAPTER, LocalAdapter
+from modules.types.local_adapter import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    KEPT_RECIPE,
+    PICKLED_ADAPTER,
+    STOPPED,
+    LocalAdapter,
+)
 
 TEXT_CHARS = 200
 TARGETS = 64
@@ -72,7 +79,18 @@ def describe(path: Path) -> LocalAdapter:
         targets=targets_of(values.get("target_modules")),
         size_bytes=size_bytes,
         problem=problem,
+        mark=mark_of(path),
     )
+
+
+def mark_of(path: Path) -> str:
+    """What the recipe beside the weights begins with, where its run was left half-way."""
+    try:
+        with (path / KEPT_RECIPE).open(encoding="utf-8") as file:
+            first = file.readline(TEXT_CHARS).strip()
+    except (OSError, ValueError):
+        return ""
+    return printable(first.removeprefix("# ")) if first.startswith(f"# {STOPPED}") else ""
 
 
 def weights_of(path: Path) -> Path:

@@ -248,7 +248,7 @@ class TrainingService:
         error, note = ending.error, ""
         if state == "done" or (state == "stopped" and folder.result.is_dir()):
             try:
-                self._publisher.publish(folder, mark_of(self._run(folder)) if state == "stopped" else "")
+                self._publisher.publish(folder, self._run(folder).mark if state == "stopped" else "")
             except ParlorError as fault:
                 error = str(fault)
                 state = "failed" if state == "done" else state
@@ -278,13 +278,6 @@ class TrainingService:
             kind if record.state not in UNFINISHED and self._publisher.is_published(folder) else "",
             place,
         )
-
-
-def mark_of(run: TrainingRun) -> str:
-    """What is said of weights that a run has left half-way."""
-    summary, total = run.summary, run.record.total_steps
-    learned = f" These are the weights of step {summary.result_step:,}." if summary.result_step else ""
-    return f"Stopped at step {summary.step:,} of {total:,}.{learned}"
 
 
 def versions() -> dict[str, str]:

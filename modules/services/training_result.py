@@ -13,10 +13,8 @@ from modules.library.folders import count_parameters, read_model_folder
 from modules.paths import Paths
 from modules.storage.files import resolve_name, sync_folder
 from modules.storage.training_runs import TrainingFolder
+from modules.types.local_adapter import KEPT_RECIPE
 from modules.types.recipes import Recipe
-
-# Beside the weights, so that whoever gets them can make them again.
-KEPT_RECIPE = "parlor-recipe.yaml"
 
 
 class ResultPublisher:

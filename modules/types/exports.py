@@ -9,7 +9,7 @@ GgufType = Literal["F16", "BF16", "Q8_0", "Q4_0", "Q4_1"]
 GGUF_TYPES: tuple[GgufType, ...] = get_args(GgufType)
 
 # Kinds of models, by their configs' own word, that can be written as GGUF.
-GGUF_KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gpt2"})
+GGUF_KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "gpt2"})
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PICKLED_ADAPTER = "adapter_model.bin"
 # Beside them, in llama.cpp's form.
 GGUF_ADAPTER = "adapter.gguf"
+# How it was made, so that whoever gets the weights can make them again. Above the recipe of a run that was left
+# half-way stands a comment that begins like this.
+KEPT_RECIPE = "parlor-recipe.yaml"
+STOPPED = "Stopped at step"
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class LocalAdapter:
     """A folder as peft saves it, described by its own words.
 
     `kind` is lora, rslora, dora or another of peft's kinds; `targets` are names or a pattern of layers; `problem` says
-    why it cannot be loaded, empty for a sound one.
+    why it cannot be loaded, empty for a sound one; `mark` at which step its run was stopped, empty for a whole one.
     """
 
     name: str
@@ -28,3 +32,4 @@ class LocalAdapter:
     targets: tuple[str, ...] = ()
     size_bytes: int = 0
     problem: str = ""
+    mark: str = ""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modules.types.local_adapter import STOPPED
 from modules.types.recipes import Recipe
 
 RunState = Literal["queued", "running", "stopped", "done", "failed", "interrupted"]
@@ -247,3 +248,11 @@ class TrainingRun:
     seconds_left: float | None = None
     result: Literal["adapter", "model", ""] = ""
     place_in_queue: int = 0
+
+    @property
+    def mark(self) -> str:
+        """What is said of a run that is left half-way, and of the weights that it leaves."""
+        if not self.summary.step:
+            return "Stopped before its first step."
+        learned = f" These are the weights of step {self.summary.result_step:,}." if self.summary.result_step else ""
+        return f"{STOPPED} {self.summary.step:,} of {self.record.total_steps:,}.{learned}"

@@ -93,6 +93,7 @@ def adapter_view(status: AdapterStatus) -> View:
         "rank": adapter.rank,
         "size_bytes": adapter.size_bytes,
         "problem": adapter.problem,
+        "mark": adapter.mark,
         "loaded": status.loaded,
         "memory_bytes": status.memory_bytes,
         "weight": status.weight,

@@ -139,6 +139,12 @@ def test_stopped_resumed_deleted(program: RunningProgram) -> None:
     post(program, "stop", name="long")
     stopped = wait_for(program, "long", "stopped")
     assert stopped["step"] >= 2
+    mark = f"Stopped at step {stopped['step']:,} of 4,000. These are the weights of step {stopped['step']:,}."
+    marks = {run["name"]: run["mark"] for run in get(program, "runs")["runs"]}
+    assert marks == {"long": mark, "second": "Stopped before its first step.", "taught": ""}
+    with program.control() as client:
+        adapters = client.get("/control/adapters").json()["adapters"]
+    assert {one["name"]: one["mark"] for one in adapters} == {"long": mark, "taught": ""}
     post(program, "resume", name="long")
     deadline = time.monotonic() + 60
     while get(program, "runs/long")["run"]["step"] <= stopped["step"]:

@@ -126,6 +126,24 @@ def test_from_a_file_to_the_adapter_in_chat(window: Watched, tmp_path: Path) -> 
     assert page.locator("img[src=x]").count() == 0
 
 
+def test_an_exported_model_answers_in_chat(window: Watched, program: RunningProgram) -> None:
+    begin_run(program, "kept", 2)
+    page = open_run(window, "kept")
+    expect(state_of(page)).to_have_text("Done", timeout=LEARNING_MS)
+    page.get_by_text("Export it", exact=True).click()
+    page.get_by_role("button", name="Export: A whole model").click()
+    use = page.get_by_role("button", name="Use kept-merged in chat")
+    use.click(timeout=LEARNING_MS)
+    expect(page.get_by_label("Message", exact=True)).to_be_focused(timeout=LEARNING_MS)
+    expect(page.get_by_role("button", name="Model: kept-merged, loaded")).to_be_visible(timeout=LEARNING_MS)
+    page.get_by_label("Message", exact=True).fill("Question 3?")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.assistant .body").last).not_to_be_empty(timeout=LEARNING_MS)
+    with program.control() as client:
+        models = client.get("/control/models").json()["models"]
+    assert "kept-merged" in [one["id"] for one in models if one["state"] == "ready"]
+
+
 def test_errors_stand_where_they_belong(window: Watched, program: RunningProgram) -> None:
     begin_run(program, "taken", 2)
     page = window.page
@@ -187,6 +205,9 @@ def test_a_run_is_stopped_resumed_compared_and_deleted(window: Watched, program:
     expect(state_of(page)).to_have_text("Stopped", timeout=LEARNING_MS)
 
     page.get_by_role("button", name="All runs").click()
+    expect(page.get_by_role("button", name=re.compile("^second"))).to_contain_text(
+        re.compile(r"Stopped at step \d+ of 2,000\. These are the weights of step \d+\.")
+    )
     page.get_by_label("Compare first").check()
     page.get_by_label("Compare second").check()
     page.get_by_role("button", name="Compare 2").click()

@@ -85,6 +85,27 @@ def test_what_the_engines_do_not_agree_on_is_not_published(app: App, monkeypatch
     assert left(app) == {"tiny", "adapters"}
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("kind", "targets", "changes"),
+    [
+        ("gemma3", ["q_proj", "down_proj"], {"initializer_range": 0.1, "query_pre_attn_scalar": 8}),
+        ("phi3", ["qkv_proj", "gate_up_proj"], {}),
+    ],
+)
+def test_kinds_of_their_own(app: App, kind: str, targets: list[str], changes: dict[str, Any]) -> None:
+    """Both engines agree on the file before it is published; that an adapter alone can be written is offered."""
+    base = make_model(app.paths.models / kind, kind, **changes)
+    make_adapter(base, app.paths.adapters / f"on-{kind}", targets, lora_alpha=2)
+    assert all(choice.is_possible for choice in app.finetuning.export.choices(f"on-{kind}"))
+    job = done(app, app.finetuning.export.start(f"on-{kind}", "gguf", "file", "F16"))
+    assert (job.state, job.error) == ("done", "")
+    (written,) = app.finetuning.export.results()
+    assert written.agreement is not None
+    assert written.agreement.is_good
+    assert written.agreement.tokens > 50
+
+
 def test_an_adapter_for_llamacpp(app: App) -> None:
     job = done(app, app.finetuning.export.start("one", "gguf_lora", ""))
     assert (job.state, job.error) == ("done", "")
@@ -108,7 +129,7 @@ def test_what_cannot_be_exported_is_refused_at_once(app: App) -> None:
     models = app.paths.models
     make_adapter(models / "tiny", models / "adapters" / "dora", ["q_proj"], use_dora=True)
     make_adapter(make_folder(models.parent / "gone", "llama"), models / "adapters" / "orphan", ["q_proj"])
-    make_adapter(make_folder(models / "phi", "phi3"), models / "adapters" / "on-phi", ["o_proj"])
+    make_adapter(make_folder(models / "mixture", "mixtral"), models / "adapters" / "on-mixture", ["o_proj"])
     (models / "taken.gguf").write_bytes(b"x")
     cases: list[tuple[tuple[Any, ...], type[ParlorError], str]] = [
         (("nothing", "merged", "x"), NotFound, "no model called 'nothing'"),
@@ -121,7 +142,7 @@ def test_what_cannot_be_exported_is_refused_at_once(app: App) -> None:
         (("one", "merged", "x", None, "echo"), BadRequest, "cannot be the base"),
         (("orphan", "merged", "x"), BadRequest, "is not here as a folder"),
         (("dora", "gguf_lora", ""), BadRequest, "DoRA"),
-        (("on-phi", "gguf", "x", "F16"), BadRequest, "phi3 cannot be written"),
+        (("on-mixture", "gguf", "x", "F16"), BadRequest, "mixtral cannot be written"),
         (("tiny", "merged", "x"), BadRequest, "whole model already"),
     ]
     for arguments, error, said in cases:

@@ -14,6 +14,7 @@ import pytest
 
 from modules.children import Launcher
 from modules.errors import BadRequest, Busy, Conflict, NotFound
+from modules.library.adapters import describe
 from modules.library.library import Library
 from modules.paths import PROJECT, Paths
 from modules.services.trainable_models import TrainableModels
@@ -200,7 +201,8 @@ def test_a_second_run_waits_for_the_first(service: TrainingService, tmp_path: Pa
     assert [(run.record.state, run.place_in_queue) for run in (second, third)] == [("queued", 1), ("queued", 2)]
     with pytest.raises(Busy, match="Stop it first"):
         service.delete("second")
-    assert service.stop("second").record.state == "stopped"
+    waited = service.stop("second")
+    assert (waited.record.state, waited.mark) == ("stopped", "Stopped before its first step.")
     assert service.get("third").place_in_queue == 1
     wait_for(service, "third", "done")
     assert service.get("first").record.state == "done"
@@ -238,14 +240,16 @@ def test_what_was_learned_until_a_stop_is_an_adapter_until_more_is(service: Trai
     step = stopped.summary.step
     adapter = tmp_path / "models" / "adapters" / "halted"
     assert (stopped.result, stopped.summary.result_step, learned_steps(adapter)) == ("adapter", step, step)
-    kept = (adapter / "parlor-recipe.yaml").read_text()
-    assert kept.startswith(f"# Stopped at step {step} of 40. These are the weights of step {step}.\n")
+    mark = f"Stopped at step {step} of 40. These are the weights of step {step}."
+    assert (adapter / "parlor-recipe.yaml").read_text().startswith(f"# {mark}\n")
+    assert (stopped.mark, describe(adapter).mark) == (mark, mark)
     script(tmp_path, steps=step + 2, seconds=0.2)
     assert service.resume("halted").result == ""
     assert learned_steps(adapter) == step
     done = wait_for(service, "halted", "done")
     assert (done.result, done.summary.result_step, learned_steps(adapter)) == ("adapter", step + 2, step + 2)
     assert (adapter / "parlor-recipe.yaml").read_text() == service.recipe_text("halted")
+    assert describe(adapter).mark == ""
     assert [path.name for path in adapter.parent.iterdir()] == ["halted"]
 
 

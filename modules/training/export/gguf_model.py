@@ -10,7 +10,8 @@ import gguf
 import numpy
 
 from modules.errors import ModelError
-from modules.training.export.architectures import Architecture, architecture_of, layer_count, rope_factors
+from modules.training.export.architectures import Architecture, Config, architecture_of, completed, layer_count
+from modules.training.export.rope import rope_factors
 from modules.training.export.tokenizer import read_tokenizer
 from modules.training.export.weights import StoredWeights, read_config
 
@@ -43,6 +44,7 @@ def write_gguf(folder: Path, target: Path, type_name: str, title: str, report: R
     """Raises ModelError for an architecture, a tokenizer or weights that cannot be written."""
     config = read_config(folder)
     architecture = architecture_of(config)
+    config = completed(config)
     report(0.0, "reading the tokenizer")
     tokenizer = read_tokenizer(folder, config["vocab_size"])
     weights = StoredWeights(folder)
@@ -55,8 +57,8 @@ def write_gguf(folder: Path, target: Path, type_name: str, title: str, report: R
     architecture.describe(writer, config)
     tokenizer.write(writer)
     factors = rope_factors(config)
-    if factors is not None:
-        writer.add_tensor_info("rope_freqs.weight", factors.shape, factors.dtype, factors.nbytes)
+    for name, values in factors.items():
+        writer.add_tensor_info(name, values.shape, values.dtype, values.nbytes)
     for entry in entries:
         shape = gguf.quant_shape_to_byte_shape(entry.shape, entry.type)
         size = int(numpy.prod(shape, dtype=numpy.int64))
@@ -64,8 +66,8 @@ def write_gguf(folder: Path, target: Path, type_name: str, title: str, report: R
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    if factors is not None:
-        writer.write_tensor_data(factors)
+    for values in factors.values():
+        writer.write_tensor_data(values)
     for done, entry in enumerate(entries):
         report(done / len(entries), "writing the weights")
         tensor = architecture.lay_out(entry.source, weights.read(entry.source), config)
@@ -75,10 +77,10 @@ def write_gguf(folder: Path, target: Path, type_name: str, title: str, report: R
         os.fsync(file.fileno())
 
 
-def plan(architecture: Architecture, config: dict[str, Any], weights: StoredWeights, type_name: str) -> list[Entry]:
+def plan(architecture: Architecture, config: Config, weights: StoredWeights, type_name: str) -> list[Entry]:
     """What is written, in the order of the folder. Raises ModelError for a tensor that has no place in a GGUF file."""
     names = architecture.tensor_names(layer_count(config))
-    is_tied = bool(config.get("tie_word_embeddings", config["model_type"] in {"gpt2", "gemma", "gemma2"}))
+    is_tied = bool(config["tie_word_embeddings"])
     found: list[Entry] = []
     for source in (name for listed in weights.files.values() for name in listed):
         if source.endswith(architecture.skips) or (is_tied and source == "lm_head.weight"):

@@ -117,11 +117,16 @@ def read_tokenizer(folder: Path, vocabulary: int) -> ExportedTokenizer:
 def listed(
     model: dict[str, Any], added: list[dict[str, Any]], vocabulary: int
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """(all tokens in the order of their ids, the kind of each)."""
+    """(all tokens in the order of their ids, the kind of each).
+
+    Added tokens that the model has no place for are left out: kin that read images share a tokenizer with those that
+    do not.
+    """
+    added = [token for token in added if token["id"] < vocabulary]
     tokens = [f"[PAD{number}]" for number in range(vocabulary)]
     kinds: list[int] = [UNUSED] * vocabulary
     known: dict[str, int] = model["vocab"]
-    largest = max([*known.values(), *(token["id"] for token in added)], default=0)
+    largest = max(known.values(), default=0)
     if largest >= vocabulary:
         raise ModelError(
             f"The tokenizer knows the token {largest:,}, but the model has {vocabulary:,} only. They do not belong "

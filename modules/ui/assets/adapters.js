@@ -62,7 +62,7 @@ export class AdapterList {
   }
 
   row(adapter) {
-    const { name, base_model: base, kind, rank, size_bytes: size, problem } = adapter;
+    const { name, base_model: base, kind, rank, size_bytes: size, problem, mark } = adapter;
     const facts = [
       KINDS[kind] ?? kind,
       rank ? `rank ${rank}` : "",
@@ -79,6 +79,7 @@ export class AdapterList {
         element("span", { class: "adapter-name", dir: "auto", text: name }),
         base ? element("span", { class: "fine" }, "for ", element("bdi", { text: base })) : null,
         element("span", { class: "fine", text: facts.filter(Boolean).join(" · ") }),
+        mark ? element("span", { class: "fine", text: mark }) : null,
         problem ? element("p", { class: "row-problem", text: problem }) : null,
         refusal ? element("p", { class: "row-problem", role: "alert", text: refusal }) : null,
       ),

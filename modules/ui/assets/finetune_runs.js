@@ -95,9 +95,9 @@ export class TrainingRuns {
 }
 
 function rowWords(run) {
-  const { state, model, method, recipe, created, step, total_steps: total, evaluation_loss: judged, loss, seconds_left: left, place_in_queue: place } = run;
+  const { state, model, method, recipe, created, step, total_steps: total, evaluation_loss: judged, loss, seconds_left: left, place_in_queue: place, mark } = run;
   const detail = [model, METHOD_NAMES[method] ?? method, sourceText(recipe?.data), agoText(created)].filter(Boolean).join(" · ");
-  const figures = [total ? `step ${numberText(step)} of ${numberText(total)}` : "", judged !== null ? `held-out loss ${lossText(judged)}` : loss !== null ? `loss ${lossText(loss)}` : ""];
+  const figures = [mark || (total ? `step ${numberText(step)} of ${numberText(total)}` : ""), judged !== null ? `held-out loss ${lossText(judged)}` : loss !== null ? `loss ${lossText(loss)}` : ""];
   if (state === "running" && left) figures.push(`${durationText(left)} left`);
   if (state === "queued" && place) figures.push(`number ${place} in the queue`);
   return [detail, figures.filter(Boolean).join(" · "), state];

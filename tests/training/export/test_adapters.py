@@ -21,8 +21,11 @@ from tests.training.export.tiny_exports import as_local, assert_same_model, engi
 MODELS: dict[str, list[str]] = {
     "llama": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
     "qwen2": ["q_proj", "k_proj", "up_proj"],
+    "gemma3": ["q_proj", "k_proj", "o_proj", "gate_proj", "down_proj"],
+    "phi3": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"],
     "gpt2": ["c_attn", "c_fc", "c_proj"],
 }
+CHANGES: dict[str, dict[str, Any]] = {"gemma3": {"initializer_range": 0.1, "query_pre_attn_scalar": 8}}
 # What can be merged, but is no model for llama.cpp here.
 MERGED = {**MODELS, "mixtral": ["q_proj", "o_proj"]}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -43,7 +46,7 @@ def merged_into(base: Path, adapter: Path, target: Path) -> Path:
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("architecture", MERGED)
 def test_merged_as_peft_merges(tmp_path: Path, architecture: str, settings: str) -> None:
-    base = make_model(tmp_path / "base", architecture)
+    base = make_model(tmp_path / "base", architecture, **CHANGES.get(architecture, {}))
     adapter = make_adapter(base, tmp_path / "one", MERGED[architecture], **SETTINGS[settings])
     target = merged_into(base, adapter, tmp_path / "merged")
     described = read_model_folder(target)
@@ -83,7 +86,7 @@ def test_an_adapter_of_another_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settings", ["lora", "rslora", "patterns"])
 @pytest.mark.parametrize("architecture", MODELS)
 def test_on_llamacpp_as_in_peft(tmp_path: Path, architecture: str, settings: str) -> None:
-    base = make_model(tmp_path / "base", architecture)
+    base = make_model(tmp_path / "base", architecture, **CHANGES.get(architecture, {}))
     write_gguf(base, tmp_path / "base.gguf", "F16", "tiny", lambda _share, _note: None)
     engine = engine_of(tmp_path / "base.gguf")
     plain = told_by(engine)

@@ -8,13 +8,14 @@ import gguf
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Regex, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from modules.errors import ModelError
-from modules.training.export.architectures import ARCHITECTURES
+from modules.training.export.architectures import ARCHITECTURES, architecture_of
 from modules.training.export.gguf_model import write_gguf
 from modules.training.export.tokenizer import CUTS
+from modules.training.export.weights import read_config
 from modules.types.exports import GGUF_KINDS, GGUF_TYPES
 from tests.engines.tiny_models import make_folder
 from tests.training.export.tiny_exports import (
@@ -37,6 +38,23 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 64,
 }
 LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "long_factor": [1.0] * 8, "short_factor": [1.0] * 8}
+PHI3_ROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "long_factor": [1.0 + place for place in range(8)],
+    "short_factor": [1.0 + place / 5 for place in range(8)],
+}
+GEMMA3 = {
+    "initializer_range": 0.1,
+    "query_pre_attn_scalar": 8,
+    "sliding_window": 6,
+    "num_hidden_layers": 7,
+    "layer_types": (["sliding_attention"] * 2 + ["full_attention"]) * 2 + ["sliding_attention"],
+}
+STRETCHED_APART = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 5e3},
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", {}),
     "llama with biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
@@ -48,6 +66,12 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("qwen3", {}),
     "gemma": ("GemmaConfig", {"initializer_range": 0.1}),
     "gemma2": ("gemma2", {"initializer_range": 0.1, "query_pre_attn_scalar": 8}),
+    "gemma3": ("gemma3", GEMMA3),
+    "gemma3 stretched": ("gemma3", {**GEMMA3, "rope_parameters": STRETCHED_APART}),
+    "phi3": ("phi3", {"sliding_window": 128}),
+    "phi3 that turns a part": ("phi3", {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
+    "phi3 with short factors": ("phi3", {"original_max_position_embeddings": 256, "rope_parameters": PHI3_ROPE}),
+    "phi3 with long factors": ("phi3", {"original_max_position_embeddings": 16, "rope_parameters": PHI3_ROPE}),
     "gpt2": ("gpt2", {}),
 }
 
@@ -71,6 +95,27 @@ def test_both_engines_say_the_same(tmp_path: Path, kind: str) -> None:
     assert engine.capabilities.chat_template == TEMPLATE
     assert engine.capabilities.eos_token == "<|end|>"
     assert engine.capabilities.bos_token_id is None
+    engine.close()
+
+
+@pytest.mark.parametrize("type_name", GGUF_TYPES)
+@pytest.mark.parametrize("kind", ["gemma3", "phi3"])
+def test_types_of_other_kinds(tmp_path: Path, kind: str, type_name: str) -> None:
+    """llama.cpp reads what the same values, rounded, say in transformers."""
+    architecture, changes = KINDS[kind]
+    folder = make_model(tmp_path / "model", architecture, **changes)
+    file = exported(folder, type_name)
+    architecture_read = architecture_of(read_config(folder))
+    read = {tensor.name: tensor for tensor in gguf.GGUFReader(file).tensors}
+    names = architecture_read.tensor_names(7)
+    model = plain(folder)
+    with torch.no_grad():
+        for source, tensor in model.state_dict().items():
+            if tensor.ndim > 1 and (name := names.get_name(source, try_suffixes=(".weight",))) in read:
+                tensor.copy_(torch.tensor(gguf.quants.dequantize(read[name].data, read[name].tensor_type)))
+    engine = engine_of(file)
+    # llama.cpp rounds activations to 8 bits beside weights of few.
+    assert_same_model(model, told_by(engine), tolerance=0.6 if type_name.startswith("Q") else 0.05)
     engine.close()
 
 
@@ -131,6 +176,18 @@ def changed(folder: Path, file: str, **values: Any) -> Path:
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     words = make_folder(tmp_path / "words", "llama")
     other = make_folder(tmp_path / "other", "mamba")
+    uneven = make_model(
+        tmp_path / "uneven", "gemma3", **{**GEMMA3, "layer_types": [*GEMMA3["layer_types"][1:], "full_attention"]}
+    )
+    divided = make_model(tmp_path / "divided", "gemma3", **{**GEMMA3, "query_pre_attn_scalar": 16})
+    capped = make_model(tmp_path / "capped", "gemma3", **GEMMA3, attn_logit_softcapping=20.0)
+    swept = make_model(
+        tmp_path / "swept",
+        "gemma3",
+        **GEMMA3,
+        rope_parameters=dict.fromkeys(STRETCHED_APART, STRETCHED_APART["full_attention"]),
+    )
+    broken = changed(make_model(tmp_path / "broken", "phi3"), "config.json", num_hidden_layers="many")
     mixture = make_model(tmp_path / "mixture", "mixtral")
     unknown = make_model(tmp_path / "unknown", "llama", byte_level(pre_tokenizers.Punctuation()))
     rope = changed(make_model(tmp_path / "rope", "llama"), "config.json", rope_parameters=LONGROPE)
@@ -141,11 +198,16 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     for folder, said in (
         (words, "WordLevel"),
         (other, "mamba"),
-        (mixture, "kind mixtral cannot be written as GGUF here. These can: gemma, gemma2, gpt2, llama"),
+        (mixture, "kind mixtral cannot be written as GGUF here. These can: gemma, gemma2, gemma3_text, gpt2, llama"),
         (unknown, "Punctuation then words of GPT-2"),
         (rope, "longrope"),
         (small, "stored quantized"),
         (lower, "Lowercase"),
+        (uneven, "equal distances only, and those of this model lie at 2, 5, 7"),
+        (divided, "by the root of 8, and this one was made for 16"),
+        (capped, "capped scores"),
+        (swept, "windowed layers stretch"),
+        (broken, "config.json of the model is wrong"),
     ):
         with pytest.raises(ModelError, match=said):
             exported(folder)
@@ -166,3 +228,14 @@ def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
     save(byte_level(), folder)
     with pytest.raises(ModelError, match="but the model has 320 only"):
         exported(folder)
+
+
+def test_added_tokens_that_the_model_lacks(tmp_path: Path) -> None:
+    """gemma-3-1b has one for images, which it cannot read."""
+    raw = byte_level()
+    folder = make_model(tmp_path / "model", "llama", raw, vocab_size=raw.get_vocab_size())
+    raw.add_special_tokens([AddedToken("<image>", special=True)])
+    save(raw, folder)
+    engine = engine_of(exported(folder))
+    assert engine.tokenize("<|user|>Hi<|end|>") == raw.encode("<|user|>Hi<|end|>").ids
+    engine.close()
