@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any, Literal
 
 from modules.extensions import Passage
 
+from .terms import TERMS, TOKENIZER, bm25, extent, marks, occurrences, terms
+
 State = Literal["reading", "ready", "failed"]
-# `porter` finds words by their stems; passages_fts holds no text of its own.
-SCHEMA = """
+# passages_fts holds no text of its own.
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS collections (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, conversation_id TEXT
 );
@@ -29,7 +32,7 @@ CREATE TABLE IF NOT EXISTS passages (
 CREATE INDEX IF NOT EXISTS passages_of_documents ON passages (document_id);
 CREATE INDEX IF NOT EXISTS passages_without_vectors ON passages (id) WHERE vectors IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5(
-    text, heading, content='passages', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'
+    text, heading, content='passages', content_rowid='id', {TOKENIZER}
 );
 CREATE TRIGGER IF NOT EXISTS passages_added AFTER INSERT ON passages BEGIN
     INSERT INTO passages_fts (rowid, text, heading) VALUES (new.id, new.text, new.heading);
@@ -113,6 +116,7 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         self._connection.executescript(SCHEMA)
+        self._connection.executescript(TERMS)
         # A program that ended while it read left half a document.
         self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
         self._connection.commit()
@@ -270,22 +274,16 @@ class Store:
             for row in rows
         ]
 
-    def match(self, query: str, collection_ids: Iterable[int], limit: int) -> dict[int, float]:
-        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first.
-
-        What stands in a heading counts half.
-        """
-        if not query:
-            return {}
-        wanted = list(collection_ids)
-        rows = self._rows(
-            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f "
-            "JOIN passages p ON p.id = f.rowid JOIN documents d ON d.id = p.document_id "
-            f"WHERE passages_fts MATCH ? AND d.collection_id IN ({marks(wanted)}) "
-            "ORDER BY points DESC LIMIT ?",
-            (query, *wanted, limit),
-        )
-        return {row["id"]: row["points"] for row in rows}
+    def match(self, words: Sequence[str], collection_ids: Iterable[int], limit: int) -> dict[int, float]:
+        """The passages with any of these words, none for no words, with their BM25 in these collections, best first."""
+        wanted = tuple(collection_ids)
+        points: Counter[int] = Counter()
+        # What the question's words are as terms is written into a table.
+        with self._changing() as connection:
+            texts = extent(connection, wanted)
+            for term in terms(connection, words):
+                points.update(bm25(occurrences(connection, term, wanted), texts))
+        return dict(points.most_common(limit))
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """In this order; those that have gone are left out."""
@@ -316,10 +314,6 @@ class Store:
     def _changing(self) -> Generator[sqlite3.Connection]:
         with self._lock, self._connection:
             yield self._connection
-
-
-def marks(values: Sequence[int]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def file_facts(path: Path) -> FileFacts:
