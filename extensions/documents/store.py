@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from modules.extensions import Passage
 
-from .terms import TERMS, TOKENIZER, bm25, extent, marks, occurrences, terms
+from .terms import TERMS, TOKENIZER, Searched, bm25, marks, occurrences, searched, terms
 
 State = Literal["reading", "ready", "failed"]
 # passages_fts holds no text of its own.
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS passages (
     page INTEGER, heading TEXT NOT NULL, text TEXT NOT NULL,
     windows INTEGER NOT NULL DEFAULT 0, vectors BLOB
 );
-CREATE INDEX IF NOT EXISTS passages_of_documents ON passages (document_id);
+CREATE INDEX IF NOT EXISTS passages_with_lengths ON passages (document_id, length(text));
 CREATE INDEX IF NOT EXISTS passages_without_vectors ON passages (id) WHERE vectors IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5(
     text, heading, content='passages', content_rowid='id', {TOKENIZER}
@@ -121,6 +121,8 @@ class Store:
         self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
         self._connection.commit()
         self.vector_changes = 0
+        # By the collections that were searched last, until passages come or go.
+        self._searched: dict[frozenset[int], Searched] = {}
 
     def close(self) -> None:
         with self._lock:
@@ -156,6 +158,7 @@ class Store:
         with self._changing() as connection:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
             self.vector_changes += 1
+            self._searched = {}
 
     def chosen(self, conversation_id: str) -> frozenset[int]:
         rows = self._rows("SELECT collection_id FROM chosen WHERE conversation_id = ?", (conversation_id,))
@@ -214,6 +217,7 @@ class Store:
         with self._changing() as connection:
             connection.execute("DELETE FROM documents WHERE collection_id = ? AND path = ?", (collection_id, str(path)))
             self.vector_changes += 1
+            self._searched = {}
             row = connection.execute(
                 "INSERT INTO documents (collection_id, path, name, size, mtime_ns, sha256, state, fault) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'reading', '') RETURNING id",
@@ -233,6 +237,7 @@ class Store:
         with self._changing() as connection:
             row = connection.execute("DELETE FROM documents WHERE id = ? RETURNING path", (document_id,)).fetchone()
             self.vector_changes += 1
+            self._searched = {}
         return Path(row["path"]) if row else None
 
     # Passages
@@ -244,6 +249,7 @@ class Store:
                 "INSERT INTO passages (document_id, page, heading, text) VALUES (?, ?, ?, ?)",
                 [(document_id, one.page, one.heading, one.text) for one in passages],
             )
+            self._searched = {}
 
     def without_vectors(self, limit: int, after: int = 0) -> list[StoredPassage]:
         """In the order of their ids, from behind `after`."""
@@ -276,13 +282,14 @@ class Store:
 
     def match(self, words: Sequence[str], collection_ids: Iterable[int], limit: int) -> dict[int, float]:
         """The passages with any of these words, none for no words, with their BM25 in these collections, best first."""
-        wanted = tuple(collection_ids)
+        wanted = frozenset(collection_ids)
         points: Counter[int] = Counter()
         # What the question's words are as terms is written into a table.
         with self._changing() as connection:
-            texts = extent(connection, wanted)
+            if wanted not in self._searched:
+                self._searched = {wanted: searched(connection, wanted)}
             for term in terms(connection, words):
-                points.update(bm25(occurrences(connection, term, wanted), texts))
+                points.update(bm25(occurrences(connection, term), self._searched[wanted]))
         return dict(points.most_common(limit))
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:

@@ -37,19 +37,11 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Extent:
-    """Of all passages that are searched."""
+class Searched:
+    """How many characters each passage has that is searched."""
 
-    passages: int
-    mean_characters: float
-
-
-@dataclass(frozen=True)
-class Occurrences:
-    """Of a term in one passage."""
-
-    count: float
-    characters: int
+    characters: Mapping[int, int]
+    mean: float
 
 
 def terms(connection: sqlite3.Connection, words: Sequence[str]) -> list[Term]:
@@ -61,38 +53,37 @@ def terms(connection: sqlite3.Connection, words: Sequence[str]) -> list[Term]:
     return list(dict.fromkeys(term for term, word in found if not term.begins or len(word) >= PREFIX))
 
 
-def extent(connection: sqlite3.Connection, collection_ids: Collection[int]) -> Extent:
-    row = connection.execute(
-        "SELECT count(*) AS passages, avg(length(p.text)) AS mean FROM passages p "
-        f"JOIN documents d ON d.id = p.document_id WHERE d.collection_id IN ({marks(collection_ids)})",
+def searched(connection: sqlite3.Connection, collection_ids: Collection[int]) -> Searched:
+    rows = connection.execute(
+        "SELECT p.id, length(p.text) AS characters FROM documents d JOIN passages p ON p.document_id = d.id "
+        f"WHERE d.collection_id IN ({marks(collection_ids)})",
         tuple(collection_ids),
-    ).fetchone()
-    return Extent(row["passages"], row["mean"] or 1.0)
+    ).fetchall()
+    characters = {row["id"]: row["characters"] for row in rows}
+    return Searched(characters, max(1.0, sum(characters.values()) / max(1, len(characters))))
 
 
-def occurrences(connection: sqlite3.Connection, term: Term, collection_ids: Collection[int]) -> dict[int, Occurrences]:
-    """By passage."""
+def occurrences(connection: sqlite3.Connection, term: Term) -> dict[int, float]:
+    """How often each passage of any collection has it."""
     last = term.text + LAST_CHARACTER if term.begins else term.text
     rows = connection.execute(
-        "SELECT p.id, found.count, length(p.text) AS characters FROM ("
         "SELECT doc, sum(CASE col WHEN 'heading' THEN ? ELSE 1.0 END) AS count FROM temp.passages_terms "
-        "WHERE term BETWEEN ? AND ? GROUP BY doc"
-        ") found JOIN passages p ON p.id = found.doc JOIN documents d ON d.id = p.document_id "
-        f"WHERE d.collection_id IN ({marks(collection_ids)})",
-        (HEADING_WEIGHT, term.text, last, *collection_ids),
+        "WHERE term BETWEEN ? AND ? GROUP BY doc",
+        (HEADING_WEIGHT, term.text, last),
     )
-    return {row["id"]: Occurrences(row["count"], row["characters"]) for row in rows}
+    return {row["doc"]: row["count"] for row in rows}
 
 
-def bm25(found: Mapping[int, Occurrences], texts: Extent) -> dict[int, float]:
-    """What one term adds, by passage; `found` are all that have it."""
-    weight = max(log((texts.passages - len(found) + 0.5) / (len(found) + 0.5)), LEAST_WEIGHT)
-    return {passage: weight * saturated(one, texts) for passage, one in found.items()}
-
-
-def saturated(one: Occurrences, texts: Extent) -> float:
-    longer = 1 - LENGTH_SHARE + LENGTH_SHARE * one.characters / texts.mean_characters
-    return one.count * (SATURATION + 1) / (one.count + SATURATION * longer)
+def bm25(counts: Mapping[int, float], texts: Searched) -> dict[int, float]:
+    """What one term adds to the points of each passage that is searched and has it."""
+    own = {passage: count for passage, count in counts.items() if passage in texts.characters}
+    weight = max(log((len(texts.characters) - len(own) + 0.5) / (len(own) + 0.5)), LEAST_WEIGHT)
+    steepness = SATURATION * LENGTH_SHARE / texts.mean if own else 0.0
+    least = SATURATION * (1 - LENGTH_SHARE)
+    return {
+        passage: weight * count * (SATURATION + 1) / (count + least + steepness * texts.characters[passage])
+        for passage, count in own.items()
+    }
 
 
 def marks(values: Iterable[object]) -> str:

@@ -67,6 +67,17 @@ def test_a_second_collection_changes_nothing_in_the_first(store: Store) -> None:
     assert store.match(question, [one, two], 40) != alone
 
 
+def test_points_follow_what_comes_and_goes(store: Store) -> None:
+    one = store.add_collection("One")
+    texts = ("A red boat.", "Salt and sea and much more to tell of them.", "Wind.", "Sand.")
+    add(store, one, "a.txt", *texts)
+    before = store.match(["boat"], [one], 10)
+    more = add(store, one, "b.txt", "Another boat, and a long story about what became of it in the end.", "Rain.")
+    assert len(store.match(["boat"], [one], 10)) == 2
+    store.remove_document(more)
+    assert store.match(["boat"], [one], 10) == before
+
+
 def test_what_stands_in_a_heading_counts_half(store: Store) -> None:
     one = store.add_collection("One")
     document = store.begin_document(one, Path("/files/a"), "a", FACTS)
