@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any, Literal
 
 from modules.extensions import Passage
 
+from .terms import TERMS, TOKENIZER, Searched, bm25, marks, occurrences, searched, terms
+
 State = Literal["reading", "ready", "failed"]
-# `porter` finds words by their stems; passages_fts holds no text of its own.
-SCHEMA = """
+# passages_fts holds no text of its own.
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS collections (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, conversation_id TEXT
 );
@@ -26,10 +29,10 @@ CREATE TABLE IF NOT EXISTS passages (
     page INTEGER, heading TEXT NOT NULL, text TEXT NOT NULL,
     windows INTEGER NOT NULL DEFAULT 0, vectors BLOB
 );
-CREATE INDEX IF NOT EXISTS passages_of_documents ON passages (document_id);
+CREATE INDEX IF NOT EXISTS passages_with_lengths ON passages (document_id, length(text));
 CREATE INDEX IF NOT EXISTS passages_without_vectors ON passages (id) WHERE vectors IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS passages_fts USING fts5(
-    text, heading, content='passages', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'
+    text, heading, content='passages', content_rowid='id', {TOKENIZER}
 );
 CREATE TRIGGER IF NOT EXISTS passages_added AFTER INSERT ON passages BEGIN
     INSERT INTO passages_fts (rowid, text, heading) VALUES (new.id, new.text, new.heading);
@@ -113,10 +116,13 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         self._connection.executescript(SCHEMA)
+        self._connection.executescript(TERMS)
         # A program that ended while it read left half a document.
         self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
         self._connection.commit()
         self.vector_changes = 0
+        # By the collections that were searched last, until passages come or go.
+        self._searched: dict[frozenset[int], Searched] = {}
 
     def close(self) -> None:
         with self._lock:
@@ -152,6 +158,7 @@ class Store:
         with self._changing() as connection:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
             self.vector_changes += 1
+            self._searched = {}
 
     def chosen(self, conversation_id: str) -> frozenset[int]:
         rows = self._rows("SELECT collection_id FROM chosen WHERE conversation_id = ?", (conversation_id,))
@@ -210,6 +217,7 @@ class Store:
         with self._changing() as connection:
             connection.execute("DELETE FROM documents WHERE collection_id = ? AND path = ?", (collection_id, str(path)))
             self.vector_changes += 1
+            self._searched = {}
             row = connection.execute(
                 "INSERT INTO documents (collection_id, path, name, size, mtime_ns, sha256, state, fault) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'reading', '') RETURNING id",
@@ -229,6 +237,7 @@ class Store:
         with self._changing() as connection:
             row = connection.execute("DELETE FROM documents WHERE id = ? RETURNING path", (document_id,)).fetchone()
             self.vector_changes += 1
+            self._searched = {}
         return Path(row["path"]) if row else None
 
     # Passages
@@ -240,6 +249,7 @@ class Store:
                 "INSERT INTO passages (document_id, page, heading, text) VALUES (?, ?, ?, ?)",
                 [(document_id, one.page, one.heading, one.text) for one in passages],
             )
+            self._searched = {}
 
     def without_vectors(self, limit: int, after: int = 0) -> list[StoredPassage]:
         """In the order of their ids, from behind `after`."""
@@ -270,22 +280,17 @@ class Store:
             for row in rows
         ]
 
-    def match(self, query: str, collection_ids: Iterable[int], limit: int) -> dict[int, float]:
-        """The passages an FTS5 query finds, none for an empty one, with their BM25, best first.
-
-        What stands in a heading counts half.
-        """
-        if not query:
-            return {}
-        wanted = list(collection_ids)
-        rows = self._rows(
-            "SELECT p.id, -bm25(passages_fts, 1.0, 0.5) AS points FROM passages_fts f "
-            "JOIN passages p ON p.id = f.rowid JOIN documents d ON d.id = p.document_id "
-            f"WHERE passages_fts MATCH ? AND d.collection_id IN ({marks(wanted)}) "
-            "ORDER BY points DESC LIMIT ?",
-            (query, *wanted, limit),
-        )
-        return {row["id"]: row["points"] for row in rows}
+    def match(self, words: Sequence[str], collection_ids: Iterable[int], limit: int) -> dict[int, float]:
+        """The passages with any of these words, none for no words, with their BM25 in these collections, best first."""
+        wanted = frozenset(collection_ids)
+        points: Counter[int] = Counter()
+        # What the question's words are as terms is written into a table.
+        with self._changing() as connection:
+            if wanted not in self._searched:
+                self._searched = {wanted: searched(connection, wanted)}
+            for term in terms(connection, words):
+                points.update(bm25(occurrences(connection, term), self._searched[wanted]))
+        return dict(points.most_common(limit))
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """In this order; those that have gone are left out."""
@@ -316,10 +321,6 @@ class Store:
     def _changing(self) -> Generator[sqlite3.Connection]:
         with self._lock, self._connection:
             yield self._connection
-
-
-def marks(values: Sequence[int]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def file_facts(path: Path) -> FileFacts:

@@ -1,4 +1,4 @@
-"""A question as a query for the full-text index: its words without those that every text has."""
+"""The words and numbers of a text that say something: those that every text has are left out."""
 
 import re
 from functools import lru_cache
@@ -31,8 +31,6 @@ TENS = {
 }
 SPELLED = re.compile(rf"\b(?:({'|'.join(TENS)})(?:[- ]({'|'.join(UNITS)})\b)?|({'|'.join(UNITS)}))\b")
 QUERY_WORDS = 40
-# Words from this length on also find those they begin: portal, portals, portalling.
-PREFIX = 6
 SHORTEST = 2
 
 
@@ -42,15 +40,9 @@ def content_words(text: str) -> list[str]:
     return [word for word in found if word not in STOP_WORDS and (len(word) >= SHORTEST or word.isdigit())]
 
 
-def full_text_query(question: str) -> str:
-    """Any of the words; empty when there is none to look for."""
-    words = list(dict.fromkeys(content_words(question)))[:QUERY_WORDS]
-    return " OR ".join(dict.fromkeys(term for word in words for term in terms(word)))
-
-
-def terms(word: str) -> tuple[str, ...]:
-    quoted = '"' + word.replace('"', "") + '"'
-    return (quoted, f"{quoted}*") if len(word) >= PREFIX else (quoted,)
+def words_to_find(question: str) -> list[str]:
+    """Each once; none when there is nothing to look for."""
+    return list(dict.fromkeys(content_words(question)))[:QUERY_WORDS]
 
 
 def numbers(text: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from extensions.documents.search import packed
 from extensions.documents.store import FileFacts, Store
-from extensions.documents.words import full_text_query, numbers
+from extensions.documents.words import numbers, words_to_find
 from modules.extensions import Passage
 
 FACTS = FileFacts(1, 1, "x")
@@ -28,7 +28,7 @@ def add(store: Store, collection: int, name: str, *texts: str) -> int:
 
 
 def found(store: Store, question: str, *collections: int) -> list[str]:
-    return [one.text for one in store.passages(list(store.match(full_text_query(question), collections, 10)))]
+    return [one.text for one in store.passages(list(store.match(words_to_find(question), collections, 10)))]
 
 
 def test_words_are_found_by_their_stems_and_beginnings(store: Store) -> None:
@@ -46,6 +46,44 @@ def test_only_in_the_collections_that_were_chosen(store: Store) -> None:
     add(store, two, "b.txt", "A blue boat.")
     assert found(store, "boat", one) == ["A red boat."]
     assert sorted(found(store, "boat", one, two)) == ["A blue boat.", "A red boat."]
+
+
+def test_a_second_collection_changes_nothing_in_the_first(store: Store) -> None:
+    one, two = store.add_collection("One"), store.add_collection("Two")
+    add(
+        store,
+        one,
+        "a.txt",
+        "The boat is red.",
+        "A harbour, a harbour wall and a harbour light.",
+        "Boats lie there.",
+        "Salt.",
+    )
+    question = words_to_find("the boat at the harbour")
+    alone = store.match(question, [one], 10)
+    assert len(alone) == 3
+    add(store, two, "b.txt", *["Each harbour has a harbour master, and he has a very long list of things to do."] * 30)
+    assert store.match(question, [one], 10) == alone
+    assert store.match(question, [one, two], 40) != alone
+
+
+def test_points_follow_what_comes_and_goes(store: Store) -> None:
+    one = store.add_collection("One")
+    texts = ("A red boat.", "Salt and sea and much more to tell of them.", "Wind.", "Sand.")
+    add(store, one, "a.txt", *texts)
+    before = store.match(["boat"], [one], 10)
+    more = add(store, one, "b.txt", "Another boat, and a long story about what became of it in the end.", "Rain.")
+    assert len(store.match(["boat"], [one], 10)) == 2
+    store.remove_document(more)
+    assert store.match(["boat"], [one], 10) == before
+
+
+def test_what_stands_in_a_heading_counts_half(store: Store) -> None:
+    one = store.add_collection("One")
+    document = store.begin_document(one, Path("/files/a"), "a", FACTS)
+    texts = [("Harbours", "What is built."), ("Walls", "The harbours."), ("", "Salt."), ("", "Sea."), ("", "Wind.")]
+    store.add_passages(document, [Passage(text, None, heading) for heading, text in texts])
+    assert found(store, "harbour", one) == ["The harbours.", "What is built."]
 
 
 def test_a_removed_document_leaves_nothing(store: Store) -> None:
