@@ -314,7 +314,7 @@ def running_page() -> Iterator[PageServer]:
     inner = FastAPI()
     inner.get("/ui/generations/{generation_id}/events", response_model=None)(served.follow)
     inner.get("/ui/notebook/generations/{generation_id}/events", response_model=None)(served.follow_writing)
-    inner.get("/control/extensions/views")(lambda: {"views": [], "commands": [], "looks": []})
+    inner.get("/control/extensions/views")(lambda: {"views": [], "commands": [], "looks": [], "loading": []})
     inner.mount("/parlor-assets/{version}", StaticFiles(directory=ASSETS))
     inner.middleware("http")(served.refuse_in_outage)
     page = build_page(served.actions())
