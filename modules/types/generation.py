@@ -37,7 +37,7 @@ class Constraint:
 
     kind: ConstraintKind
     source: str
-    marks: tuple[str, ...] = Field((), exclude_if=lambda marks: not marks)
+    marks: tuple[str, ...] = Field(default=(), exclude_if=lambda marks: not marks)
 
 
 @dataclass(frozen=True)
