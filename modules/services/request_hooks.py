@@ -49,10 +49,11 @@ class RequestHooks:
         self._watch = ChainWatch(
             lambda extension, hook: self._changes.append((extension, hook)), lambda: generation.cancelled
         )
-        self._notes = [
+        self._absent = [
             Note(f"The extension {name} was still being loaded and had no part in this reply.")
             for name in extensions.loading
         ]
+        self._notes = list(self._absent)
         self._stages: tuple[Stage, ...] = ()
 
     @property
@@ -83,7 +84,8 @@ class RequestHooks:
         for extension, hook in dict.fromkeys(self._changes):
             self._extensions.record_fault(extension, hook, f"made a request that was refused: {error}")
         changed = ", ".join(dict.fromkeys(extension for extension, _ in self._changes))
-        self._notes = [Note(f"What {changed} changed could not be asked ({error}), so it was left out of this reply.")]
+        left_out = Note(f"What {changed} changed could not be asked ({error}), so it was left out of this reply.")
+        self._notes = [*self._absent, left_out]
 
     def delivery(self) -> Callable[[Event], None]:
         """What takes the engine's events; they arrive at the generation."""
