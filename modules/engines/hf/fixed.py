@@ -3,7 +3,7 @@
 Shapes are rounded up to a few, so that there is a handful of graphs instead of one for each length.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -145,7 +145,7 @@ def pass_kind(device: torch.device) -> type[FixedPass] | None:
 
 
 @contextmanager
-def waiting_refused() -> Iterator[None]:
+def waiting_refused() -> Generator[None]:
     """Raises NotCapturableError where something waits for the GPU."""
     torch.cuda.set_sync_debug_mode("error")
     try:
