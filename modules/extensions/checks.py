@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import replace
 from typing import Any, cast
@@ -56,6 +56,13 @@ MAX_STYLE_CHARS = 512 * 1024
 # Text may grow to this many times what went in, and may always have this many characters.
 FLOOD_TIMES = 4
 FLOOD_CHARS = 64 * 1024
+
+
+def checked_pieces(returned: object) -> Iterator[str]:
+    """A reply that is written piece by piece. Raises Unfit."""
+    if not isinstance(returned, Iterator):
+        raise Unfit(f"returned {kind_of(returned)} instead of an iterator of texts.")
+    return cast(Iterator[str], returned)
 
 
 def items_of(hook: str, returned: object) -> tuple[Any, ...]:
