@@ -59,10 +59,16 @@ FLOOD_CHARS = 64 * 1024
 
 
 def checked_pieces(returned: object) -> Iterator[str]:
-    """A reply that is written piece by piece. Raises Unfit."""
+    """A reply that is written piece by piece. Raises Unfit, and so does a piece that is no text."""
     if not isinstance(returned, Iterator):
         raise Unfit(f"returned {kind_of(returned)} instead of an iterator of texts.")
-    return cast(Iterator[str], returned)
+    return (checked_piece(piece) for piece in cast(Iterator[object], returned))
+
+
+def checked_piece(piece: object) -> str:
+    if not isinstance(piece, str):
+        raise Unfit(f"wrote {kind_of(piece)} instead of text.")
+    return piece
 
 
 def items_of(hook: str, returned: object) -> tuple[Any, ...]:
