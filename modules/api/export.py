@@ -9,7 +9,7 @@ from pydantic import Field
 from modules.api.strict_json import StrictRoute, Text, WireModel
 from modules.app import App
 from modules.limits import LIMITS
-from modules.types.exports import Agreement, ExportKind, GgufType
+from modules.types.exports import Agreement, ExportKind, ExportResult, GgufType
 
 Name = Annotated[Text, Field(min_length=1, max_length=LIMITS.model_name_chars)]
 
@@ -45,13 +45,17 @@ def export_router(app: App) -> APIRouter:
 
     @router.get("/results")
     def results() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Newest first."""
+        """Newest first. `models` are those on which an adapter for llama.cpp can be used."""
         found = app.finetuning.export.results()
-        return {
-            "results": [
-                {**asdict(one), "agreement": agreement_shape(one.agreement) if one.agreement else None} for one in found
-            ]
-        }
+        merged = {one.name for one in found if one.kind == "gguf"}
+
+        def shape(one: ExportResult) -> dict[str, Any]:
+            fitting = app.finetuning.comparison.ggufs_for(one.name) if one.kind == "gguf_lora" else []
+            agreement = agreement_shape(one.agreement) if one.agreement else None
+            models = [model for model in fitting if model not in merged]
+            return {**asdict(one), "agreement": agreement, "models": models}
+
+        return {"results": [shape(one) for one in found]}
 
     @router.post("/push")
     def push(body: PushRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from modules.engines.host import EngineHost
 from modules.engines.loaded import LoadedModel
@@ -13,6 +14,7 @@ from modules.types.generation import AdapterUse
 from modules.types.local_adapter import LocalAdapter
 from modules.types.local_model import LocalModel
 
+GONE = "Its folder is gone. It can be used until it is unloaded."
 RELOADS = (
     "llama.cpp takes adapters only while it loads a model, so it loads the model anew: what it has read of past "
     "conversations is read again. Weights are free for every request."
@@ -50,13 +52,16 @@ class AdapterService:
         return RELOADS if chosen is not None and reloads(chosen) else ""
 
     def adapters(self, model: str | None = None) -> list[AdapterStatus]:
-        """Those in the folder, by name. Raises NotFound for a named model that is not loaded."""
+        """Those in the folder, and loaded ones that are gone from it, by name. Raises NotFound for a named model that
+        is not loaded."""
         chosen = self._chosen(model)
         loaded = chosen.adapters.size_bytes if chosen else {}
         weights = {use.name: use.weight for use in chosen.adapters.switched_on} if chosen else {}
+        found = {adapter.name: adapter for adapter in self._library.adapters()}
+        gone = {name: LocalAdapter(name, Path(name), problem=GONE) for name in loaded if name not in found}
         return [
-            AdapterStatus(adapter, adapter.name in loaded, loaded.get(adapter.name, 0), weights.get(adapter.name))
-            for adapter in self._library.adapters()
+            AdapterStatus(adapter, name in loaded, loaded.get(name, 0), weights.get(name))
+            for name, adapter in sorted((found | gone).items())
         ]
 
     def load(self, name: str, model: str | None = None) -> AdapterStatus:

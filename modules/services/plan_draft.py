@@ -108,11 +108,16 @@ class PlanDraft:
             row, reason = next(iter(examination.facts.dropped), (0, "All samples are held out."))
             raise BadRequest(f"No sample is left to learn from. Row {row}: {reason}", field="data")
         if not judged.lengths and (recipe.evaluation_data is not None or recipe.evaluation_share):
-            raise BadRequest(
-                "No sample to judge by has anything to learn. Set another evaluation_share, or 0 for no evaluation.",
-                field="evaluation_share" if recipe.evaluation_data is None else "evaluation_data",
-            )
+            raise BadRequest(*self._nothing_to_judge(recipe))
         return learned, judged
+
+    def _nothing_to_judge(self, recipe: Recipe) -> tuple[str, str]:
+        """(a sentence, the field that it is about)."""
+        said = "No sample to judge by has anything to learn."
+        if self.subject.judged_data is None:
+            return f"{said} Set another evaluation_share, or 0 for no evaluation.", "evaluation_share"
+        row, reason = self._examined(self.subject.judged_data, recipe).facts.dropped[0]
+        return f"{said} Row {row} of evaluation_data: {reason}", "evaluation_data"
 
     def _choose(self) -> None:
         choices, anatomy, rows = self._choices, self.subject.anatomy, self.subject.data.counts
@@ -143,7 +148,7 @@ class PlanDraft:
         """Of a recipe that differs from the draft's: samples are taken as they would be cut, without looking again."""
         learned, judged = self.samples(self.recipe)
         work = work_of(recipe, learned.clipped(recipe.max_length or max(learned.lengths)), judged)
-        return self._predictions.memory_bytes(Footprint(recipe, self.subject.anatomy, work)) * recipe.processes
+        return self._predictions.memory_bytes(Footprint(recipe, self.subject.anatomy, work)) * recipe.processes_here
 
     @property
     def _budget_bytes(self) -> int:
@@ -188,6 +193,11 @@ class PlanDraft:
             few = len(learned.lengths)
             what = "1 sample is" if few == 1 else f"{few} samples are"
             yield f"{what} very little: the model will learn it by heart, not its manner."
+        if self.recipe.patience and self.recipe.evaluation_data is None and not self.recipe.evaluation_share:
+            yield (
+                "It will not end early, for patience counts evaluations and there are none: no sample is held out. "
+                "Set an evaluation_share, or name evaluation_data."
+            )
         if facts.trained_tokens < LITTLE_SHARE * facts.tokens:
             yield f"Only {facts.trained_tokens / facts.tokens:.1%} of the tokens are learned; the rest is only read."
         if self._budget_bytes >= prediction.memory_bytes > TIGHT_SHARE * self._budget_bytes:

@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 from modules.children import Launcher
-from modules.errors import BadRequest, Busy, NotFound, ParlorError, StorageError
+from modules.errors import BadRequest, Busy, Conflict, NotFound, ParlorError, StorageError
 from modules.paths import Paths
 from modules.services.trainable_models import TrainableModels
 from modules.services.training_deletion import DeletedRuns
@@ -76,7 +77,8 @@ class TrainingService:
     def plan(self, recipe: Recipe) -> TrainingPlan:
         """Nothing left open, what it will take, and why it cannot be started if so. Raises NotFound, BadRequest."""
         with self._about_data(recipe):
-            return self._planner.plan(recipe)
+            plan = self._planner.plan(recipe)
+        return replace(plan, name_fault=self._name_fault(plan.recipe))
 
     def lens(self, recipe: Recipe, first: int = 0, count: int = 8) -> tuple[list[LensSample], int]:
         """(samples as the model would read them, how many there are). Raises as `plan` does."""
@@ -198,6 +200,15 @@ class TrainingService:
         self._queue.close()
         self._deleted.close()
         self._planner.close()
+
+    def _name_fault(self, recipe: Recipe) -> str:
+        """Empty where the run and its result can have this name."""
+        try:
+            name = self._store.check_free(recipe.name).name
+            self._publisher.check_free(recipe.model_copy(update={"name": name}))
+        except (BadRequest, Conflict) as fault:
+            return str(fault)
+        return ""
 
     @contextmanager
     def _about_data(self, recipe: Recipe) -> Generator[None]:

@@ -4,6 +4,7 @@ from modules.engines.generation import Generation
 from modules.errors import BadRequest, NotFound
 from modules.library.adapters import AdapterLibrary
 from modules.services.adapters import AdapterService
+from modules.services.conversion import origin_of
 from modules.services.inference import Inference
 from modules.services.models import ModelService
 from modules.services.training import TrainingService
@@ -68,6 +69,19 @@ class TrainingComparison:
         before, after = (self._ask(one, prompt, ReplyParams(GREEDY, max_tokens, adapters=uses)) for one, uses in asked)
         return before, after
 
+    def ggufs_for(self, name: str) -> list[str]:
+        """Models of llama.cpp that are built as the adapter's base model is, the file it was made of first.
+
+        None where the base model is not known or not here.
+        """
+        try:
+            base = self._base_of(name, None)
+        except (NotFound, BadRequest):
+            return []
+        origin = origin_of(base.path) if base.path is not None else ""
+        found = [one for one in self._models.models() if one.format == "gguf" and build_of(one) == build_of(base)]
+        return [one.id for one in sorted(found, key=lambda one: one.path is None or one.path.name != origin)]
+
     def _ask(self, model: LocalModel, prompt: str, params: ReplyParams) -> Generation:
         if model.has_chat_template:
             return self._inference.chat([Message("user", prompt)], params, model.id)
@@ -99,3 +113,9 @@ class TrainingComparison:
             return self._training.get(name).result == "model"
         except NotFound:
             return False
+
+
+def build_of(model: LocalModel) -> tuple[int, ...]:
+    """What two models have in common that take the same adapters."""
+    shape = model.shape
+    return shape.layers, shape.heads, shape.embedding_length, shape.feed_forward_length, shape.vocabulary

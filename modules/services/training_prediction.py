@@ -32,7 +32,7 @@ class TrainingPredictions:
         recipe, work = footprint.recipe, footprint.work
         speed = self.tokens_per_second(footprint, rates)
         return Prediction(
-            memory_bytes=self.memory_bytes(footprint) * recipe.processes,
+            memory_bytes=self.memory_bytes(footprint) * recipe.processes_here,
             available_bytes=free_memory(machine, rates),
             seconds=work.real_tokens / speed + footprint.watching_seconds(rate_of(recipe, rates)) + START_SECONDS,
             steps=work.steps,

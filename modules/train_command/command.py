@@ -68,7 +68,7 @@ def carried_out(asked: Asked, services: "Finetuning") -> int:
     print(*problems, *prediction_lines(plan), sep="\n", file=sys.stderr, flush=True)
     if asked.dry_run:
         print(plan_text(plan), end="")
-        return FAILED if plan.refusal else DONE
+        return FAILED if plan.refusal or plan.name_fault else DONE
     return followed(training, training.start(plan.recipe), asked)
 
 

@@ -100,6 +100,8 @@ def prediction_lines(plan: TrainingPlan) -> list[str]:
     if facts.truncated_count:
         lines.append(f"{facts.truncated_count:,} samples are cut at max_length")
     lines += [f"Beware: {text}" for text in (*(flag.message for flag in facts.flags), *plan.warnings)]
+    if plan.name_fault:
+        lines.append(plan.name_fault)
     if plan.refusal:
         lines += [f"This cannot be started: {plan.refusal}", *plan.remedies]
     return lines

@@ -71,6 +71,13 @@ def measures(recipe: Recipe) -> Iterator[Measure]:
             f"{batch // 2} rows in a pass, {accumulation * 2} passes in a step: more would not fit into memory.",
             f"batch_size {batch // 2} with accumulation {accumulation * 2}",
         )
+    if recipe.processes > 1 and recipe.processes // 2 % recipe.machines == 0:
+        fewer = recipe.processes // 2
+        yield Measure(
+            {"processes": fewer, "accumulation": accumulation * 2},
+            f"{fewer} processes, {accumulation * 2} passes in a step: more would not fit into memory.",
+            f"processes {fewer} with accumulation {accumulation * 2}",
+        )
     if recipe.max_length is not None and recipe.max_length // 2 >= SHORTEST:
         half = recipe.max_length // 2
         yield Measure({"max_length": half}, f"{half:,}: longer rows would not fit into memory.", f"max_length {half:,}")

@@ -31,6 +31,13 @@ def refusals(recipe: Recipe, anatomy: Anatomy) -> Iterator[str]:
             f"Full finetuning changes the weights themselves, which cannot be kept as {recipe.base_weights} meanwhile. "
             "Choose bfloat16 or float32, or the method lora."
         )
+    if recipe.processes % recipe.machines:
+        yield (
+            f"{recipe.processes} processes cannot be spread evenly over {recipe.machines} machines. Set processes to a "
+            f"multiple of {recipe.machines}."
+        )
+    if recipe.machines > 1 and not recipe.main_address.strip():
+        yield "The other machines must find this one. Set main_address to its name or address in their network."
     if recipe.packing and (fault := packing_fault(anatomy)):
         yield f"Samples of this model cannot share a row: {fault} Switch packing off."
 

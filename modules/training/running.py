@@ -45,7 +45,7 @@ def train(order: Order, group: Group, listener: Listener, stops: Callable[[], bo
 
 def prepare(order: Order, group: Group, listener: Listener, stops: Callable[[], bool]) -> Training:
     """Raises errors of any kind."""
-    torch.set_num_threads(max(1, order.threads // group.size))
+    torch.set_num_threads(max(1, order.threads // group.local_size))
     recipe = read_recipe(order.folder)
     listener.status("reading the samples", 0, 0)
     encoder = open_encoder(order.model, recipe)
@@ -54,7 +54,7 @@ def prepare(order: Order, group: Group, listener: Listener, stops: Callable[[], 
         raise TrainingError("There is no sample with a token to learn. Look at the samples in the lens.", cause="data")
     held_out = read_table(order.folder / EVALUATION, encoder)
     listener.status("reading the model", 0, 0)
-    forward = prepare_forward(make_learner(order.model, recipe, own_device(group.rank)))
+    forward = prepare_forward(make_learner(order.model, recipe, own_device(group.local_rank)))
     learner = forward.learner
     packed = recipe.packing is not False and forward.packing != "none"
     if recipe.packing and not packed:

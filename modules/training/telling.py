@@ -65,6 +65,10 @@ class RunFolder:
         with (self._folder / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
 
+    def pass_on(self, line: bytes) -> None:
+        """What another process of the run has told."""
+        self._send(line)
+
     def status(self, note: str, step: int, total_steps: int) -> None:
         told = {"kind": "status", "note": note, "step": step, "total_steps": total_steps}
         self._send(json.dumps(told).encode())

@@ -36,11 +36,9 @@ def main() -> None:
     from modules.training.telling import RunFolder
 
     order = Order(Path(said["folder"]), Path(said["model"]), int(said.get("threads") or 0) or usable_cores())
-    processes = read_recipe(order.folder).processes
-    if processes > 1:
-        end = launch(order, processes, pipe.send, stop)
-    else:
-        end = train(order, Group(), RunFolder(order.folder, pipe.send), stop.is_set)
+    recipe = read_recipe(order.folder)
+    teller = RunFolder(order.folder, pipe.send)
+    end = launch(order, recipe, teller, stop) if recipe.processes > 1 else train(order, Group(), teller, stop.is_set)
     pipe.send(json.dumps(end).encode())
     # The thread that waits for orders cannot be ended.
     os._exit(0)

@@ -10,7 +10,7 @@ DatasetFormat = Literal["messages", "sharegpt", "alpaca", "completion", "text"]
 SourceKind = Literal["dataset", "path", "hub", "conversations"]
 ColumnRole = Literal["messages", "instruction", "input", "output", "system", "prompt", "completion", "text"]
 # Of the files that hold samples.
-DATASET_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
+DATASET_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".markdown")
 Words = Annotated[str, StringConstraints(max_length=4096)]
 
 

@@ -79,6 +79,13 @@ class Recipe(BaseModel):
     )
     probe_tokens: int = Field(64, ge=1, le=1024, description="Length of those answers.")
     processes: int = Field(1, ge=1, le=64, description="Processes that train together, each on its share of the rows.")
+    machines: int = Field(1, ge=1, le=64, description="Machines over which the processes are spread evenly.")
+    main_address: str = Field("", max_length=253, description="Under which the other machines reach this one.")
+
+    @property
+    def processes_here(self) -> int:
+        """Of each machine."""
+        return self.processes // self.machines
 
 
 @dataclass(frozen=True)

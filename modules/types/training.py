@@ -83,7 +83,8 @@ class Prediction:
 class TrainingPlan:
     """A recipe with nothing left open. `reasons` say why a field was chosen; `refusal` why it cannot be started.
 
-    `held_out` samples of the data are not learned: the model is judged by them.
+    `held_out` samples of the data are not learned: the model is judged by them. `name_fault` says why the result
+    cannot have its name.
     """
 
     recipe: Recipe
@@ -94,6 +95,7 @@ class TrainingPlan:
     refusal: str = ""
     remedies: tuple[str, ...] = ()
     held_out: int = 0
+    name_fault: str = ""
 
 
 TokenState = Literal["trained", "masked", "truncated", "padded"]

@@ -67,6 +67,15 @@ def test_adapters_on_llamacpp(program: RunningProgram) -> None:
     assert completed(program) == base
 
 
+def exported(program: RunningProgram, **body: Any) -> None:
+    job = post(program, "/control/export/start", **body).json()["job"]
+    deadline = time.monotonic() + 100
+    while job["state"] == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+        job = next(one for one in get(program, "/control/jobs")["jobs"] if one["id"] == job["id"])
+    assert (job["state"], job["error"]) == ("done", "")
+
+
 def test_from_choice_to_result(program: RunningProgram) -> None:
     choices = {one["kind"]: one for one in get(program, "/control/export/choices?name=one")["choices"]}
     assert {kind: one["is_possible"] for kind, one in choices.items()} == {
@@ -76,15 +85,21 @@ def test_from_choice_to_result(program: RunningProgram) -> None:
         "push": True,
     }
     assert set(choices["gguf"]["size_bytes"]) == set(choices["gguf"]["types"])
-    job = post(program, "/control/export/start", adapter="one", kind="merged", name="merged").json()["job"]
-    deadline = time.monotonic() + 100
-    while job["state"] == "running" and time.monotonic() < deadline:
-        time.sleep(0.2)
-        job = next(one for one in get(program, "/control/jobs")["jobs"] if one["id"] == job["id"])
-    assert (job["state"], job["error"]) == ("done", "")
+    exported(program, adapter="one", kind="merged", name="merged")
     (result,) = get(program, "/control/export/results")["results"]
     assert (result["name"], result["kind"], result["agreement"], result["error"]) == ("merged", "merged", None, "")
     assert "merged" in [one["id"] for one in get(program, "/control/models")["models"]]
+
+
+def test_an_adapter_for_llamacpp_is_used_on_a_gguf_of_its_model(program: RunningProgram) -> None:
+    exported(program, adapter="two", kind="gguf_lora", name="")
+    result = next(one for one in get(program, "/control/export/results")["results"] if one["kind"] == "gguf_lora")
+    assert (result["name"], result["models"]) == ("two", ["small"])
+    used = post(program, "/control/training/use", name="two", model="small").json()
+    assert used == {"model": "small", "adapter": "two"}
+    adapters = get(program, "/control/adapters")["adapters"]
+    assert next(one for one in adapters if one["name"] == "two")["weight"] == 1
+    assert post(program, "/control/adapters/unload", name="two").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(

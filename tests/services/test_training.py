@@ -319,6 +319,16 @@ def test_what_was_there_before_is_never_overwritten(service: TrainingService, tm
     assert wait_for(service, "mine", "done").result == "adapter"
 
 
+def test_a_plan_tells_a_name_that_cannot_be_had(service: TrainingService, tmp_path: Path) -> None:
+    (tmp_path / "models" / "adapters" / "taken").mkdir(parents=True)
+    service.start(recipe("at-work"))
+    faults = {name: service.plan(recipe(name)).name_fault for name in ("taken", "at-work", "../out", "free")}
+    assert "an adapter called taken already" in faults["taken"]
+    assert "a run called at-work already" in faults["at-work"]
+    assert "only letters" in faults["../out"]
+    assert faults["free"] == ""
+
+
 def test_what_cannot_begin_leaves_nothing_behind(service: TrainingService, tmp_path: Path, starter_file: Path) -> None:
     (tmp_path / "models" / "adapters" / "taken").mkdir(parents=True)
     link_or_copy(starter_file, tmp_path / "models" / starter_file.name)

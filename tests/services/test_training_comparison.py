@@ -75,3 +75,14 @@ def test_whose_model_is_not_known(comparison: TrainingComparison) -> None:
         comparison.use("nobody")
     with pytest.raises(NotFound, match="no model called"):
         comparison.compare("one", PROMPT, "nobody")
+
+
+def test_an_adapter_whose_folder_is_gone_can_still_be_put_down(app: App, comparison: TrainingComparison) -> None:
+    comparison.use("two")
+    place = app.paths.adapters / "two"
+    aside = place.rename(app.paths.adapters.parent / "aside")
+    (gone,) = (one for one in app.adapters.adapters("tiny") if one.adapter.problem)
+    assert (gone.adapter.name, gone.loaded, gone.weight) == ("two", True, 1.0)
+    app.adapters.unload("two", "tiny")
+    assert "two" not in [one.adapter.name for one in app.adapters.adapters("tiny")]
+    aside.rename(place)

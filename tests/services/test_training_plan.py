@@ -151,6 +151,8 @@ def test_a_recurrent_model_is_not_packed(desk: Desk) -> None:
         ({"max_length": 1024}, "longer than the model can read, which is 512"),
         ({"max_length": 512, "method": "prompt_tuning", "prompt_tokens": 8}, "Set max_length to 504"),
         ({"method": "full", "base_weights": "nf4"}, "cannot be kept as nf4"),
+        ({"processes": 3, "machines": 2, "main_address": "a"}, "Set processes to a multiple of 2"),
+        ({"processes": 2, "machines": 2}, "Set main_address"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(desk: Desk, fields: dict[str, Any], said: str) -> None:
@@ -164,13 +166,18 @@ def test_what_cannot_be_trained_is_refused(desk: Desk, fields: dict[str, Any], s
         ("questions", {}, "Row 1: It has no assistant's turn"),
         ("chats", {"max_length": 8}, "No sample is left"),
         ("few", {"evaluation_share": 0.01}, "holds out none to judge by"),
-        ("few", {"evaluation_data": {"path": "questions"}}, "No sample to judge by"),
+        ("few", {"evaluation_data": {"path": "questions"}}, "Row 1 of evaluation_data: It has no assistant's turn"),
         ("chats", {"evaluation_data": {"path": "empty"}}, "not one sample"),
     ],
 )
 def test_nothing_to_learn_or_to_judge_by_is_refused(desk: Desk, data: str, fields: dict[str, Any], said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         desk.plan(data, **fields)
+
+
+def test_a_patience_without_evaluations_is_told(desk: Desk) -> None:
+    assert any("patience" in warning for warning in desk.plan(patience=3, evaluation_share=0).warnings)
+    assert not any("patience" in warning for warning in desk.plan(patience=3, evaluation_share=0.1).warnings)
 
 
 def test_few_samples_are_all_learned(desk: Desk) -> None:
@@ -215,6 +222,14 @@ def test_what_cannot_fit_is_refused_with_what_would(desk: Desk, small: Callable[
     hopeless = desk.plan()
     assert "of memory" in hopeless.refusal
     assert any("smaller model" in remedy for remedy in hopeless.remedies)
+
+
+def test_too_many_processes_are_refused_with_fewer(desk: Desk, small: Callable[[float], None]) -> None:
+    small(0.6)
+    many = {**LEAST, "processes": 4, "accumulation": 1}
+    desk.machine = replace(desk.machine, available_bytes=desk.plan(**many).prediction.memory_bytes * 3 // 4)
+    assert "What would fit: processes 2 with accumulation 2." in desk.plan(**many).remedies
+    assert not desk.plan(**many, machines=2, main_address="first").refusal
 
 
 def test_a_full_disk_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from modules.library.library import Library
 from modules.paths import PROJECT, Paths
 from modules.services.trainable_models import TrainableModels
 from modules.services.training import TrainingService
-from modules.training.distributed import Group
+from modules.training.distributed import Group, launch
 from modules.training.orders import Order
 from modules.training.running import train
 from modules.training.telling import RunFolder
@@ -115,3 +116,42 @@ def test_killed_as_a_whole_and_in_part_it_comes_to_the_same_numbers(tmp_path: Pa
     (tmp_path / "models" / "adapters" / NAME).rename(folder / "result")
     assert_same_run(folder, alone)
     service.close()
+
+
+def test_two_machines_come_to_the_numbers_of_one(tmp_path: Path) -> None:
+    """Both are this one: the second is started with the command that the log gives for it."""
+    model = make_folder(tmp_path / "models" / "tiny", "llama", initializer_range=0.1)
+    shared = {"steps": 4, "optimizer": "sgd"}
+    planned = make_recipe(**shared, accumulation=1, processes=2, machines=2, main_address="127.0.0.1")
+    folder = make_run(tmp_path / "shared", planned)
+    told: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
+    order, stop = Order(folder, model, 1), threading.Event()
+    teller = RunFolder(folder, lambda line: told.append(json.loads(line)))
+    first = threading.Thread(target=lambda: ends.append(launch(order, planned, teller, stop)))
+    first.start()
+    wait_until(lambda: bool(told))
+    assert told[0]["note"] == "waiting for the other machines; the log says what to start there"
+    line = (folder / "log.txt").read_text().splitlines()[1]
+    second = subprocess.run(line[line.index("cd ") :], shell=True, check=False, timeout=150)
+    first.join(150)
+    assert (second.returncode, ends) == (0, [{"kind": "done", "step": 4}])
+    assert [
+        (one["num_machines"], one["machine_rank"], one["main_process_ip"])
+        for one in (json.loads((folder / name).read_text()) for name in ("accelerate.yaml", "accelerate-1.yaml"))
+    ] == [(2, 0, "127.0.0.1"), (2, 1, "127.0.0.1")]
+
+    alone = make_run(tmp_path / "alone", make_recipe(**shared, accumulation=2))
+    train(Order(alone, model, 1), Group(), RunFolder(alone, lambda line: None), lambda: False)
+    assert_same_run(folder, alone)
+
+
+def test_a_run_that_waits_for_other_machines_can_be_stopped(tmp_path: Path) -> None:
+    model = make_folder(tmp_path / "models" / "tiny", "llama")
+    planned = make_recipe(processes=2, machines=2, main_address="127.0.0.1")
+    folder = make_run(tmp_path / "shared", planned)
+    stop = threading.Event()
+    threading.Timer(8, stop.set).start()
+    end = launch(Order(folder, model, 1), planned, RunFolder(folder, lambda line: None), stop)
+    assert end["kind"] == "stopped"
+    assert not ranks(folder)

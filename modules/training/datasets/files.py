@@ -23,8 +23,9 @@ READERS: Mapping[str, Callable[[Path, str], Rows]] = {
     ".parquet": read_parquet,
     ".txt": read_document,
     ".md": read_document,
+    ".markdown": read_document,
 }
-TEXTS = (".txt", ".md")
+TEXTS = (".txt", ".md", ".markdown")
 # What the datasets library and the hub keep beside the rows.
 NO_ROWS = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 

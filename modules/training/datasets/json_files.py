@@ -17,6 +17,8 @@ from modules.types.datasets import RowProblem
 CHUNK_BYTES = 1024 * 1024
 SPACE = re.compile(r"[ \t\r\n]*")
 TOO_LONG = f"The row is longer than {LIMITS.dataset_row_bytes // 2**20} MiB, which is the limit."
+# Names under which an object holds all rows.
+WRAPPERS = ("data", "train", "rows", "examples", "samples")
 NO_REST = "The rest of the file cannot be read."
 
 
@@ -66,11 +68,11 @@ def line_row(parser: JsonParser, line: bytes, number: int, file: str) -> Row | R
         return RowProblem(number, "", f"This line is no JSON: {reason(error)}.", file)
     if end < len(text):
         return RowProblem(number, "", "Behind the JSON in this line stands something more; write a line each.", file)
-    return object_row(value, twice, number, file)
+    return read_row(value, twice, number, file)
 
 
 def read_json(path: Path, file: str) -> Rows:
-    """A list of objects, or objects one after the other."""
+    """A list of objects, or objects one after the other, or one object with such a list."""
     with open_utf8(path) as opened:
         text = JsonText(opened)
         is_list = text.next_character() == "["
@@ -81,7 +83,10 @@ def read_json(path: Path, file: str) -> Rows:
             if not character or (is_list and character == "]"):
                 break
             value, twice = text.value()
-            yield object_row(value, twice, number, file)
+            if number == 1 and not is_list and (rows := wrapped(value)) is not None and not text.next_character():
+                yield from (read_row(row, "", place, file) for place, row in enumerate(rows, start=1))
+                return
+            yield read_row(value, twice, number, file)
             if is_list and text.next_character() == ",":
                 text.skip()
             elif is_list and text.next_character() != "]":
@@ -145,12 +150,29 @@ class JsonText:
         return bool(chunk)
 
 
-def object_row(value: Any, twice: str, number: int, file: str) -> Row | RowProblem:
-    if not isinstance(value, dict):
-        return RowProblem(number, "", "This is no JSON object, in curly brackets, with a name for each value.", file)
+def read_row(value: Any, twice: str, number: int, file: str) -> Row | RowProblem:
+    """Instead of an object, a list is taken for a chat's messages, and text for a text."""
     if twice:
         return RowProblem(number, f"column {twice[:200]}", "This name stands twice in one object.", file)
-    return Row(number, cast("dict[str, Any]", value), file)
+    match value:
+        case dict():
+            return Row(number, cast("dict[str, Any]", value), file)
+        case list():
+            return Row(number, {"messages": value}, file)
+        case str():
+            return Row(number, {"text": value}, file)
+        case _:
+            reason = "This is no JSON object, in curly brackets, with a name for each value."
+            return RowProblem(number, "", reason, file)
+
+
+def wrapped(value: Any) -> list[Any] | None:
+    """The only list of an object that holds all rows; None for an object that is a row."""
+    if not isinstance(value, dict):
+        return None
+    cells = cast("dict[str, Any]", value)
+    lists = [name for name, cell in cells.items() if isinstance(cell, list)]
+    return cells[lists[0]] if len(lists) == 1 and lists[0] in WRAPPERS else None
 
 
 def skip_line(file: BinaryIO) -> None:

@@ -1,5 +1,6 @@
 """What the columns of a dataset mean: recognised by looking at the first rows, corrected by a person."""
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,13 +141,22 @@ def kind_of_chat(values: Sequence[Any]) -> DatasetFormat | None:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """A list, also one that a table without lists holds as JSON; None for anything else."""
+    """A list, also one that a table without lists holds as JSON or as Python writes it; None for anything else."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+        value = parsed(value.strip())
     return cast("list[Any]", value) if isinstance(value, list) else None
+
+
+def parsed(text: str) -> Any:
+    """None for what is neither JSON nor a list of objects in Python."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text) if text.startswith("[{") else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def column_names(rows: Sequence[Row]) -> list[str]:

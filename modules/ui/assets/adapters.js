@@ -83,7 +83,7 @@ export class AdapterList {
         problem ? element("p", { class: "row-problem", text: problem }) : null,
         refusal ? element("p", { class: "row-problem", role: "alert", text: refusal }) : null,
       ),
-      this.model && !problem ? this.deeds(adapter) : null,
+      this.model && (adapter.loaded || !problem) ? this.deeds(adapter) : null,
     );
   }
 

@@ -115,7 +115,30 @@ export class Exports {
 
   async lookAtResults() {
     const { results } = await control("export/results");
-    this.results.replaceChildren(...results.map((one) => resultRow(one, this.onUsed)));
+    this.results.replaceChildren(...results.map((one) => resultRow(one, one.kind === "gguf_lora" ? this.adapterUse(one) : modelUse(one, this.onUsed))));
+  }
+
+  // On which model; the program loads it with the adapter.
+  adapterUse({ name, models }) {
+    if (!models.length) return [refused("Get a GGUF file of the model it was trained on: then it can be used here.")];
+    const model = choiceOf(models.map((one) => [one, one]), { "aria-label": `${name}, model` });
+    const error = new FormError();
+    const onclick = async () => {
+      error.clear();
+      use.disabled = true;
+      use.textContent = "Loading …";
+      try {
+        const used = await control("training/use", { name, model: model.value });
+        await this.onUsed(used.model, used.adapter);
+      } catch (problem) {
+        error.show(problem);
+      } finally {
+        use.disabled = false;
+        use.textContent = "Use in chat";
+      }
+    };
+    const use = button("Use in chat", onclick, "quiet-button", { "aria-label": `Use ${name} on a GGUF file in chat` });
+    return [element("div", { class: "export-line" }, element("span", { class: "fine", text: "On the model" }), model, use), error.node];
   }
 }
 
@@ -127,7 +150,12 @@ function refused(reason) {
   return element("p", { class: "fine", text: reason });
 }
 
-function resultRow({ name, kind, type, created, agreement, error }, onUsed) {
+function modelUse({ name, error }, onUsed) {
+  return error ? [] : [button("Use in chat", () => onUsed(name), "quiet-button", { "aria-label": `Use ${name} in chat` })];
+}
+
+// `uses` are what it can be used by.
+function resultRow({ name, kind, type, created, agreement, error }, uses) {
   const words = [KINDS[kind]?.[0] ?? kind, type, agoText(created)].filter(Boolean).join(" · ");
   const isGood = !error && (agreement?.is_good ?? true);
   return element(
@@ -136,7 +164,7 @@ function resultRow({ name, kind, type, created, agreement, error }, onUsed) {
     element("span", { class: "tune-name", dir: "auto", text: name }),
     element("span", { class: "fine", text: words }),
     error || agreement ? element("p", { class: isGood ? "tune-good" : "form-error", text: error || agreementText(agreement) }) : null,
-    !error && kind !== "gguf_lora" ? button("Use in chat", () => onUsed(name), "quiet-button", { "aria-label": `Use ${name} in chat` }) : null,
+    ...uses,
   );
 }
 

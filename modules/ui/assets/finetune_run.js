@@ -11,6 +11,8 @@ import { METHOD_NAMES, STATES, lossText, sourceText, speedText, titleOf, valueTe
 import { agoText, bytesText, durationText, numberText } from "./words.js";
 
 const POLL_MS = 1000;
+// One that has ended may be resumed in another tab.
+const REST_MS = 5000;
 const ACTIVE = ["queued", "running"];
 
 export class RunPage {
@@ -72,7 +74,7 @@ export class RunPage {
     this.after.hide();
   }
 
-  // Goes on asking while the run is at work and the page is in sight.
+  // Goes on asking while the page is in sight, seldom where nothing is at work.
   follow() {
     this.isShown = true;
     return this.look();
@@ -103,8 +105,8 @@ export class RunPage {
       this.isLooking = false;
     }
     if (name !== this.name) return this.isShown ? this.look() : undefined;
-    const goesOn = this.isShown && (!this.run || ACTIVE.includes(this.run.state));
-    if (goesOn) this.timer = setTimeout(() => (document.hidden ? null : this.look()), POLL_MS);
+    const pause = !this.run || ACTIVE.includes(this.run.state) ? POLL_MS : REST_MS;
+    if (this.isShown) this.timer = setTimeout(() => (document.hidden ? null : this.look()), pause);
   }
 
   show(run, hasNew) {

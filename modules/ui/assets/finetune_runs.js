@@ -7,6 +7,8 @@ import { METHOD_NAMES, STATES, lossText, sourceText } from "./finetune_words.js"
 import { agoText, durationText, numberText } from "./words.js";
 
 const POLL_MS = 2000;
+// Another tab may begin one.
+const REST_MS = 10000;
 const ACTIVE = ["queued", "running"];
 const LEAST_COMPARED = 2;
 const MOST_COMPARED = 6;
@@ -35,7 +37,7 @@ export class TrainingRuns {
     clearTimeout(this.timer);
   }
 
-  // Asks once; goes on asking while one is at work and the list is in sight.
+  // Goes on asking while the list is in sight, seldom where none is at work or the browser shows something else.
   async look() {
     clearTimeout(this.timer);
     try {
@@ -43,8 +45,8 @@ export class TrainingRuns {
     } catch (error) {
       this.toasts.error(error);
     }
-    const goesOn = this.isShown && this.runs.some((one) => ACTIVE.includes(one.state));
-    if (goesOn) this.timer = setTimeout(() => this.look(), document.hidden ? POLL_MS * 5 : POLL_MS);
+    const isLively = !document.hidden && this.runs.some((one) => ACTIVE.includes(one.state));
+    if (this.isShown) this.timer = setTimeout(() => this.look(), isLively ? POLL_MS : REST_MS);
   }
 
   take(runs) {

@@ -24,6 +24,7 @@ export class RunSetup {
   // `taken()` are the names of the runs there are; `onStarted(run)` after one was started.
   constructor({ toasts, taken, onStarted, onModels }) {
     Object.assign(this, { toasts, taken, onStarted });
+    this.unusable = [];
     this.draft = new Draft({ onChange: () => this.onDraft() });
     const { draft } = this;
     this.model = new ModelChoice({ toasts, draft, onModels, onChosen: () => this.advance(this.modelStep, this.dataStep) });
@@ -139,7 +140,8 @@ export class RunSetup {
       this.tell("");
       this.showPlan(plan);
       this.plannedSubject = subjectOf(recipe);
-      this.startButton.disabled = Boolean(plan.refusal);
+      this.startButton.disabled = Boolean(plan.refusal || plan.name_fault);
+      if (plan.name_fault) this.onNameTaken(plan);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.plannedFor = null;
@@ -148,6 +150,19 @@ export class RunSetup {
       if (this.planned && this.plannedSubject === subjectOf(recipe)) this.plan.outdate();
       else this.showPlan(null);
       await this.showError(error);
+    }
+  }
+
+  // A name that was only suggested is changed; one that the person chose is not.
+  onNameTaken({ name_fault: message, recipe: { name } }) {
+    if (name === this.suggested) {
+      this.unusable.push(name);
+      this.suggested = freeName(name, [...this.taken(), ...this.unusable]);
+      this.draft.set({ name: this.suggested });
+    } else {
+      this.choices.showError({ message, field: "name" });
+      this.choiceStep.fold(false);
+      this.tell(message);
     }
   }
 

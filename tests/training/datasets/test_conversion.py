@@ -42,6 +42,8 @@ def turns(cells: dict[str, Any], **said: Any) -> list[tuple[str, str, bool]]:
         ({"id": 1, "Conversations": CHAT}, "messages", True),
         ({"conversations": SHARED, "source": "x"}, "sharegpt", True),
         ({"messages": '[{"role": "user", "content": "q"}]'}, "messages", True),
+        ({"messages": "[{'role': 'user', 'content': 'q'}]"}, "messages", True),
+        ({"messages": "[{'role': open('f')}]"}, "text", False),
         ({"odd name": CHAT, "score": 1}, "messages", False),
         ({"instruction": "q", "output": "a"}, "alpaca", True),
         ({"instruction": "q", "input": "", "output": "a", "text": "all"}, "alpaca", False),

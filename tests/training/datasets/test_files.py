@@ -13,6 +13,7 @@ import pytest
 from modules.errors import BadRequest
 from modules.limits import LIMITS
 from modules.training.datasets.files import READERS, read_rows
+from modules.training.datasets.json_files import WRAPPERS
 from modules.training.datasets.rows import Row
 from modules.types.datasets import DATASET_ENDINGS, RowProblem
 
@@ -53,6 +54,31 @@ def test_the_same_rows_in_several_forms(tmp_path: Path, name: str, content: byte
     assert [row.file for row in rows] == [name, name]
 
 
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_an_object_may_hold_all_rows(tmp_path: Path, name: str) -> None:
+    content = json.dumps({"version": "1", name: [{"a": "1"}, 5, {"a": "2"}]}).encode()
+    rows = read(tmp_path, "a.json", content)
+    assert cells(rows) == [{"a": "1"}, {"a": "2"}]
+    assert [number for number, _ in problems(rows)] == [2]
+
+
+@pytest.mark.parametrize(
+    "row", [{"messages": [{"role": "user"}]}, {"data": ["a"], "more": ["b"]}, {"prompt": "a", "completion": "b"}]
+)
+def test_an_object_that_is_a_row_stays_one(tmp_path: Path, row: dict[str, Any]) -> None:
+    assert cells(read(tmp_path, "a.json", json.dumps(row).encode())) == [row]
+    two = [*[json.dumps({"data": [{"a": "1"}]})] * 2]
+    assert cells(read(tmp_path, "a.json", "\n".join(two).encode())) == [{"data": [{"a": "1"}]}] * 2
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_chats_and_texts_without_names(tmp_path: Path, name: str) -> None:
+    chat = [{"role": "user", "content": "q"}]
+    rows = [json.dumps(chat), json.dumps("A text.")]
+    content = "\n".join(rows) if name == "a.jsonl" else f"[{','.join(rows)}]"
+    assert cells(read(tmp_path, name, content.encode())) == [{"messages": chat}, {"text": "A text."}]
+
+
 def test_rows_are_counted_as_people_do(tmp_path: Path) -> None:
     assert [row.number for row in read(tmp_path, "a.jsonl", b'{"a":1}\n\n{"a":2}') if isinstance(row, Row)] == [1, 3]
     assert [row.number for row in read(tmp_path, "a.csv", b"a\n1\n2\n") if isinstance(row, Row)] == [1, 2]
@@ -63,7 +89,7 @@ def test_rows_are_counted_as_people_do(tmp_path: Path) -> None:
     ("line", "said"),
     [
         (b"{", "no JSON"),
-        (b"[1]", "no JSON object"),
+        (b"1", "no JSON object"),
         (b"null", "no JSON object"),
         (b'{"a": 1} {"a": 2}', "something more"),
         (b'{"a": 1, "a": 2}', "stands twice"),
