@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,17 +77,24 @@ def parse_manifest(content: bytes) -> Manifest:
     if len(content) > MANIFEST_BYTES:
         raise BadRequest(f"{MANIFEST} is larger than {MANIFEST_BYTES // 1024} KiB.", field=MANIFEST)
     try:
-        manifest = Manifest.model_validate(tomllib.loads(content.decode("utf-8")))
+        values = tomllib.loads(content.decode("utf-8"))
+        check_api(values)
+        manifest = Manifest.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise BadRequest(f"{MANIFEST}: {field} {fault_of(first)}.", field=field) from error
     except ValueError as error:
         raise BadRequest(f"{MANIFEST} cannot be read: {error}", field=MANIFEST) from error
-    if manifest.api > API_VERSION:
+    return manifest
+
+
+def check_api(values: dict[str, Any]) -> None:
+    """First of all, because a newer manifest may have fields that are not known here. Raises BadRequest."""
+    api = values.get("api")
+    if isinstance(api, int) and api > API_VERSION:
         raise BadRequest(
-            f"{manifest.title} needs version {manifest.api} of the extension API; this program has {API_VERSION}. "
-            "Update Parlor first.",
+            f"{str(values.get('title', 'It'))[:80]} needs version {api} of the extension API; this program has "
+            f"{API_VERSION}. Update Parlor first.",
             field="api",
         )
-    return manifest

@@ -11,7 +11,7 @@ from modules.extensions.textgen.support import refusal
 
 # What arguments without a name mean.
 POSITIONAL: Mapping[str, tuple[str, ...]] = {
-    "Slider": ("minimum", "maximum", "value"),
+    "Slider": ("minimum", "maximum", "value", "step"),
     "Dropdown": ("choices", "value"),
     "Radio": ("choices", "value"),
     "Accordion": ("label",),
@@ -173,10 +173,8 @@ class Interface:
             answer = last_of(answer)
         if not listener.outputs:
             return []
-        answers = cast("Sequence[Any]", answer if len(listener.outputs) > 1 else [answer])
-        return [
-            control for control, new in zip(listener.outputs, answers, strict=True) if control.update(given_by(new))
-        ]
+        pairs = pairs_of(listener.outputs, answer)
+        return [control for control, new in pairs if control.update(given_by(new))]
 
     def _keep(self, control: Control) -> None:
         if self._is_recording:
@@ -217,6 +215,15 @@ def controls_of(given: Any) -> Sequence[Control]:
         if not isinstance(one, Control):
             raise BadRequest(f"A control listens to {one!r}, which is not a control of this extension.")
     return listed
+
+
+def pairs_of(outputs: Sequence[Control], answer: Any) -> list[tuple[Control, Any]]:
+    """What is new of which control; a dictionary names them itself. Raises ValueError for too few or too many."""
+    if isinstance(answer, dict) and any(isinstance(key, Control) for key in cast("dict[Any, Any]", answer)):
+        by_control = cast("dict[Control, Any]", answer)
+        return [(control, by_control[control]) for control in outputs if control in by_control]
+    answers = cast("Sequence[Any]", answer if len(outputs) > 1 else [answer])
+    return list(zip(outputs, answers, strict=True))
 
 
 def given_by(answer: Any) -> Mapping[str, Any]:
