@@ -15,7 +15,7 @@ from modules.extensions.registry import Extensions
 from modules.extensions.textgen.recognition import manifest_of
 from modules.jobs import JobRunner, Report
 from modules.paths import Paths
-from modules.services.extension_files import files_in
+from modules.services.extension_files import files_in, take_along
 from modules.services.extension_git import COMMIT
 from modules.services.extension_plans import Current, InstallPlan, made_plan
 from modules.services.extension_sources import called, fetch, source_of
@@ -248,8 +248,24 @@ class ExtensionInstaller:
         self._swapped(plan.name, put_in_place)
 
     def _swapped(self, name: str, swap: Callable[[], InstallRecord]) -> InstallRecord:
-        """An enabled extension is off while its folder changes, and on again afterwards, whatever came of it."""
-        record, fault = self._registry.changed(name, swap)
+        """An enabled extension is off while its folder changes, and on again afterwards, whatever came of it.
+
+        What it had written into its folder is in the new one then.
+        """
+
+        def swap_with_data() -> InstallRecord:
+            record = swap()
+            if (left := self._installs.find(name, "previous")) is not None:
+                try:
+                    take_along(self._versions.previous(name), left, self._versions.current(name), record)
+                except OSError as error:
+                    raise StorageError(
+                        f"{name} {record.version} is installed, but not all that it had written is in its folder: "
+                        f"{error.strerror}. Roll back to have it again."
+                    ) from error
+            return record
+
+        record, fault = self._registry.changed(name, swap_with_data)
         if fault:
             raise InstallError(
                 f"{name} {record.version} is installed, but it could not be enabled: {fault} "

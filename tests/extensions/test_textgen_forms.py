@@ -258,6 +258,28 @@ def test_a_button_answers_with_a_dictionary_of_controls(program: Bench) -> None:
     assert pressed(program, ViewEvent("control-2", {})) == [Text("one"), Text("three")]
 
 
+def test_values_of_functions_are_asked_for_when_a_view_is_opened(program: Bench) -> None:
+    program.enable(
+        "tally",
+        """
+        import gradio as gr
+
+        count = 0
+
+        def output_modifier(string):
+            global count
+            count += 1
+            return string
+
+        def ui():
+            gr.Markdown(lambda: f"{count} replies")
+        """,
+    )
+    assert pressed(program, ViewEvent()) == [Text("0 replies")]
+    replied(program, "Hi")
+    assert pressed(program, ViewEvent()) == [Text("1 replies")]
+
+
 def test_settings_beside_the_script_are_its_own(program: Bench) -> None:
     source = dedent(
         """

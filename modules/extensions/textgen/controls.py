@@ -55,8 +55,8 @@ class Control:
         self.listeners: dict[str, list[Listener]] = {}
         if kind == "Dropdown" and given.get("multiselect"):
             raise BadRequest("A Dropdown with `multiselect` cannot be used: one of its choices can be chosen.")
-        if callable(given.get("value")):
-            self.given["value"] = given["value"]()
+        self._compute = given["value"] if callable(given.get("value")) else None
+        self.compute()
 
     @property
     def value(self) -> Any:
@@ -78,6 +78,11 @@ class Control:
         listed: list[Any] = list(self.given.get("choices") or [])
         pairs = [(cast("tuple[Any, Any]", one) if isinstance(one, tuple) else (one, one)) for one in listed]
         return {str(name): value for name, value in pairs}
+
+    def compute(self) -> None:
+        """A value that a function gives is asked for anew whenever the page is opened."""
+        if self._compute is not None:
+            self.given["value"] = self._compute()
 
     def update(self, new: Mapping[str, Any]) -> bool:
         """Whether its value is another now."""
