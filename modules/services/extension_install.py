@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, StorageError
 from modules.extension_packages import REQUIREMENTS
+from modules.extensions.folders import BUILTIN
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
 from modules.extensions.textgen.recognition import manifest_of
@@ -30,8 +31,8 @@ from modules.types.extension_installs import InstallLimits, InstallRecord, Insta
 from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
-# Words in addresses below /control/extensions.
-RESERVED = frozenset({"forget", "gallery", "install", "installed", "plan", "uploads", "views"})
+# Words in addresses below /control/extensions, and the program itself.
+RESERVED = frozenset({"forget", "gallery", "install", "installed", "plan", "uploads", "views", BUILTIN})
 FILES, SCRATCH = "files", "scratch"
 
 

@@ -373,6 +373,10 @@ def test_nobody_installs_while_others_can_reach_it(tmp_path: Path) -> None:
         (files_of(api="99"), "needs version 99"),
         # Perhaps it is one that only such a version knows.
         (files_of(api="99", dreams="true"), "needs version 99"),
+        (files_of("parlor"), "Parlor uses that word itself"),
+        (files_of(licence='"MIT\\u202E"'), "licence is wrong: .* holds characters that cannot be seen"),
+        (files_of(description='"One\\u0000"'), "description is wrong: .* holds characters that cannot be seen"),
+        (files_of(touches='network = ["a\\u0008.example"]'), "touches.network.0 is wrong"),
         (files_of(requirements='["--index-url http://evil"]'), "not a package's name"),
         (files_of(requirements='["nice @ https://example.com/nice.whl"]'), "not a package's name"),
         (files_of(requirements='["../nice.whl"]'), "not a package's name"),
