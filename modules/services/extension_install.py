@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, StorageError
 from modules.extension_packages import REQUIREMENTS
-from modules.extensions.folders import BUILTIN
+from modules.extensions.folders import check_free
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
 from modules.extensions.textgen.recognition import manifest_of
@@ -31,8 +31,6 @@ from modules.types.extension_installs import InstallLimits, InstallRecord, Insta
 from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
-# Words in addresses below /control/extensions, and the program itself.
-RESERVED = frozenset({"forget", "gallery", "install", "installed", "plan", "uploads", "views", BUILTIN})
 FILES, SCRATCH = "files", "scratch"
 
 
@@ -198,13 +196,10 @@ class ExtensionInstaller:
 
     def _current(self, name: str) -> Current | None:
         """Raises BadRequest or Conflict for a name that cannot be installed under."""
-        if name in RESERVED:
-            raise BadRequest(f"An extension cannot be called {name}: Parlor uses that word itself.", field="name")
         record = self._installs.find(name)
         if record is not None:
             return Current(record, current_manifest(self._versions.current(name)))
-        if (self._paths.extensions / name).exists():
-            raise Conflict(f"An extension called {name} ships with Parlor; this one needs another name.", field="name")
+        check_free(name, self._paths.extensions)
         if self._versions.current(name).exists():
             raise Conflict(
                 f"There is an extension called {name} that was put there by hand. Remove it first.", field="name"

@@ -13,7 +13,7 @@ from modules.extensions.testing import Trial, tried
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Trial]:
-    with tried(create_extension("mine", tmp_path)) as trial:
+    with tried(create_extension("mine", tmp_path, PROJECT / "extensions")) as trial:
         trial.set({"ending": "Yours"})
         yield trial
 

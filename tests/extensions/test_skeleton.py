@@ -11,9 +11,11 @@ from modules.extensions.manifest import read_manifest
 from modules.extensions.skeleton import create_extension
 from modules.paths import PROJECT
 
+BUNDLED = PROJECT / "extensions"
+
 
 def test_a_new_extension_passes_its_own_test(tmp_path: Path) -> None:
-    folder = create_extension("word-counter", tmp_path / "new" / "place")
+    folder = create_extension("word-counter", tmp_path / "new" / "place", BUNDLED)
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [
         "README.md",
         "extension.toml",
@@ -32,19 +34,26 @@ def test_a_new_extension_passes_its_own_test(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "Loud", "1st", "a_b", "a b", "../up", "a" * 49, "ä"])
 def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="small letters, digits and dashes"):
-        create_extension(name, tmp_path)
+        create_extension(name, tmp_path, BUNDLED)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "error"), [("parlor", BadRequest), ("plan", BadRequest), ("documents", Conflict)])
+def test_a_name_that_is_the_programs_own_is_refused(name: str, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error, match=f"called {name}"):
+        create_extension(name, tmp_path, BUNDLED)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
-    kept = create_extension("mine", tmp_path) / "main.py"
+    kept = create_extension("mine", tmp_path, BUNDLED) / "main.py"
     kept.write_text("# mine\n")
     with pytest.raises(Conflict, match="is there already"):
-        create_extension("mine", tmp_path)
+        create_extension("mine", tmp_path, BUNDLED)
     assert kept.read_text() == "# mine\n"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="mine could not be made"):
-        create_extension("mine", tmp_path / "file")
+        create_extension("mine", tmp_path / "file", BUNDLED)
