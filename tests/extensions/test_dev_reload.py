@@ -9,6 +9,7 @@ import pytest
 from modules.extensions.dev_reload import Reloader
 from modules.extensions.skeleton import create_extension
 from modules.extensions.testing import Trial, tried
+from modules.paths import PROJECT
 
 
 @pytest.fixture
