@@ -106,7 +106,8 @@ def listing(_asked: argparse.Namespace, settings: Settings) -> int:
 
 def new(asked: argparse.Namespace, settings: Settings) -> int:
     own = settings.paths.own_extensions
-    folder = create_extension(asked.name, Path(asked.to).expanduser().absolute() if asked.to else own)
+    place = Path(asked.to).expanduser().absolute() if asked.to else own
+    folder = create_extension(asked.name, place, settings.paths.extensions)
     print(f"Made: {folder}")
     word = f"enable {asked.name}" if folder.parent == own else f"install {shlex.quote(str(folder))}"
     say(f"Its README.md says how to go on. Try it with: {COMMAND} {word}")

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import BadRequest
+from modules.errors import BadRequest, Conflict
 from modules.extensions.manifest import Manifest
 from modules.extensions.textgen.recognition import extension_name, is_textgen, manifest_of
 
 # What the program itself brings goes by this name.
 BUILTIN = "parlor"
+# That, and words in addresses below /control/extensions.
+RESERVED = frozenset({BUILTIN, "forget", "gallery", "install", "installed", "plan", "uploads", "views"})
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ def find_extensions(bundled: Path, own: Path) -> list[ExtensionFolder]:
             taken = any(one.name == name_of(folder) for one in found)
             found.append(look_at(folder, is_bundled=is_bundled, taken=taken))
     return found
+
+
+def check_free(name: str, bundled: Path) -> None:
+    """Raises BadRequest or Conflict for a name that is the program's own."""
+    if name in RESERVED:
+        raise BadRequest(f"An extension cannot be called {name}: Parlor uses that word itself.", field="name")
+    if (bundled / name).exists():
+        raise Conflict(f"An extension called {name} ships with Parlor; this one needs another name.", field="name")
 
 
 def look_at(folder: Path, *, is_bundled: bool, taken: bool = False) -> ExtensionFolder:

@@ -5,20 +5,22 @@ import shutil
 from pathlib import Path
 
 from modules.errors import BadRequest, Conflict, StorageError
+from modules.extensions.folders import check_free
 
 FILES = Path(__file__).parent / "skeleton_files"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 
 
-def create_extension(name: str, place: Path) -> Path:
+def create_extension(name: str, place: Path, bundled: Path) -> Path:
     """The new folder `place/name`. Raises BadRequest for a name that cannot be one, Conflict where there is something
-    of that name, StorageError."""
+    of that name, in `place` or among the `bundled` ones, StorageError."""
     if NAME.fullmatch(name) is None:
         raise BadRequest(
             "An extension's name has small letters, digits and dashes, begins with a letter and is 48 long at most: "
             "word-counter.",
             field="name",
         )
+    check_free(name, bundled)
     folder = place / name
     try:
         folder.mkdir(parents=True)
@@ -42,5 +44,5 @@ def write(source: Path, target: Path, name: str) -> None:
 
 
 def named(text: str, name: str) -> str:
-    title = name.replace("-", " ").replace("_", " ").capitalize()
+    title = " ".join(re.findall(r"[a-z0-9]+", name)).capitalize()
     return text.replace("skeleton", name).replace("Skeleton", title)

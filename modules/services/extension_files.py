@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from modules.errors import BadRequest
 from modules.extension_packages import REQUIREMENTS
 from modules.storage.foreign_names import unsafe_names
-from modules.types.extension_installs import ExtensionFile, InstallLimits
+from modules.types.extension_installs import ExtensionFile, InstallLimits, InstallRecord
 
 # Neither shown nor kept: the history of the author's work, what Python computed on another machine, packages.
 LEFT_OUT = frozenset({".git", ".hg", "__pycache__", REQUIREMENTS})
@@ -35,6 +35,22 @@ def copy_folder(source: Path, target: Path, limits: InstallLimits) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         # Content alone: neither rights nor times of the original.
         shutil.copyfile(source / path, place, follow_symlinks=False)
+
+
+def take_along(before: Path, left: InstallRecord, after: Path, now: InstallRecord) -> None:
+    """Moves what the extension or a person wrote into the folder of the version that was left to the one that is now.
+
+    That is what neither version brings, and what was changed of what both bring alike; never code. Raises OSError.
+    """
+    shipped = {file.path: file.sha256 for file in left.files}
+    brought = {file.path: file.sha256 for file in now.files}
+    for place in sorted(before.rglob("*")):
+        path = place.relative_to(before).as_posix()
+        if place.is_symlink() or not place.is_file() or is_left_out(path) or path.endswith(".py"):
+            continue
+        if brought.get(path) == shipped.get(path) != described(before, path).sha256:
+            (after / path).parent.mkdir(parents=True, exist_ok=True)
+            place.replace(after / path)
 
 
 def check_listing(listing: Sequence[tuple[str, int]], limits: InstallLimits) -> None:

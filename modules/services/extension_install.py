@@ -10,12 +10,13 @@ from pathlib import Path
 
 from modules.errors import BadRequest, Cancelled, Conflict, InstallError, NotFound, StorageError
 from modules.extension_packages import REQUIREMENTS
+from modules.extensions.folders import check_free
 from modules.extensions.manifest import Manifest
 from modules.extensions.registry import Extensions
 from modules.extensions.textgen.recognition import manifest_of
 from modules.jobs import JobRunner, Report
 from modules.paths import Paths
-from modules.services.extension_files import files_in
+from modules.services.extension_files import files_in, take_along
 from modules.services.extension_git import COMMIT
 from modules.services.extension_plans import Current, InstallPlan, made_plan
 from modules.services.extension_sources import called, fetch, source_of
@@ -30,8 +31,6 @@ from modules.types.extension_installs import InstallLimits, InstallRecord, Insta
 from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
-# Words in addresses below /control/extensions.
-RESERVED = frozenset({"forget", "gallery", "install", "installed", "plan", "uploads", "views"})
 FILES, SCRATCH = "files", "scratch"
 
 
@@ -197,13 +196,10 @@ class ExtensionInstaller:
 
     def _current(self, name: str) -> Current | None:
         """Raises BadRequest or Conflict for a name that cannot be installed under."""
-        if name in RESERVED:
-            raise BadRequest(f"An extension cannot be called {name}: Parlor uses that word itself.", field="name")
         record = self._installs.find(name)
         if record is not None:
             return Current(record, current_manifest(self._versions.current(name)))
-        if (self._paths.extensions / name).exists():
-            raise Conflict(f"An extension called {name} ships with Parlor; this one needs another name.", field="name")
+        check_free(name, self._paths.extensions)
         if self._versions.current(name).exists():
             raise Conflict(
                 f"There is an extension called {name} that was put there by hand. Remove it first.", field="name"
@@ -248,8 +244,24 @@ class ExtensionInstaller:
         self._swapped(plan.name, put_in_place)
 
     def _swapped(self, name: str, swap: Callable[[], InstallRecord]) -> InstallRecord:
-        """An enabled extension is off while its folder changes, and on again afterwards, whatever came of it."""
-        record, fault = self._registry.changed(name, swap)
+        """An enabled extension is off while its folder changes, and on again afterwards, whatever came of it.
+
+        What it had written into its folder is in the new one then.
+        """
+
+        def swap_with_data() -> InstallRecord:
+            record = swap()
+            if (left := self._installs.find(name, "previous")) is not None:
+                try:
+                    take_along(self._versions.previous(name), left, self._versions.current(name), record)
+                except OSError as error:
+                    raise StorageError(
+                        f"{name} {record.version} is installed, but not all that it had written is in its folder: "
+                        f"{error.strerror}. Roll back to have it again."
+                    ) from error
+            return record
+
+        record, fault = self._registry.changed(name, swap_with_data)
         if fault:
             raise InstallError(
                 f"{name} {record.version} is installed, but it could not be enabled: {fault} "

@@ -64,9 +64,9 @@ def fetch(source: InstallSource, target: Path, place: Workplace, limits: Install
 
 
 def called(source: InstallSource) -> str:
-    """What an extension that does not name itself is called: the last word of its address."""
+    """What an extension that does not name itself is called: the last word of its address, without a zip's branch."""
     last = re.split(r"[/:\\]", source.address.rstrip("/"))[-1]
-    return last.removesuffix(".git").removesuffix(".zip")
+    return re.sub(r"\.git$|([-_](main|master))?\.zip$", "", last)
 
 
 def git_source(address: str, revision: str) -> InstallSource:

@@ -9,11 +9,12 @@ import pytest
 from modules.extensions.dev_reload import Reloader
 from modules.extensions.skeleton import create_extension
 from modules.extensions.testing import Trial, tried
+from modules.paths import PROJECT
 
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Iterator[Trial]:
-    with tried(create_extension("mine", tmp_path)) as trial:
+    with tried(create_extension("mine", tmp_path, PROJECT / "extensions")) as trial:
         trial.set({"ending": "Yours"})
         yield trial
 

@@ -12,7 +12,7 @@ from modules.services.extension_install import LIMITS
 from modules.services.install_policy import InstallPolicy
 from modules.settings import Settings
 from modules.types.extension_installs import InstallSource
-from tests.services.extension_worlds import Repository, World, files_of, world, write_folder
+from tests.services.extension_worlds import Repository, World, files_of, world, write_folder, write_zip
 
 
 def was_imported(place: World) -> bool:
@@ -125,6 +125,28 @@ def test_what_is_updated_or_rolled_back_keeps_its_place_among_the_others(tmp_pat
         assert place.registry.order == ("shout", "whisper")
         place.installer.remove("shout")
         assert place.registry.order == ("whisper",)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {name: (folder / name).read_text() for name in ("notes/new.json", "settings.json", "words.json", "help.md")}
+
+
+def test_what_it_wrote_into_its_folder_stays(tmp_path: Path) -> None:
+    shipped = {"settings.json": "{}", "words.json": "[]", "help.md": "one"}
+    source = write_folder(tmp_path / "source", files_of() | shipped)
+    with world(tmp_path) as place:
+        place.install(source)
+        own = place.paths.own_extensions / "shout"
+        written = {"notes/new.json": "mine", "settings.json": "mine", "words.json": "mine", "left.py": "mine"}
+        write_folder(own, written)
+        write_folder(source, files_of(version="2.0") | {"settings.json": "{}", "words.json": "[1]", "help.md": "two"})
+        assert place.done(place.installer.install(place.installer.plan_update("shout").id)).state == "done"
+        assert texts(own) == {"notes/new.json": "mine", "settings.json": "mine", "words.json": "[1]", "help.md": "two"}
+        assert not (own / "left.py").exists()
+        place.installer.rollback("shout")
+        assert texts(own) == {"notes/new.json": "mine", "settings.json": "mine", "words.json": "mine", "help.md": "one"}
+        place.installer.remove("shout")
+        assert place.left() == ["extensions"]
 
 
 def test_an_update_that_cannot_be_enabled_says_so(tmp_path: Path) -> None:
@@ -349,6 +371,12 @@ def test_nobody_installs_while_others_can_reach_it(tmp_path: Path) -> None:
         (files_of(name="Shout"), "name"),
         ({**files_of(), "extension.toml": files_of(entry='"start"')["extension.toml"]}, "the module start"),
         (files_of(api="99"), "needs version 99"),
+        # Perhaps it is one that only such a version knows.
+        (files_of(api="99", dreams="true"), "needs version 99"),
+        (files_of("parlor"), "Parlor uses that word itself"),
+        (files_of(licence='"MIT\\u202E"'), "licence is wrong: .* holds characters that cannot be seen"),
+        (files_of(description='"One\\u0000"'), "description is wrong: .* holds characters that cannot be seen"),
+        (files_of(touches='network = ["a\\u0008.example"]'), "touches.network.0 is wrong"),
         (files_of(requirements='["--index-url http://evil"]'), "not a package's name"),
         (files_of(requirements='["nice @ https://example.com/nice.whl"]'), "not a package's name"),
         (files_of(requirements='["../nice.whl"]'), "not a package's name"),
@@ -377,6 +405,14 @@ def test_scripts_of_text_generation_webui(tmp_path: Path) -> None:
         change = place.installer.plan_update("loud-words").change
         assert change is not None
         assert (change.added, change.permissions) == (("more.py",), ())
+
+
+@pytest.mark.parametrize("archive", ["Loud_Words-main.zip", "loud-words-master.zip", "loud-words.zip"])
+def test_scripts_are_called_as_their_archive_without_its_branch(archive: str, tmp_path: Path) -> None:
+    script = "def output_modifier(string, state):\n    return string + '!'\n"
+    source = write_zip(tmp_path / archive, {"Loud_Words-main/script.py": script})
+    with world(tmp_path) as place:
+        assert place.installer.plan(str(source)).name == "loud-words"
 
 
 def test_warnings(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from modules.extensions.textgen.support import refusal
 
 # What arguments without a name mean.
 POSITIONAL: Mapping[str, tuple[str, ...]] = {
-    "Slider": ("minimum", "maximum", "value"),
+    "Slider": ("minimum", "maximum", "value", "step"),
     "Dropdown": ("choices", "value"),
     "Radio": ("choices", "value"),
     "Accordion": ("label",),
@@ -55,8 +55,8 @@ class Control:
         self.listeners: dict[str, list[Listener]] = {}
         if kind == "Dropdown" and given.get("multiselect"):
             raise BadRequest("A Dropdown with `multiselect` cannot be used: one of its choices can be chosen.")
-        if callable(given.get("value")):
-            self.given["value"] = given["value"]()
+        self._compute = given["value"] if callable(given.get("value")) else None
+        self.compute()
 
     @property
     def value(self) -> Any:
@@ -78,6 +78,11 @@ class Control:
         listed: list[Any] = list(self.given.get("choices") or [])
         pairs = [(cast("tuple[Any, Any]", one) if isinstance(one, tuple) else (one, one)) for one in listed]
         return {str(name): value for name, value in pairs}
+
+    def compute(self) -> None:
+        """A value that a function gives is asked for anew whenever the page is opened."""
+        if self._compute is not None:
+            self.given["value"] = self._compute()
 
     def update(self, new: Mapping[str, Any]) -> bool:
         """Whether its value is another now."""
@@ -173,10 +178,8 @@ class Interface:
             answer = last_of(answer)
         if not listener.outputs:
             return []
-        answers = cast("Sequence[Any]", answer if len(listener.outputs) > 1 else [answer])
-        return [
-            control for control, new in zip(listener.outputs, answers, strict=True) if control.update(given_by(new))
-        ]
+        pairs = pairs_of(listener.outputs, answer)
+        return [control for control, new in pairs if control.update(given_by(new))]
 
     def _keep(self, control: Control) -> None:
         if self._is_recording:
@@ -217,6 +220,15 @@ def controls_of(given: Any) -> Sequence[Control]:
         if not isinstance(one, Control):
             raise BadRequest(f"A control listens to {one!r}, which is not a control of this extension.")
     return listed
+
+
+def pairs_of(outputs: Sequence[Control], answer: Any) -> list[tuple[Control, Any]]:
+    """What is new of which control; a dictionary names them itself. Raises ValueError for too few or too many."""
+    if isinstance(answer, dict) and any(isinstance(key, Control) for key in cast("dict[Any, Any]", answer)):
+        by_control = cast("dict[Control, Any]", answer)
+        return [(control, by_control[control]) for control in outputs if control in by_control]
+    answers = cast("Sequence[Any]", answer if len(outputs) > 1 else [answer])
+    return list(zip(outputs, answers, strict=True))
 
 
 def given_by(answer: Any) -> Mapping[str, Any]:

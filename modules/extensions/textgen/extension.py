@@ -62,7 +62,11 @@ class ScriptExtension:
         self._interface = Interface(self.log)
         stand_ins = {"modules": self._modules.top, "gradio": self._interface}
         self._script = ScriptImports(folder, name, stand_ins).script()
-        values = vars(self._script).get("params")
+        names = vars(self._script)
+        self._functions: Mapping[str, Callable[..., Any]] = {
+            name: names[name] for name in self._examined.functions if callable(names.get(name))
+        }
+        values = names.get("params")
         self._params = Params(name, cast("dict[str, Any]", values) if isinstance(values, dict) else {})
         self._title = self._params.title or title
         self._turns: OrderedDict[str, Turn] = OrderedDict()
@@ -98,7 +102,7 @@ class ScriptExtension:
             self._call("setup")
         if self._has("ui"):
             try:
-                self._interface.record(self._function("ui"))
+                self._interface.record(self._functions["ui"])
             except Exception as error:  # noqa: BLE001 - its controls are not worth the rest of it
                 host.log(f"Its controls are left out: {error}")
 
@@ -118,7 +122,7 @@ class ScriptExtension:
         text = chat.message
         if text is not None:
             text, _visible = self._changed_pair(text, state)
-            text = self._changed("input_modifier", text, str, turn.state, True)
+            text = self._changed("input_modifier", text, str, turn.state, is_chat=True)
         if self._has("bot_prefix_modifier"):
             turn.prefix = self._changed("bot_prefix_modifier", "", str, turn.state)
         if text is not None and self._has("custom_generate_chat_prompt"):
@@ -137,18 +141,18 @@ class ScriptExtension:
         turn = self._turn(context)
         if turn.is_chat:
             return turn.completed(prompt)
-        return self._changed("input_modifier", prompt, str, turn.state, False)
+        return self._changed("input_modifier", prompt, str, turn.state, is_chat=False)
 
     @hook
     def filter_reply(self, text: str, context: RequestContext) -> str:
         turn = self._turn(context)
-        return self._changed("output_modifier", text, str, turn.state, turn.is_chat)
+        return self._changed("output_modifier", text, str, turn.state, is_chat=turn.is_chat)
 
     @hook
     def write_reply(self, prompt: str, context: RequestContext) -> Iterator[str]:
         turn = self._turn(context)
         stops = list(stops_in(turn.state["custom_stopping_strings"]))
-        return grown(self._call("custom_generate_reply", prompt, prompt, turn.state, stops, turn.is_chat))
+        return grown(self._call("custom_generate_reply", prompt, prompt, turn.state, stops, is_chat=turn.is_chat))
 
     @hook
     def logits_processors(self, context: RequestContext) -> Sequence[LogitsProcessor]:
@@ -204,7 +208,7 @@ class ScriptExtension:
 
     def _own_prompt(self, turn: Turn, chat: Chat, text: str) -> str:
         self._at_work.turn, self._at_work.chat = turn, chat
-        function = self._function("custom_generate_chat_prompt")
+        function = self._functions["custom_generate_chat_prompt"]
         given = {"history": turn.state["history"], "_continue": False, "impersonate": False}
         prompt = function(text, turn.state, **{name: given[name] for name in named(function, given)})
         return checked("custom_generate_chat_prompt", prompt, str)
@@ -225,20 +229,18 @@ class ScriptExtension:
             case _:
                 raise TypeError("chat_input_modifier did not return a text and a visible text")
 
-    def _changed(self, name: str, value: Any, kind: type, *more: Any) -> Any:
+    def _changed(self, name: str, value: Any, kind: type, *more: Any, is_chat: bool | None = None) -> Any:
         """What the function makes of `value`; the same where there is none."""
-        return checked(name, self._call(name, value, *more), kind) if self._has(name) else value
+        return checked(name, self._call(name, value, *more, is_chat=is_chat), kind) if self._has(name) else value
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """Older scripts take fewer arguments; they get the first ones."""
-        function = self._function(name)
-        return function(*arguments[: positional(function)])
-
-    def _function(self, name: str) -> Callable[..., Any]:
-        return vars(self._script)[name]
+    def _call(self, name: str, *arguments: Any, is_chat: bool | None = None) -> Any:
+        """Older scripts take fewer arguments; they get the first ones. `is_chat` is given by its name, if at all."""
+        function = self._functions[name]
+        by_name = {} if is_chat is None else dict.fromkeys(named(function, ["is_chat"]), is_chat)
+        return function(*arguments[: positional(function)], **by_name)
 
     def _has(self, *names: str) -> bool:
-        return any(name in self._examined.functions for name in names)
+        return any(name in self._functions for name in names)
 
     def _begin(self, context: RequestContext, *, is_chat: bool) -> Turn:
         self._params.apply(context.settings)
@@ -262,11 +264,12 @@ class ScriptExtension:
 
 
 def positional(function: Callable[..., Any]) -> int | None:
-    """How many arguments without a name it takes; None is any number."""
+    """How many arguments it takes without a name, `is_chat` not counted; None is any number."""
     parameters = inspect.signature(function).parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return None
-    return sum(one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD} for one in parameters)
+    kinds = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    return sum(one.kind in kinds and one.name != "is_chat" for one in parameters)
 
 
 def grown(texts: Iterable[str]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Runs a script with an import statement of its own, which finds stand-ins for the program it was written for."""
 
+import ast
 import builtins
 import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -9,14 +11,16 @@ from typing import Any
 
 from modules.errors import BadRequest
 from modules.extension_packages import package_name
-from modules.extensions.textgen.source import OWN_PACKAGE, SCRIPT, STAND_INS, file_of
+from modules.extensions.textgen.names import STAND_INS
+from modules.extensions.textgen.own_paths import with_own_paths
+from modules.extensions.textgen.source import OWN_PACKAGE, SCRIPT, file_of
 
 
 class ScriptImports:
-    """What `import` does in one extension's files, and only there: nothing of it is in `sys.modules`.
+    """What `import` does in one extension's files, and only there: nothing in `sys.modules` goes by their names.
 
-    `modules...` and gradio are the stand-ins, `extensions.NAME...` and relative names the files of the folder;
-    everything else is imported as usual.
+    `modules...` and gradio are the stand-ins, `extensions.NAME...` and relative names the files of the folder,
+    whatever the author called it; everything else is imported as usual.
     """
 
     def __init__(self, folder: Path, name: str, stand_ins: Mapping[str, object]) -> None:
@@ -46,8 +50,12 @@ class ScriptImports:
         if level == 0 and top != OWN_PACKAGE:
             return builtins.__import__(name, importer, names, fromlist or (), 0)
         package = str((importer or {}).get("__package__", ""))
-        full = self._canonical(importlib.util.resolve_name("." * level + name, package))
+        written = importlib.util.resolve_name("." * level + name, package)
+        full = self._canonical(written, fromlist or ())
         module = self._own(full)
+        if "." in written:
+            # `import extensions.NAME.x` looks for NAME in the root, as the author called it.
+            setattr(self._root, written.split(".")[1], self._own(f"{OWN_PACKAGE}.{self._name}"))
         for wanted in fromlist or ():
             if not hasattr(module, wanted) and self._file(f"{full}.{wanted}"):
                 self._own(f"{full}.{wanted}")
@@ -61,13 +69,15 @@ class ScriptImports:
             found = getattr(found, part)
         return found
 
-    def _canonical(self, name: str) -> str:
-        """With the name that the extension has here, however its folder was called."""
+    def _canonical(self, name: str, fromlist: Sequence[str]) -> str:
+        """With the name that the extension has here. Another is another extension's, unless there is such a file."""
         _, _, rest = name.partition(".")
         own, _, inner = rest.partition(".")
-        if own.lower().replace("-", "_") != self._name:
+        full = ".".join(part for part in (OWN_PACKAGE, self._name, inner) if part)
+        candidates = [full, *(f"{full}.{wanted}" for wanted in fromlist)]
+        if own.lower().replace("-", "_") != self._name and not any(map(self._file, candidates)):
             raise ModuleNotFoundError(f"No module named {name!r}: extensions do not import each other", name=name)
-        return ".".join(part for part in (OWN_PACKAGE, self._name, inner) if part)
+        return full
 
     def _own(self, name: str) -> ModuleType:
         """The module, with those it lies in; each is run once."""
@@ -88,13 +98,15 @@ class ScriptImports:
             __package__=name if is_package else name.rpartition(".")[0],
         )
         self._loaded[name] = module
+        # Where dataclasses and their like look for what annotations mean; it goes when the extension is unloaded.
+        sys.modules[module.__name__] = module
         setattr(parent, name.rpartition(".")[2], module)
         if path is not None:
             module.__file__ = str(path)
             try:
-                exec(compiled(path), vars(module))
+                exec(compiled(path, self._folder), vars(module))
             except BaseException:
-                del self._loaded[name]
+                del self._loaded[name], sys.modules[module.__name__]
                 raise
         return module
 
@@ -106,8 +118,10 @@ class ScriptImports:
         return self._folder.joinpath(*name.split(".")[2:])
 
 
-def compiled(path: Path) -> CodeType:
+def compiled(path: Path, folder: Path) -> CodeType:
+    """The file with its extension's folder where that is named as it lies in the other program."""
     try:
-        return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        tree = with_own_paths(ast.parse(path.read_bytes(), str(path)), folder)
+        return compile(tree, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise BadRequest(f"{path.name} is not Python: {error}", field=path.name) from error

@@ -29,7 +29,7 @@ def generated_manifest(folder: Path, name: str = "") -> Manifest:
     called = name or folder.name
     return Manifest(
         name=extension_name(called),
-        title=re.sub(r"[-_]+", " ", called).strip().capitalize()[:80] or "Extension",
+        title=re.sub(r"[\W_]+", " ", called).strip().capitalize()[:80] or "Extension",
         version="0",
         description=DESCRIPTION,
         entry=Path(SCRIPT).stem,

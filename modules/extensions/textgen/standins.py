@@ -76,6 +76,13 @@ class Refused:
         raise BadRequest(refusal(vars(self)["_name"]))
 
 
+class Settings(dict[str, Any]):
+    """A key that is not there is named in the error."""
+
+    def __missing__(self, key: str) -> Any:
+        raise BadRequest(refusal(f'modules.shared.settings["{key}"]'))
+
+
 class Modules:
     """`top` is what the name `modules` means to a script."""
 
@@ -85,7 +92,7 @@ class Modules:
         args = {**dict.fromkeys(switches, False), "extensions": [name]}
         self.shared: dict[str, Any] = {
             "model_name": "None",
-            "settings": dict[str, Any](),
+            "settings": Settings(),
             "args": StandIn("modules.shared.args", args),
             "is_seq2seq": False,
             "lora_names": list[str](),

@@ -40,7 +40,7 @@ SCRIPT_FUNCTIONS = (
     Support("custom_tokenized_length", False, "Tokens are counted by the model's own tokenizer."),
 )
 PARAMS = (
-    Support('params["display_name"]', True, "The extension's title, also that of its panel or tab."),
+    Support('params["display_name"]', True, "The title of its panel or tab."),
     Support('params["is_tab"]', True, "Whether `ui` becomes a tab."),
     Support("params[...]", True, "Truth values, numbers, texts and lists of texts can be set in its settings."),
     Support("EXTENSION-PARAM", True, "A setting under such a name counts for `params[PARAM]`."),
@@ -66,7 +66,7 @@ STATE = (
 )  # fmt: skip
 SHARED = (
     Support("modules.shared.model_name", True, "The name of the model that is asked."),
-    Support("modules.shared.settings", True, "A dictionary of the script's own; nothing of the program is in it."),
+    Support("modules.shared.settings", True, "A dictionary of the script's own, in which no key of the program is."),
     *rows(True, "Can be read, and is always false or empty.", (
         "modules.shared.is_seq2seq", "modules.shared.lora_names", "modules.shared.args.verbose",
         "modules.shared.args.listen", "modules.shared.args.share", "modules.shared.args.cpu",

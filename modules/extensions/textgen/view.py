@@ -19,8 +19,11 @@ class ScriptView:
 
     def __call__(self, event: ViewEvent) -> Sequence[Part]:
         """Raises what the script's own functions raise."""
-        faults = self._happened(event) if event.button else []
-        return [*faults, *self._parts()]
+        if event.button:
+            return [*self._happened(event), *self._parts()]
+        for control in self._interface.controls:
+            control.compute()
+        return self._parts()
 
     def _happened(self, event: ViewEvent) -> list[Part]:
         """What was wrong with a value, which is not handed over then."""
