@@ -17,7 +17,7 @@ from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
-from modules.extensions.guard import Guard, Step, StepFault
+from modules.extensions.guard import Chain, Guard, Step, StepFault
 from modules.extensions.isolation.parent import Isolated, start_isolated
 from modules.extensions.lifecycle import HostFor, Lifecycle
 from modules.extensions.loading import Loader
@@ -35,7 +35,6 @@ from modules.extensions.steps import (
     collect_step,
     filter_steps,
     observe_step,
-    on_draft,
     stage_step,
     writer_step,
 )
@@ -166,13 +165,13 @@ class Extensions:
 
         Messages are filtered where there are any.
         """
-        steps = (
-            *on_draft("messages", self._filters("filter_messages", context, watch) if draft.messages else ()),
-            *on_draft("params", self._filters("filter_request", context, watch)),
-            *on_draft("processors", self._collectors("logits_processors", context)),
-            *on_draft("stages", self._stages(context)),
+        chains = (
+            Chain(self._filters("filter_messages", context, watch) if draft.messages else (), draft.messages),
+            Chain(self._filters("filter_request", context, watch), draft.params),
+            Chain(self._collectors("logits_processors", context), draft.processors),
+            Chain(self._stages(context), draft.stages),
         )
-        return self._calls.run(steps, draft, watch.cancelled)
+        return Draft(*self._calls.run_all(chains, watch.cancelled))
 
     def reply_stream(
         self, stages: Sequence[Stage], context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
@@ -184,10 +183,15 @@ class Extensions:
         has_filter = context.source != "notebook" and bool(self._having("filter_reply"))
         if not stages and not has_filter:
             return None
+
+        def finish(text: str, done: Callable[[str], None]) -> None:
+            filters = self._filters("filter_reply", context, watch) if has_filter else ()
+            self._calls.take(Chain(filters, text), watch.cancelled, done)
+
         return ReplyStream(
             stages,
             deliver,
-            lambda text: self.chain("filter_reply", text, context, watch) if has_filter else text,
+            finish,
             guard=self.guard,
             seconds=self.budgets.feed,
             report=self._book.add,

@@ -81,14 +81,14 @@ class ReplyStream:
     """`take` gets the engine's events on any thread and never waits; `deliver` gets them in order on the reply's own.
 
     A stage that fails is left out from there on; one that does not come back in `seconds` is left behind with its
-    thread. `finish` makes the whole text that is kept of the text that was shown.
+    thread. `finish` gets the whole text that was shown, on the reply's thread, and tells what is kept of it, on any.
     """
 
     def __init__(
         self,
         stages: Sequence[Stage],
         deliver: Callable[[Event], None],
-        finish: Callable[[str], str],
+        finish: Callable[[str, Callable[[str], None]], None],
         *,
         guard: Guard,
         seconds: float,
@@ -125,9 +125,10 @@ class ReplyStream:
             text = self._through_stages(turn, place)
             if text is None:
                 return
-            self._show(place.event, text)
             if place.is_last:
                 self._watch.leave(self)
+            self._show(place.event, text)
+            if place.is_last:
                 return
             place = None
 
@@ -192,15 +193,26 @@ class ReplyStream:
         if text or logprobs:
             self._shown.append(text)
             self._deliver(TextDelta(text, logprobs))
-        if isinstance(event, TextDelta):
-            return
-        if isinstance(event, Finished):
-            shown = "".join(self._shown)
-            kept = self._finish(shown) if shown else shown
+        match event:
+            case TextDelta():
+                pass
+            case Finished():
+                self._end(event)
+            case _:
+                self._deliver(event)
+
+    def _end(self, event: Finished) -> None:
+        shown = "".join(self._shown)
+
+        def kept_is(kept: str) -> None:
             if kept != shown:
                 self._deliver(Replaced(kept))
-            event = replace(event, notes=(*event.notes, *self._notes))
-        self._deliver(event)
+            self._deliver(replace(event, notes=(*event.notes, *self._notes)))
+
+        if shown:
+            self._finish(shown, kept_is)
+        else:
+            kept_is(shown)
 
     def _step(self, stage: Stage) -> Step:
         """For the fault's sake alone."""

@@ -1,13 +1,13 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from modules.extensions.checks import FILTERED, Handing, filtered, items_of, kind_of
 from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
-from modules.extensions.guard import Step, Unfit
+from modules.extensions.guard import Step, Unfit, never
 from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import Stage
@@ -22,7 +22,7 @@ class ChainWatch:
     """`changed` is told which extension has changed something by which hook, `cancelled` tells that nobody waits."""
 
     changed: Callable[[str, str], None] = lambda _extension, _hook: None
-    cancelled: Callable[[], bool] = lambda: False
+    cancelled: Callable[[], bool] = never
 
 
 UNWATCHED = ChainWatch()
@@ -36,20 +36,6 @@ class Draft:
     params: ReplyParams
     processors: tuple[Given, ...] = ()
     stages: tuple[Stage, ...] = ()
-
-
-def on_draft(field: str, steps: Iterable[Step]) -> Iterator[Step]:
-    """The same steps, taken on one field of a draft."""
-
-    def step(inner: Step) -> Step:
-        def run(draft: Draft) -> Draft:
-            value = getattr(draft, field)
-            after = inner.run(value)
-            return draft if after is value else replace(draft, **{field: after})
-
-        return Step(inner.extension, inner.hook, inner.seconds, run)
-
-    return map(step, steps)
 
 
 def filter_steps(
