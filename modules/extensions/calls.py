@@ -6,7 +6,7 @@ from typing import Any
 from modules.errors import BadRequest, Cancelled, ExtensionFault, ParlorError
 from modules.extensions.checks import kind_of
 from modules.extensions.faults import FaultBook
-from modules.extensions.guard import Chain, Guard, Step, StepFault, Unfit, never
+from modules.extensions.guard import Chain, Guard, Step, StepFault, Turn, Unfit, never
 
 UNANSWERED = object()
 
@@ -29,13 +29,17 @@ class GuardedCalls:
         return values
 
     def take(self, chain: Chain, cancelled: Callable[[], bool], done: Callable[[Any], None]) -> None:
-        """The same of one chain on this thread, which is one of the guard's; see Guard.take."""
+        """The same of one chain, on this thread, which is one of the guard's and may be left behind with a step.
 
-        def ended(values: Sequence[Any], faults: Sequence[StepFault]) -> None:
-            self._keep(faults)
-            done(values[0])
+        `done` is told what comes of the value, on this thread or another, and must not raise.
+        """
 
-        self.guard.take([chain], cancelled, ended)
+        def go_on(turn: Turn) -> None:
+            if self.guard.take(turn, cancelled, go_on):
+                self._keep(turn.faults)
+                done(turn.values[0])
+
+        go_on(Turn.of([chain]))
 
     def begin(self, steps: Sequence[Step], done: Callable[[], None]) -> None:
         """Take the steps without waiting for them; `done` is called at their end, on any thread."""

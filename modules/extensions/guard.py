@@ -15,16 +15,23 @@ from modules.extensions.watch import LOOK_SECONDS, Watch
 SENTENCE_CHARS = 400
 
 
-class Step(NamedTuple):
-    """One call. `run` gets the value so far and returns the next one; what it raises is a fault, and the value stays.
+def unchanged(value: Any) -> Any:
+    return value
 
-    `hook` names what is called, on the extension's card.
+
+class Step(NamedTuple):
+    """One call. `run` gets the value so far and returns the next one; what it raises is a fault.
+
+    `hook` names what is called, on the extension's card. `given_up` makes the next value when `run` does not;
+    `may_wait` says that time in which the program works for it does not count.
     """
 
     extension: str
     hook: str
     seconds: float
     run: Callable[[Any], Any]
+    given_up: Callable[[Any], Any] = unchanged
+    may_wait: bool = True
 
 
 class Chain(NamedTuple):
@@ -49,7 +56,6 @@ class Unfit(Exception):
 
 
 Cancelled = Callable[[], bool]
-Done = Callable[[Sequence[Any], Sequence[StepFault]], None]
 
 
 def never() -> bool:
@@ -69,8 +75,7 @@ class Guard:
         """(what comes of each chain's value, the faults of all steps).
 
         One hop to another thread for all of them. A step that takes longer than it may is given up there, and the rest
-        is taken on a new thread. Once `cancelled`, a step that waits for the program is given up too, without a fault,
-        and the rest is left out.
+        is taken on a new thread. Once `cancelled`, a step that waits for the program is given up too, without a fault.
         """
         turn = Turn.of(chains)
         while not turn.has_ended:
@@ -78,21 +83,32 @@ class Guard:
             turn = turn.wait(cancelled)
         return turn.values, turn.faults
 
-    def take(self, chains: Sequence[Chain], cancelled: Cancelled, done: Done) -> None:
-        """The same without a hop, for a thread of `threads`, which is what is given up with a step.
+    def take(self, turn: "Turn", cancelled: Cancelled, go_on: Callable[["Turn"], None]) -> bool:
+        """The same without a hop, on a thread of `threads`; whether that was not left behind.
 
-        `done` is told what comes of it, on that thread or another, and must not raise.
+        Where it was, another one has been told to `go_on` with the rest.
         """
-        self._take(Turn.of(chains), cancelled, done)
+
+        def look() -> None:
+            rest = turn.rest(cancelled)
+            if rest is not None:
+                self.watch.leave(turn)
+                self.threads.run(lambda: go_on(rest))
+
+        self.watch.enter(turn, look)
+        is_whole = self._work(turn)
+        if is_whole:
+            self.watch.leave(turn)
+        return is_whole
 
     @contextmanager
     def program_at_work(self, give_up: Callable[[], None]) -> Generator[None]:
-        """Within it an extension waits for something that the program does for it, which is not counted as its time.
+        """Within it an extension waits for something that the program does for it, which is not counted where it may.
 
         `give_up` is called when nobody waits for the extension any more.
         """
         turn: Turn | None = self._at_work.__dict__.get("turn")
-        if turn is None:
+        if turn is None or not turn.may_wait:
             yield
             return
         turn.pause(give_up)
@@ -103,18 +119,6 @@ class Guard:
 
     def close(self) -> None:
         self.threads.close()
-
-    def _take(self, turn: "Turn", cancelled: Cancelled, done: Done) -> None:
-        def look() -> None:
-            rest = turn.rest(cancelled)
-            if rest is not None:
-                self.watch.leave(turn)
-                self.threads.run(lambda: self._take(rest, cancelled, done))
-
-        self.watch.enter(turn, look)
-        if self._work(turn):
-            self.watch.leave(turn)
-            done(turn.values, turn.faults)
 
     def _work(self, turn: "Turn") -> bool:
         """Whether it came to the end of the steps, and was not given up."""
@@ -162,7 +166,8 @@ class Turn:
         """
         while self._place < len(self._steps):
             number, step = self._steps[self._place]
-            value, fault = self.values[number], None
+            fault = None
+            value = self.values[number]
             try:
                 value = step.run(value)
             except BaseException as error:  # noqa: BLE001 - the boundary: SystemExit and KeyboardInterrupt stop here too
@@ -170,9 +175,10 @@ class Turn:
             with self._lock:
                 if self._given_up:
                     return False
-                self.values[number] = value
                 if fault is not None:
                     self.faults.append(fault)
+                    value = step.given_up(value)
+                self.values[number] = value
                 self._place += 1
                 self._started = time.monotonic()
         self._working.release()
@@ -188,17 +194,19 @@ class Turn:
     def rest(self, cancelled: Cancelled) -> "Turn | None":
         """What is to be taken instead, when the step at work has taken too long or nobody waits for it; else None."""
         with self._lock:
-            if self.has_ended or self._given_up:
+            if self.has_ended or not (cancelled() if self._paused is not None else self._is_late()):
                 return None
+            self._given_up = True
             give_up = self._paused
-            if give_up is None:
-                rest = self._rest_if_late()
-            else:
-                rest = Turn(self._steps, self.values, len(self._steps), self.faults) if cancelled() else None
-            self._given_up = rest is not None
-        if rest is not None and give_up is not None:
+            rest = self._after_giving_up()
+        if give_up is not None:
             give_up()
         return rest
+
+    @property
+    def may_wait(self) -> bool:
+        """Asked by the step at work."""
+        return self._step.may_wait
 
     def pause(self, give_up: Callable[[], None]) -> None:
         """On the extension's thread: from here to `resume` the clock stands still."""
@@ -214,12 +222,22 @@ class Turn:
             self._paused = None
             self._started += time.monotonic() - self._paused_at
 
-    def _rest_if_late(self) -> "Turn | None":
-        _, step = self._steps[self._place]
-        if time.monotonic() < self._started + step.seconds:
-            return None
-        self.overran = step
-        return Turn(self._steps, self.values, self._place + 1, [*self.faults, overrun(step)])
+    @property
+    def _step(self) -> Step:
+        """The one at work."""
+        return self._steps[self._place][1]
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._started + self._step.seconds
+
+    def _after_giving_up(self) -> "Turn":
+        number, step = self._steps[self._place]
+        rest = Turn(self._steps, self.values, self._place + 1, self.faults)
+        rest.values[number] = step.given_up(self.values[number])
+        if self._paused is None:
+            self.overran = step
+            rest.faults.append(overrun(step))
+        return rest
 
 
 def overrun(step: Step) -> StepFault:
