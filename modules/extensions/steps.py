@@ -63,7 +63,7 @@ def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seco
 
     def run(so_far: tuple[Given, ...]) -> tuple[Given, ...]:
         returned = plugin.invoke(hook, context=plugin.context(context))
-        return (*so_far, *(Given(plugin.name, item) for item in items_of(hook, returned)))
+        return (*so_far, *[Given(plugin.name, item) for item in items_of(hook, returned)])
 
     return Step(plugin.name, hook, seconds, run)
 
