@@ -250,6 +250,7 @@ class Extensions:
 
     def close(self) -> None:
         """Every `stopping` is called, for two seconds at most each."""
+        self._observers.go_on()
         self._lifecycle.close()
         self._loader.close()
         self._launcher.close()

@@ -1,9 +1,10 @@
 """One reply on its way through the extensions: its text as it is written, and once more when it is whole."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from queue import SimpleQueue
+from threading import Lock
 
 from modules.extensions.checks import FLOOD_CHARS, FLOOD_TIMES, kind_of, sound_text
 from modules.extensions.guard import Chain, Guard, Step, StepFault, Turn, Unfit, never
@@ -80,10 +81,10 @@ class Stage:
 
 
 class ReplyStream:
-    """`take` gets the engine's events on any thread and never waits; `deliver` gets them in order on the reply's own.
+    """`take` gets the engine's events on any thread and never waits; `deliver` gets them in order on others.
 
     A stage that fails is left out from there on; one that does not come back in `seconds` is left behind with its
-    thread. `finish` gets the whole text that was shown, on the reply's thread, and tells what is kept of it, on any.
+    thread. `finish` gets the whole text that was shown, on such a thread, and tells what is kept of it, on any.
     """
 
     def __init__(
@@ -103,17 +104,47 @@ class ReplyStream:
         self._finish = finish
         self._guard = guard
         self._report = report
-        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._events: deque[Event] = deque()
+        self._lock = Lock()
+        self._at_work = False
         self._shown: list[str] = []
         self._notes: list[Note] = []
-        guard.threads.run(lambda: self._work(*self._next()))
 
     def take(self, event: Event) -> None:
-        self._events.put(event)
+        with self._lock:
+            self._events.append(event)
+            begins, self._at_work = not self._at_work, True
+        if begins:
+            self._guard.threads.run(self._work)
 
-    def _work(self, event: Event, turn: Turn) -> None:
-        """From this event on until the end, unless this thread is left behind with a stage."""
-        while self._guard.take(turn, never, lambda rest, event=event: self._work(event, rest)):
+    def _work(self) -> None:
+        """All events that there are, unless this thread is left behind with a stage."""
+        while (event := self._next()) is not None:
+            if not self._pass(event, Turn.of([self._chain(event)])):
+                return
+
+    def _next(self) -> Event | None:
+        """None when there is nothing to do for now."""
+        with self._lock:
+            self._at_work = bool(self._events)
+            return self._events.popleft() if self._events else None
+
+    def _chain(self, event: Event) -> Chain:
+        """The way of its text through the stages."""
+        text = event.text if isinstance(event, TextDelta) else ""
+        if isinstance(event, Finished | Failed):
+            return Chain(self._ends, (text,))
+        return Chain(self._feeds if text else (), (text,))
+
+    def _pass(self, event: Event, turn: Turn) -> bool:
+        """Whether this thread still counts afterwards."""
+
+        def go_on(rest: Turn) -> None:
+            if self._pass(event, rest):
+                self._work()
+
+        is_whole = self._guard.take(turn, never, go_on)
+        if is_whole:
             for fault in turn.faults:
                 self._report(fault)
                 left_out = f"The extension {fault.step.extension} failed in this reply and was left out of it."
@@ -122,17 +153,7 @@ class ReplyStream:
             for stage, (given, gave) in zip(self._stages, pairwise(texts), strict=False):
                 stage.passed(given, gave)
             self._show(event, texts[-1])
-            if isinstance(event, Finished | Failed):
-                return
-            event, turn = self._next()
-
-    def _next(self) -> tuple[Event, Turn]:
-        """An event, and its text on its way through the stages."""
-        event = self._events.get()
-        text = event.text if isinstance(event, TextDelta) else ""
-        if isinstance(event, Finished | Failed):
-            return event, Turn.of([Chain(self._ends, (text,))])
-        return event, Turn.of([Chain(self._feeds if text else (), (text,))])
+        return is_whole
 
     def _show(self, event: Event, text: str) -> None:
         logprobs = event.logprobs if isinstance(event, TextDelta) else ()

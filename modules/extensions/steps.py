@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modules.extensions.checks import FILTERED, Handing, filtered, items_of, kind_of
@@ -44,18 +45,15 @@ def filter_steps(
     """Each from a value to what that filter makes of it."""
     handing, argument = Handing(), FILTERED[hook]
 
-    def step(plugin: Plugin) -> Step:
-        def run(value: Any) -> Any:
-            own = handing.of(value)
-            made = plugin.invoke(hook, **{argument: own, "context": plugin.context(context)})
-            after = filtered(hook, value, handing.returned(value, own, made))
-            if after is not value:
-                watch.changed(plugin.name, hook)
-            return after
+    def run(plugin: Plugin, value: Any) -> Any:
+        own = handing.of(value)
+        made = plugin.invoke(hook, **{argument: own, "context": plugin.context(context)})
+        after = filtered(hook, value, handing.returned(value, own, made))
+        if after is not value:
+            watch.changed(plugin.name, hook)
+        return after
 
-        return Step(plugin.name, hook, seconds, run)
-
-    return [step(plugin) for plugin in plugins]
+    return [Step(plugin.name, hook, seconds, partial(run, plugin)) for plugin in plugins]
 
 
 def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seconds: float) -> Step:
