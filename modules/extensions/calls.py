@@ -83,8 +83,11 @@ class GuardedCalls:
 
     def must(self, extension: str, what: str, make: Callable[[], Any], seconds: float) -> Any:
         """What an extension cannot be enabled without. Raises BadRequest."""
-        step = Step(extension, what, seconds, lambda _value: make())
-        (value,), faults = self.guard.run([Chain([step], None)])
+
+        def run(_value: Any) -> Any:
+            return make()
+
+        (value,), faults = self.guard.run([Chain([Step(extension, what, seconds, run)], None)])
         for fault in faults:
             self.book.add(fault)
             reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"

@@ -27,7 +27,7 @@ class Observers:
             self._watch.enter(self, self.go_on)
 
     def go_on(self) -> None:
-        """With all that has come meanwhile, at once."""
+        """With all that has come meanwhile; at once, where somebody is about to be disabled."""
         self._watch.leave(self)
         with self._lock:
             steps, self._waiting = self._waiting, []

@@ -17,7 +17,7 @@ from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
-from modules.extensions.guard import Chain, Guard, Step, StepFault
+from modules.extensions.guard import Chain, Guard, Step, StepFault, unchanged
 from modules.extensions.isolation.parent import Isolated, start_isolated
 from modules.extensions.lifecycle import HostFor, Lifecycle
 from modules.extensions.loading import Loader
@@ -111,6 +111,7 @@ class Extensions:
 
     def disable(self, name: str) -> Extension:
         """Models on its engines are unloaded, what it gave is gone at once, and `stopping` is called after that."""
+        self._observers.go_on()
         self._lifecycle.disable(name)
         return self.find(name)
 
@@ -120,6 +121,7 @@ class Extensions:
 
     def changed(self, name: str, change: Callable[[], Made]) -> tuple[Made, str]:
         """`change` its files while it is off. (what that returns, why it could not be enabled again)."""
+        self._observers.go_on()
         return self._lifecycle.changed(name, change)
 
     def settings(self, name: str) -> BaseModel | None:
@@ -204,7 +206,7 @@ class Extensions:
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
         """Of a failure that shows later than in the hook itself."""
-        self._book.add(StepFault(Step(name, hook, 0.0, lambda value: value), sentence))
+        self._book.add(StepFault(Step(name, hook, 0.0, unchanged), sentence))
 
     def collect(self, hook: str, context: RequestContext | None = None) -> tuple[Given, ...]:
         """What the hooks of this name give, in the extensions' order."""
