@@ -6,7 +6,7 @@ from typing import Any
 from modules.errors import BadRequest, Cancelled, ExtensionFault, ParlorError
 from modules.extensions.checks import kind_of
 from modules.extensions.faults import FaultBook
-from modules.extensions.guard import Guard, Step, StepFault, Unfit
+from modules.extensions.guard import Chain, Guard, Step, StepFault, Turn, Unfit, never
 
 UNANSWERED = object()
 
@@ -18,22 +18,32 @@ class GuardedCalls:
         self.guard = guard
         self.book = book
 
-    def run(self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    def run(self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = never) -> Any:
         """What comes of `value`; see Guard.run."""
-        if not steps:
-            return value
-        value, faults = self.guard.run(steps, value, cancelled)
+        return self.run_all([Chain(steps, value)], cancelled)[0]
+
+    def run_all(self, chains: Sequence[Chain], cancelled: Callable[[], bool]) -> Sequence[Any]:
+        """What comes of each chain's value."""
+        values, faults = self.guard.run(chains, cancelled)
         self._keep(faults)
-        return value
+        return values
+
+    def take(self, chain: Chain, cancelled: Callable[[], bool], done: Callable[[Any], None]) -> None:
+        """The same of one chain, on this thread, which is one of the guard's and may be left behind with a step.
+
+        `done` is told what comes of the value, on this thread or another, and must not raise.
+        """
+
+        def go_on(turn: Turn) -> None:
+            if self.guard.take(turn, cancelled, go_on):
+                self._keep(turn.faults)
+                done(turn.values[0])
+
+        go_on(Turn.of([chain]))
 
     def begin(self, steps: Sequence[Step], done: Callable[[], None]) -> None:
         """Take the steps without waiting for them; `done` is called at their end, on any thread."""
-
-        def ended(_value: Any, faults: Sequence[StepFault]) -> None:
-            self._keep(faults)
-            done()
-
-        self.guard.begin(steps, None, ended)
+        self.guard.threads.run(lambda: self.take(Chain(steps, None), never, lambda _value: done()))
 
     def call(
         self,
@@ -43,7 +53,7 @@ class GuardedCalls:
         *args: Any,
         seconds: float,
         returns: type,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] = never,
     ) -> Any:
         """What `function`, which an extension gave, returns. Raises ExtensionFault with a sentence.
 
@@ -61,7 +71,7 @@ class GuardedCalls:
                 raise Unfit(f"returned {kind_of(returned)} instead of {returns.__name__}.")
             return returned
 
-        value, faults = self.guard.run([Step(extension, what, seconds, run)], UNANSWERED, cancelled)
+        (value,), faults = self.guard.run([Chain([Step(extension, what, seconds, run)], UNANSWERED)], cancelled)
         for fault in faults:
             if isinstance(fault.error, ValueError | ParlorError):
                 raise ExtensionFault(str(fault.error)) from fault.error
@@ -73,7 +83,11 @@ class GuardedCalls:
 
     def must(self, extension: str, what: str, make: Callable[[], Any], seconds: float) -> Any:
         """What an extension cannot be enabled without. Raises BadRequest."""
-        value, faults = self.guard.run([Step(extension, what, seconds, lambda _value: make())], None)
+
+        def run(_value: Any) -> Any:
+            return make()
+
+        (value,), faults = self.guard.run([Chain([Step(extension, what, seconds, run)], None)])
         for fault in faults:
             self.book.add(fault)
             reason = str(fault.error) if isinstance(fault.error, ParlorError) else f"{what} {fault.sentence}"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -48,6 +49,7 @@ FILTERED: Mapping[str, str] = {
 }
 # Knobs that could be changed in place.
 CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_tokens", "banned_phrases")
+CHANGEABLE_OF = itemgetter(*CHANGEABLE_KNOBS)
 REPLY_PARAMS = TypeAdapter(ReplyParams)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 MAX_ITEMS = 200
@@ -131,18 +133,20 @@ class Handing:
     def __init__(self) -> None:
         self._value: Any = None
         self._spare: Any = None
+        self._before: tuple[Any, ...] = ()
 
     def of(self, value: Any) -> Any:
         """`value` as an extension gets it."""
         if not isinstance(value, ReplyParams):
             return value
-        own = self._spare if value is self._value and self._spare is not None else copied(value)
-        self._value, self._spare = value, None
+        if value is not self._value:
+            self._value, self._before, self._spare = value, changeable(value), None
+        own, self._spare = self._spare or copied(value), None
         return own
 
     def returned(self, value: Any, own: Any, after: object) -> object:
         """What came back, or `value` itself where that is what was handed out, `own`, and as it was."""
-        if own is value or after is not own or changeable(own) != changeable(value):
+        if own is value or after is not own or changeable(own) != self._before:
             return after
         self._spare = own
         return value
@@ -150,8 +154,7 @@ class Handing:
 
 def changeable(params: ReplyParams) -> tuple[Any, ...]:
     """What of it could be changed in place."""
-    knobs = vars(params.sampling)
-    return (*(knobs[name] for name in CHANGEABLE_KNOBS), *(use.arguments for use in params.processors))
+    return (*CHANGEABLE_OF(vars(params.sampling)), *[use.arguments for use in params.processors])
 
 
 def copied(params: ReplyParams) -> ReplyParams:

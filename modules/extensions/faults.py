@@ -47,7 +47,7 @@ class FaultBook:
             self._left_behind[extension] -= 1
 
     def is_off(self, extension: str, hook: str) -> bool:
-        return self._counts[extension, hook] >= MAX_FAULTS
+        return self._counts.get((extension, hook), 0) >= MAX_FAULTS
 
     def off_hooks(self, extension: str) -> list[str]:
         """What of it is not called any more."""

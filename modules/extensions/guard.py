@@ -1,33 +1,44 @@
 """Every call of an extension's code goes through here: bounded in time, and unable to take anything down with it."""
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from threading import Lock, local
+from typing import Any, NamedTuple
 
 from modules.extension_packages import PREFIX
 from modules.extensions.threads import Threads
-from modules.extensions.watch import Watch
+from modules.extensions.watch import LOOK_SECONDS, Watch
 
 SENTENCE_CHARS = 400
-# How often it is looked whether anyone still waits for an extension that waits for the program.
-LOOK_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
-class Step:
-    """One call. `run` gets the value so far and returns the next one; what it raises is a fault, and the value stays.
+def unchanged(value: Any) -> Any:
+    return value
 
-    `hook` names what is called, on the extension's card.
+
+class Step(NamedTuple):
+    """One call. `run` gets the value so far and returns the next one; what it raises is a fault.
+
+    `hook` names what is called, on the extension's card. `given_up` makes the next value when `run` does not;
+    `may_wait` says that time in which the program works for it does not count.
     """
 
     extension: str
     hook: str
     seconds: float
     run: Callable[[Any], Any]
+    given_up: Callable[[Any], Any] = unchanged
+    may_wait: bool = True
+
+
+class Chain(NamedTuple):
+    """Steps, and the value that they are taken on one after another."""
+
+    steps: Sequence[Step]
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,13 @@ class Unfit(Exception):
     """What an extension gave is of the wrong kind; the message continues "filter_reply ..."."""
 
 
+Cancelled = Callable[[], bool]
+
+
+def never() -> bool:
+    return False
+
+
 class Guard:
     """Any thread may call. `returned` is told when a call that was given up has come back after all."""
 
@@ -51,64 +69,46 @@ class Guard:
         self.threads = Threads("extension")
         self.watch = Watch()
         self.returned = returned
-        self._at_work = threading.local()
+        self._at_work = local()
 
-    def run(
-        self, steps: Sequence[Step], value: Any, cancelled: Callable[[], bool] = lambda: False
-    ) -> tuple[Any, tuple[StepFault, ...]]:
-        """(what comes of `value` when the steps are taken one after another, their faults).
+    def run(self, chains: Sequence[Chain], cancelled: Cancelled = never) -> tuple[Sequence[Any], Sequence[StepFault]]:
+        """(what comes of each chain's value, the faults of all steps).
 
         One hop to another thread for all of them. A step that takes longer than it may is given up there, and the rest
         is taken on a new thread. Once `cancelled`, a step that waits for the program is given up too, without a fault.
         """
-        faults: list[StepFault] = []
-        place = 0
-        while place < len(steps):
-            turn = Turn(steps, place, value, self.returned)
+        turn = Turn.of(chains)
+        while not turn.has_ended:
             self.threads.run(lambda turn=turn: self._work(turn))
-            place, value = turn.wait(cancelled)
-            faults += turn.faults
-        return value, tuple(faults)
+            turn = turn.wait(cancelled)
+        return turn.values, turn.faults
 
-    def begin(self, steps: Sequence[Step], value: Any, done: Callable[[Any, tuple[StepFault, ...]], None]) -> None:
-        """The same without waiting: `done` is told what comes of it, on any thread, and must not raise."""
-        self._go_on(steps, 0, value, (), done)
+    def take(self, turn: "Turn", cancelled: Cancelled, go_on: Callable[["Turn"], None]) -> bool:
+        """The same without a hop, on a thread of `threads`; whether that was not left behind.
 
-    def _go_on(
-        self,
-        steps: Sequence[Step],
-        place: int,
-        value: Any,
-        faults: tuple[StepFault, ...],
-        done: Callable[[Any, tuple[StepFault, ...]], None],
-    ) -> None:
-        if place == len(steps):
-            done(value, faults)
-            return
-        turn = Turn(steps, place, value, self.returned)
-
-        def work() -> None:
-            if self._work(turn):
-                self.watch.leave(turn)
-                done(turn.value, (*faults, *turn.faults))
+        Where it was, another one has been told to `go_on` with the rest.
+        """
 
         def look() -> None:
-            left = turn.give_up_if_late()
-            if left is not None:
+            rest = turn.rest(cancelled)
+            if rest is not None:
                 self.watch.leave(turn)
-                self._go_on(steps, *left, (*faults, *turn.faults), done)
+                self.threads.run(lambda: go_on(rest))
 
         self.watch.enter(turn, look)
-        self.threads.run(work)
+        is_whole = self._work(turn)
+        if is_whole:
+            self.watch.leave(turn)
+        return is_whole
 
     @contextmanager
     def program_at_work(self, give_up: Callable[[], None]) -> Generator[None]:
-        """Within it an extension waits for something that the program does for it, which is not counted as its time.
+        """Within it an extension waits for something that the program does for it, which is not counted where it may.
 
         `give_up` is called when nobody waits for the extension any more.
         """
         turn: Turn | None = self._at_work.__dict__.get("turn")
-        if turn is None:
+        if turn is None or not turn.may_wait:
             yield
             return
         turn.pause(give_up)
@@ -117,109 +117,127 @@ class Guard:
         finally:
             turn.resume()
 
+    def close(self) -> None:
+        self.threads.close()
+
     def _work(self, turn: "Turn") -> bool:
         """Whether it came to the end of the steps, and was not given up."""
         self._at_work.turn = turn
         is_whole = turn.work()
         self._at_work.turn = None
+        if turn.overran is not None:
+            self.returned(turn.overran.extension)
         return is_whole
-
-    def close(self) -> None:
-        self.threads.close()
 
 
 class Turn:
-    """Steps from `place` on, taken by one thread while another watches the clock."""
+    """Steps from `place` on, taken by one thread while another watches the clock; each names the value it is for."""
 
-    def __init__(self, steps: Sequence[Step], place: int, value: Any, returned: Callable[[str], None]) -> None:
-        self.faults: list[StepFault] = []
-        self.value = value
+    def __init__(
+        self, steps: Sequence[tuple[int, Step]], values: Sequence[Any], place: int, faults: Sequence[StepFault]
+    ) -> None:
+        self.values = list(values)
+        self.faults = list(faults)
+        self.overran: Step | None = None
         self._steps = steps
         self._place = place
-        self._returned = returned
         self._started = time.monotonic()
         self._given_up = False
         self._paused_at = 0.0
         self._paused: Callable[[], None] | None = None
-        self._changed = threading.Condition()
+        self._lock = Lock()
+        # Held until the end.
+        self._working = Lock()
+        self._working.acquire()
+
+    @classmethod
+    def of(cls, chains: Sequence[Chain]) -> "Turn":
+        steps = [(number, step) for number, chain in enumerate(chains) for step in chain.steps]
+        return cls(steps, [chain.value for chain in chains], 0, ())
+
+    @property
+    def has_ended(self) -> bool:
+        return self._place == len(self._steps)
 
     def work(self) -> bool:
-        """On the extension's thread; whether that came to the end, and was not given up."""
+        """On the extension's thread; whether that came to the end, and was not given up.
+
+        Whatever an extension raises, also what would end the program, goes no further than this.
+        """
         while self._place < len(self._steps):
-            step = self._steps[self._place]
-            outcome = attempt(step, self.value)
-            with self._changed:
+            number, step = self._steps[self._place]
+            fault = None
+            value = self.values[number]
+            try:
+                value = step.run(value)
+            except BaseException as error:  # noqa: BLE001 - the boundary: SystemExit and KeyboardInterrupt stop here too
+                fault = StepFault(step, sentence_of(error), error)
+            with self._lock:
                 if self._given_up:
-                    break
-                if isinstance(outcome, StepFault):
-                    self.faults.append(outcome)
-                else:
-                    self.value = outcome.value
+                    return False
+                if fault is not None:
+                    self.faults.append(fault)
+                    value = step.given_up(value)
+                self.values[number] = value
                 self._place += 1
                 self._started = time.monotonic()
-                if self._place == len(self._steps):
-                    self._changed.notify_all()
-        if any(fault.left_behind for fault in self.faults):
-            self._returned(self._steps[self._place].extension)
-        return not self._given_up
+        self._working.release()
+        return True
 
-    def wait(self, cancelled: Callable[[], bool]) -> tuple[int, Any]:
-        """(the step to go on with, the value so far), at the end or when a step has taken too long."""
-        with self._changed:
-            while self._place < len(self._steps):
-                if self._paused is not None:
-                    if cancelled():
-                        self._given_up = True
-                        break
-                    self._changed.wait(LOOK_SECONDS)
-                    continue
-                if (left := self.give_up_if_late()) is not None:
-                    return left
-                self._changed.wait(self._started + self._steps[self._place].seconds - time.monotonic())
-        if self._given_up and self._paused is not None:
-            self._paused()
-        return len(self._steps), self.value
+    def wait(self, cancelled: Cancelled) -> "Turn":
+        """Itself at its end, or its rest once a step is given up."""
+        while not self._working.acquire(timeout=LOOK_SECONDS):
+            if (rest := self.rest(cancelled)) is not None:
+                return rest
+        return self
 
-    def give_up_if_late(self) -> tuple[int, Any] | None:
-        """The same when a step has taken too long; otherwise None."""
-        with self._changed:
-            if self._place == len(self._steps) or self._paused is not None:
-                return None
-            step = self._steps[self._place]
-            if time.monotonic() < self._started + step.seconds:
+    def rest(self, cancelled: Cancelled) -> "Turn | None":
+        """What is to be taken instead, when the step at work has taken too long or nobody waits for it; else None."""
+        with self._lock:
+            if self.has_ended or not (cancelled() if self._paused is not None else self._is_late()):
                 return None
             self._given_up = True
-            self.faults.append(overrun(step))
-            return self._place + 1, self.value
+            give_up = self._paused
+            rest = self._after_giving_up()
+        if give_up is not None:
+            give_up()
+        return rest
+
+    @property
+    def may_wait(self) -> bool:
+        """Asked by the step at work."""
+        return self._step.may_wait
 
     def pause(self, give_up: Callable[[], None]) -> None:
         """On the extension's thread: from here to `resume` the clock stands still."""
-        with self._changed:
+        with self._lock:
             self._paused = give_up
             self._paused_at = time.monotonic()
-            self._changed.notify_all()
             too_late = self._given_up
         if too_late:
             give_up()
 
     def resume(self) -> None:
-        with self._changed:
+        with self._lock:
             self._paused = None
             self._started += time.monotonic() - self._paused_at
-            self._changed.notify_all()
 
+    @property
+    def _step(self) -> Step:
+        """The one at work."""
+        return self._steps[self._place][1]
 
-@dataclass(frozen=True)
-class Outcome:
-    value: Any
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._started + self._step.seconds
 
-
-def attempt(step: Step, value: Any) -> Outcome | StepFault:
-    """Whatever an extension raises, also what would end the program, goes no further than this."""
-    try:
-        return Outcome(step.run(value))
-    except BaseException as error:  # noqa: BLE001 - the boundary: SystemExit and KeyboardInterrupt stop here too
-        return StepFault(step, sentence_of(error), error)
+    def _after_giving_up(self) -> "Turn":
+        number, step = self._steps[self._place]
+        rest = Turn(self._steps, self.values, self._place + 1, self.faults)
+        rest.values[number] = step.given_up(self.values[number])
+        if self._paused is None:
+            self.overran = step
+            rest.faults.append(overrun(step))
+        return rest
 
 
 def overrun(step: Step) -> StepFault:

@@ -26,7 +26,7 @@ class Plugin:
     def invoke(self, hook: str, **arguments: Any) -> Any:
         """Calls the extension's own code, with the arguments that its hook takes; only within the guard."""
         implementation = self.hooks[hook]
-        return implementation.function(*(arguments[name] for name in implementation.argnames))
+        return implementation.function(*[arguments[name] for name in implementation.argnames])
 
     def context(self, context: RequestContext | None) -> RequestContext | None:
         """The request with this extension's settings."""

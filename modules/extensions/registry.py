@@ -17,7 +17,7 @@ from modules.extensions.enabling import Enabler
 from modules.extensions.facts import Extension, Fault, Given
 from modules.extensions.faults import FaultBook
 from modules.extensions.folders import BUILTIN, ExtensionFolder, find_extensions
-from modules.extensions.guard import Guard, Step, StepFault
+from modules.extensions.guard import Chain, Guard, Step, StepFault, unchanged
 from modules.extensions.isolation.parent import Isolated, start_isolated
 from modules.extensions.lifecycle import HostFor, Lifecycle
 from modules.extensions.loading import Loader
@@ -35,7 +35,6 @@ from modules.extensions.steps import (
     collect_step,
     filter_steps,
     observe_step,
-    on_draft,
     stage_step,
     writer_step,
 )
@@ -112,6 +111,7 @@ class Extensions:
 
     def disable(self, name: str) -> Extension:
         """Models on its engines are unloaded, what it gave is gone at once, and `stopping` is called after that."""
+        self._observers.go_on()
         self._lifecycle.disable(name)
         return self.find(name)
 
@@ -121,6 +121,7 @@ class Extensions:
 
     def changed(self, name: str, change: Callable[[], Made]) -> tuple[Made, str]:
         """`change` its files while it is off. (what that returns, why it could not be enabled again)."""
+        self._observers.go_on()
         return self._lifecycle.changed(name, change)
 
     def settings(self, name: str) -> BaseModel | None:
@@ -166,13 +167,13 @@ class Extensions:
 
         Messages are filtered where there are any.
         """
-        steps = (
-            *on_draft("messages", self._filters("filter_messages", context, watch) if draft.messages else ()),
-            *on_draft("params", self._filters("filter_request", context, watch)),
-            *on_draft("processors", self._collectors("logits_processors", context)),
-            *on_draft("stages", self._stages(context)),
+        chains = (
+            Chain(self._filters("filter_messages", context, watch) if draft.messages else (), draft.messages),
+            Chain(self._filters("filter_request", context, watch), draft.params),
+            Chain(self._collectors("logits_processors", context), draft.processors),
+            Chain(self._stages(context), draft.stages),
         )
-        return self._calls.run(steps, draft, watch.cancelled)
+        return Draft(*self._calls.run_all(chains, watch.cancelled))
 
     def reply_stream(
         self, stages: Sequence[Stage], context: RequestContext, deliver: Deliver, watch: ChainWatch = UNWATCHED
@@ -184,10 +185,15 @@ class Extensions:
         has_filter = context.source != "notebook" and bool(self._having("filter_reply"))
         if not stages and not has_filter:
             return None
+
+        def finish(text: str, done: Callable[[str], None]) -> None:
+            filters = self._filters("filter_reply", context, watch) if has_filter else ()
+            self._calls.take(Chain(filters, text), watch.cancelled, done)
+
         return ReplyStream(
             stages,
             deliver,
-            lambda text: self.chain("filter_reply", text, context, watch) if has_filter else text,
+            finish,
             guard=self.guard,
             seconds=self.budgets.feed,
             report=self._book.add,
@@ -200,7 +206,7 @@ class Extensions:
 
     def record_fault(self, name: str, hook: str, sentence: str) -> None:
         """Of a failure that shows later than in the hook itself."""
-        self._book.add(StepFault(Step(name, hook, 0.0, lambda value: value), sentence))
+        self._book.add(StepFault(Step(name, hook, 0.0, unchanged), sentence))
 
     def collect(self, hook: str, context: RequestContext | None = None) -> tuple[Given, ...]:
         """What the hooks of this name give, in the extensions' order."""
@@ -246,6 +252,7 @@ class Extensions:
 
     def close(self) -> None:
         """Every `stopping` is called, for two seconds at most each."""
+        self._observers.go_on()
         self._lifecycle.close()
         self._loader.close()
         self._launcher.close()

@@ -1,13 +1,14 @@
 """One extension's hook as a step that the guard takes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modules.extensions.checks import FILTERED, Handing, checked_pieces, filtered, items_of, kind_of
 from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
-from modules.extensions.guard import Step, Unfit
+from modules.extensions.guard import Step, Unfit, never
 from modules.extensions.plugins import Plugin
 from modules.extensions.running import HOOK as TRANSFORMER
 from modules.extensions.running import Stage
@@ -22,7 +23,7 @@ class ChainWatch:
     """`changed` is told which extension has changed something by which hook, `cancelled` tells that nobody waits."""
 
     changed: Callable[[str, str], None] = lambda _extension, _hook: None
-    cancelled: Callable[[], bool] = lambda: False
+    cancelled: Callable[[], bool] = never
 
 
 UNWATCHED = ChainWatch()
@@ -38,38 +39,21 @@ class Draft:
     stages: tuple[Stage, ...] = ()
 
 
-def on_draft(field: str, steps: Iterable[Step]) -> Iterator[Step]:
-    """The same steps, taken on one field of a draft."""
-
-    def step(inner: Step) -> Step:
-        def run(draft: Draft) -> Draft:
-            value = getattr(draft, field)
-            after = inner.run(value)
-            return draft if after is value else replace(draft, **{field: after})
-
-        return Step(inner.extension, inner.hook, inner.seconds, run)
-
-    return map(step, steps)
-
-
 def filter_steps(
     plugins: Sequence[Plugin], hook: str, context: RequestContext, watch: ChainWatch, seconds: float
 ) -> list[Step]:
     """Each from a value to what that filter makes of it."""
     handing, argument = Handing(), FILTERED[hook]
 
-    def step(plugin: Plugin) -> Step:
-        def run(value: Any) -> Any:
-            own = handing.of(value)
-            made = plugin.invoke(hook, **{argument: own, "context": plugin.context(context)})
-            after = filtered(hook, value, handing.returned(value, own, made))
-            if after is not value:
-                watch.changed(plugin.name, hook)
-            return after
+    def run(plugin: Plugin, value: Any) -> Any:
+        own = handing.of(value)
+        made = plugin.invoke(hook, **{argument: own, "context": plugin.context(context)})
+        after = filtered(hook, value, handing.returned(value, own, made))
+        if after is not value:
+            watch.changed(plugin.name, hook)
+        return after
 
-        return Step(plugin.name, hook, seconds, run)
-
-    return [step(plugin) for plugin in plugins]
+    return [Step(plugin.name, hook, seconds, partial(run, plugin)) for plugin in plugins]
 
 
 def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seconds: float) -> Step:
@@ -77,7 +61,7 @@ def collect_step(plugin: Plugin, hook: str, context: RequestContext | None, seco
 
     def run(so_far: tuple[Given, ...]) -> tuple[Given, ...]:
         returned = plugin.invoke(hook, context=plugin.context(context))
-        return (*so_far, *(Given(plugin.name, item) for item in items_of(hook, returned)))
+        return (*so_far, *[Given(plugin.name, item) for item in items_of(hook, returned)])
 
     return Step(plugin.name, hook, seconds, run)
 

@@ -90,6 +90,44 @@ def test_a_stop_ends_what_an_extension_waits_for(tmp_path: Path) -> None:
         assert app.extensions.faults("asking") == []
 
 
+def test_a_stop_ends_what_the_filter_of_a_finished_reply_waits_for(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('[{"text": "begun "}, {"text": "word", "delay_ms": 1500}]')
+    write_extension(tmp_path, "asking", ASKING)
+    with program(tmp_path, script=script) as app:
+        app.extensions.enable("asking")
+        generation = begin(app)
+        assert wait_until(lambda: generation.text == "begun word", 20)
+        time.sleep(0.3)
+        started = time.monotonic()
+        generation.cancel()
+        list(generation)
+        assert time.monotonic() - started < 1
+        assert generation.text == "begun word"
+        assert app.extensions.faults("asking") == []
+
+
+def test_a_transformer_is_not_waited_for_while_it_asks_the_program(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('[{"text": "slow ", "delay_ms": 400}, {"text": "words", "delay_ms": 400}]')
+    transformer = """
+class Asking:
+    def feed(self, text):
+        return Kept.host.reply([Message("user", text)])
+    def end(self):
+        return ""
+
+@hook
+def stream_transformer():
+    return Asking()
+"""
+    write_extension(tmp_path, "asking", ASKING.replace("@hook\ndef filter_reply", "def filter_reply") + transformer)
+    with program(tmp_path, script=script) as app:
+        app.extensions.enable("asking")
+        assert reply(app) == "slow words"
+        assert [fault.hook for fault in app.extensions.faults("asking")] == ["stream_transformer"]
+
+
 def test_observers_are_told(app: App) -> None:
     view = app.chat.send(None, ASKED, None, 0)
     assert logged(app, f"page stop instead of {ASKED}")
