@@ -128,4 +128,4 @@ def example_shape(example: Example) -> dict[str, Any]:
 
 def conversations_shape(chosen: ChosenConversations) -> dict[str, Any]:
     first = [{"id": one.id, "title": one.title, "updated": one.updated} for one in chosen.first]
-    return {"count": chosen.count, "messages": chosen.messages, "first": first}
+    return {"count": chosen.count, "messages": chosen.messages, "first": first, "folders": chosen.folders}

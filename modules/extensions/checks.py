@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import replace
 from operator import itemgetter
@@ -58,6 +58,19 @@ MAX_STYLE_CHARS = 512 * 1024
 # Text may grow to this many times what went in, and may always have this many characters.
 FLOOD_TIMES = 4
 FLOOD_CHARS = 64 * 1024
+
+
+def checked_pieces(returned: object) -> Iterator[str]:
+    """A reply that is written piece by piece. Raises Unfit, and so does a piece that is no text."""
+    if not isinstance(returned, Iterator):
+        raise Unfit(f"returned {kind_of(returned)} instead of an iterator of texts.")
+    return (checked_piece(piece) for piece in cast(Iterator[object], returned))
+
+
+def checked_piece(piece: object) -> str:
+    if not isinstance(piece, str):
+        raise Unfit(f"wrote {kind_of(piece)} instead of text.")
+    return piece
 
 
 def items_of(hook: str, returned: object) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from modules.extensions.checks import FILTERED, Handing, filtered, items_of, kind_of
+from modules.extensions.checks import FILTERED, Handing, checked_pieces, filtered, items_of, kind_of
 from modules.extensions.contracts import RequestContext
 from modules.extensions.facts import Given
 from modules.extensions.guard import Step, Unfit, never
@@ -86,9 +86,7 @@ def writer_step(plugin: Plugin, prompt: str, context: RequestContext, seconds: f
         if so_far is not None:
             return so_far
         pieces = plugin.invoke(WRITER, prompt=prompt, context=plugin.context(context))
-        if pieces is not None and not isinstance(pieces, Iterator):
-            raise Unfit(f"returned {kind_of(pieces)} instead of an iterator of texts.")
-        return None if pieces is None else Given(plugin.name, pieces)
+        return None if pieces is None else Given(plugin.name, checked_pieces(pieces))
 
     return Step(plugin.name, WRITER, seconds, run)
 

@@ -175,10 +175,21 @@ class ChatService:
         return live
 
     def conversations(self, search: str = "") -> list[SearchHit]:
-        """Newest first; with words, those that hold them all."""
+        """Newest first, all that lie in folders and the newest of the others; with words, those that hold them all."""
         if search.strip():
             return self._store.search(search)
-        return [SearchHit(conversation, "") for conversation in self._store.newest()]
+        return [SearchHit(conversation, "") for conversation in self._store.listed()]
+
+    def folders(self) -> list[str]:
+        return self._store.folders()
+
+    def move(self, conversation_id: str, folder: str) -> Conversation:
+        moved = self._store.move(conversation_id, folder)
+        self._saved(conversation_id)
+        return moved
+
+    def move_folder(self, folder: str, new_folder: str) -> None:
+        self._store.move_folder(folder, new_folder)
 
     def rename(self, conversation_id: str, title: str) -> Conversation:
         renamed = self._store.rename(conversation_id, title)

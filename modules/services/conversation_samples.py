@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from modules.errors import NotFound
 from modules.storage.conversations import ConversationStore
+from modules.storage.folder_names import as_folder, is_within
 from modules.types.conversation import Conversation, StoredMessage
 from modules.types.datasets import ConversationChoice, Example, RowProblem, Turn
 
@@ -19,11 +20,16 @@ class ConversationSamples:
 
     def chosen(self, choice: ConversationChoice) -> Iterator[Conversation]:
         """Listed ones in their order, found ones best first, others newest first; none that was deleted."""
+        folder = as_folder(choice.folder)
         for conversation in self._candidates(choice):
+            is_there = is_within(conversation.folder, folder)
             is_new = choice.updated_from is None or conversation.updated >= choice.updated_from
             is_old = choice.updated_until is None or conversation.updated <= choice.updated_until
-            if is_new and is_old:
+            if is_there and is_new and is_old:
                 yield conversation
+
+    def folders(self) -> list[str]:
+        return self._store.folders()
 
     def samples(self, choice: ConversationChoice) -> Iterator[Example | RowProblem]:
         for row, conversation in enumerate(self.chosen(choice), start=1):

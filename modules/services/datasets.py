@@ -34,11 +34,12 @@ OWN_FORM = "Conversations have one form; format and columns are for files."
 
 @dataclass(frozen=True)
 class ChosenConversations:
-    """How many, the messages to learn from in them, and the first few."""
+    """How many, the messages to learn from in them, and the first few; `folders` are all to choose from."""
 
     count: int
     messages: int
     first: tuple[Conversation, ...]
+    folders: tuple[str, ...]
 
 
 class DatasetService:
@@ -81,7 +82,8 @@ class DatasetService:
     def conversations(self, choice: ConversationChoice) -> ChosenConversations:
         chosen = list(self._conversations.chosen(choice))
         messages = sum(len(self._conversations.turns(one) or ()) for one in chosen)
-        return ChosenConversations(len(chosen), messages, tuple(chosen[:SHOWN_CONVERSATIONS]))
+        folders = tuple(self._conversations.folders())
+        return ChosenConversations(len(chosen), messages, tuple(chosen[:SHOWN_CONVERSATIONS]), folders)
 
     def look(self, source: DataSource) -> DatasetLook:
         """What the first rows are taken for, and what becomes of them."""

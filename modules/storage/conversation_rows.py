@@ -13,7 +13,7 @@ from modules.types.messages import Role
 from modules.types.tools import CallRecord
 
 CALLS: TypeAdapter[tuple[CallRecord, ...]] = TypeAdapter(tuple[CallRecord, ...])
-SHOWN = "id, title, revision, created, updated, active_leaf"
+SHOWN = "id, title, revision, created, updated, active_leaf, folder"
 
 
 def require_conversation(connection: sqlite3.Connection, conversation_id: str) -> sqlite3.Row:
@@ -108,7 +108,7 @@ def siblings_by_parent(connection: sqlite3.Connection, conversation_id: str) -> 
 
 
 def conversation_of(row: sqlite3.Row) -> Conversation:
-    return Conversation(row["id"], row["title"], row["revision"], row["created"], row["updated"], row["active_leaf"])
+    return Conversation(*(row[name] for name in SHOWN.split(", ")))
 
 
 def message_of(row: sqlite3.Row, siblings: dict[str | None, tuple[str, ...]]) -> StoredMessage:

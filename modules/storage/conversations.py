@@ -24,11 +24,13 @@ from modules.storage.conversation_rows import (
     touch,
 )
 from modules.storage.database import Database, cleaned, storable
+from modules.storage.folder_names import as_folder, moved_folders, with_outer
 from modules.storage.search import CONVERSATIONS, found
 from modules.types.conversation import Conversation, MessageState, SearchHit, StoredMessage
 from modules.types.tools import CallRecord
 
 TITLE_CHARS = 48
+MOST_IN_FOLDERS = 2000
 UNTITLED = "New chat"
 INTERRUPTED = "The program ended while this was being written."
 
@@ -61,6 +63,45 @@ class ConversationStore:
                 (limit, offset),
             ).fetchall()
         return [conversation_of(row) for row in rows]
+
+    def listed(self, loose: int = 200) -> list[Conversation]:
+        """Newest first: those in folders, and as many of the others."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"""
+                SELECT * FROM (
+                    SELECT {SHOWN} FROM conversation WHERE deleted IS NULL AND folder = ''
+                    ORDER BY updated DESC LIMIT ?
+                )
+                UNION ALL
+                SELECT * FROM (
+                    SELECT {SHOWN} FROM conversation WHERE deleted IS NULL AND folder <> ''
+                    ORDER BY updated DESC LIMIT ?
+                )
+                ORDER BY updated DESC
+                """,
+                (loose, MOST_IN_FOLDERS),
+            ).fetchall()
+        return [conversation_of(row) for row in rows]
+
+    def folders(self) -> list[str]:
+        """All that hold conversations, with those around them, in the order of their names."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT DISTINCT folder FROM conversation WHERE deleted IS NULL").fetchall()
+        return with_outer(row["folder"] for row in rows)
+
+    def move(self, conversation_id: str, folder: str) -> Conversation:
+        with self._database.transaction() as connection:
+            require_conversation(connection, conversation_id)
+            connection.execute("UPDATE conversation SET folder = ? WHERE id = ?", (as_folder(folder), conversation_id))
+            return conversation_of(require_conversation(connection, conversation_id))
+
+    def move_folder(self, folder: str, new_folder: str) -> None:
+        """Every conversation in it or in a folder in it; nothing stays behind."""
+        with self._database.transaction() as connection:
+            folders = [row["folder"] for row in connection.execute("SELECT DISTINCT folder FROM conversation")]
+            for old, new in moved_folders(folders, folder, new_folder).items():
+                connection.execute("UPDATE conversation SET folder = ? WHERE folder = ?", (new, old))
 
     def rename(self, conversation_id: str, title: str) -> Conversation:
         """A title given by hand."""

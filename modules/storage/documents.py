@@ -1,15 +1,14 @@
 """Documents in the database: their names, folders and settings. Their texts are in `document_versions`."""
 
-import re
 import sqlite3
 import time
 import uuid
 
 from modules.errors import BadRequest, NotFound
 from modules.limits import LIMITS
-from modules.storage.conversations import storable
-from modules.storage.database import Database
+from modules.storage.database import Database, storable
 from modules.storage.document_steps import add_step
+from modules.storage.folder_names import as_folder, is_within, moved_folders, with_outer
 from modules.storage.search import DOCUMENTS, found
 from modules.storage.version_texts import text_at
 from modules.types.document import Document, DocumentHit
@@ -58,8 +57,7 @@ class DocumentStore:
         """All that hold documents, with those around them, in the order of their names."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT DISTINCT folder FROM document WHERE deleted IS NULL").fetchall()
-        names = [row["folder"].split("/") for row in rows if row["folder"]]
-        return sorted({"/".join(parts[:depth]) for parts in names for depth in range(1, len(parts) + 1)})
+        return with_outer(row["folder"] for row in rows)
 
     def search(self, words: str, folder: str = "", limit: int = 50) -> list[DocumentHit]:
         """Documents whose text or title holds all words, each as a beginning; best first."""
@@ -77,18 +75,12 @@ class DocumentStore:
 
     def move_folder(self, folder: str, new_folder: str) -> None:
         """Every document in it or in a folder in it; nothing stays behind."""
-        old, new = as_folder(folder), as_folder(new_folder)
-        if not old:
-            raise BadRequest("Name the folder that is to be moved.", field="folder")
-        if is_within(new, old) and new != old:
-            raise BadRequest("A folder cannot be moved into itself.", field="new_folder")
         with self._database.transaction() as connection:
-            for document in map(document_of, connection.execute("SELECT * FROM document").fetchall()):
-                if is_within(document.folder, old):
-                    moved = as_folder(f"{new}{document.folder[len(old) :]}", "new_folder")
-                    connection.execute(
-                        "UPDATE document SET folder = ?, revision = revision + 1 WHERE id = ?", (moved, document.id)
-                    )
+            folders = [row["folder"] for row in connection.execute("SELECT DISTINCT folder FROM document")]
+            for old, new in moved_folders(folders, folder, new_folder).items():
+                connection.execute(
+                    "UPDATE document SET folder = ?, revision = revision + 1 WHERE folder = ?", (new, old)
+                )
 
     def set_context(self, document_id: str, memory: str, note: str, note_depth: int) -> Document:
         """What a model reads besides the text."""
@@ -152,25 +144,6 @@ def as_title(title: str) -> str:
     if not 1 <= len(bare) <= LIMITS.title_chars:
         raise BadRequest(f"A title has 1 to {LIMITS.title_chars} characters.", field="title")
     return bare
-
-
-def as_folder(path: str, field: str = "folder") -> str:
-    """Names joined by "/", without blanks around them; raises BadRequest for what is no such path."""
-    names = [" ".join(storable(name, field).split()) for name in path.strip().strip("/").split("/")]
-    if names == [""]:
-        return ""
-    if len(names) > LIMITS.folder_depth:
-        raise BadRequest(f"Folders lie at most {LIMITS.folder_depth} deep.", field=field)
-    for name in names:
-        if not 1 <= len(name) <= LIMITS.folder_name_chars:
-            raise BadRequest(f"A folder's name has 1 to {LIMITS.folder_name_chars} characters.", field=field)
-        if name in {".", ".."} or re.search(r"[\\\x00-\x1f\x7f]", name):
-            raise BadRequest(f"A folder cannot be called {name!r}.", field=field)
-    return "/".join(names)
-
-
-def is_within(folder: str, around: str) -> bool:
-    return not around or folder == around or folder.startswith(around + "/")
 
 
 def require_document(connection: sqlite3.Connection, document_id: str) -> Document:

@@ -234,6 +234,9 @@ MIGRATIONS: tuple[str, ...] = (
         always TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE conversation ADD COLUMN folder TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 # What can be found by words, in one index. `owner` is a conversation or a document, `place` tells which of its texts:

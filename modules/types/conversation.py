@@ -11,7 +11,10 @@ MessageState = Literal["complete", "streaming", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Conversation:
-    """A row of the sidebar. `revision` grows with every change to the tree; times are Unix seconds."""
+    """A row of the sidebar. `revision` grows with every change to the tree; times are Unix seconds.
+
+    `folder` is a path of names, or empty.
+    """
 
     id: str
     title: str
@@ -19,6 +22,7 @@ class Conversation:
     created: float
     updated: float
     active_leaf: str | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True)

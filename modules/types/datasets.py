@@ -21,6 +21,7 @@ class ConversationChoice(BaseModel):
 
     ids: tuple[Words, ...] = Field(default=(), max_length=10_000)
     search: Words = ""
+    folder: Words = Field(default="", description="Those in it, and in folders in it; empty: all.")
     updated_from: float | None = Field(default=None, description="Unix seconds.")
     updated_until: float | None = Field(default=None, description="Unix seconds.")
 

@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from modules.errors import BadRequest, ModelError, NotFound, ParlorError
 
 View = dict[str, Any]
+Folder = Annotated[str, Field(max_length=1000)]
 Tab = TypeVar("Tab")
 Values = TypeVar("Values", bound=BaseModel)
 # What a person types, by the name the page sends it under.

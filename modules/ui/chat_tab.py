@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modules.app import App
 from modules.limits import LIMITS
 from modules.types.tools import ChosenTools, Decision, ToolMode
-from modules.ui.actions import View, action
+from modules.ui.actions import Folder, View, action
 from modules.ui.model_views import picker_views, suggested
 from modules.ui.views import MessageViews, conversation_view, hit_view, job_view, tool_view
 
@@ -33,6 +33,8 @@ class Values(BaseModel):
     text: Annotated[str, Field(max_length=LIMITS.message_chars)] = ""
     title: Annotated[str, Field(max_length=LIMITS.title_chars)] = ""
     search: Annotated[str, Field(max_length=SEARCH_CHARS)] = ""
+    folder: Folder = ""
+    new_folder: Folder = ""
     model: Annotated[str, Field(max_length=500)] | None = None
     tools: Annotated[list[ToolId], Field(max_length=LIMITS.tools)] = Field(default_factory=list[ToolId])
     tool_mode: ToolMode = "free"
@@ -60,7 +62,7 @@ class ChatTab:
         listed = (
             self.chat_state, self.chat_list, self.chat_open, self.chat_messages,
             self.chat_send, self.chat_regenerate, self.chat_edit, self.chat_version, self.chat_stop,
-            self.chat_rename, self.chat_delete, self.chat_restore,
+            self.chat_rename, self.chat_move, self.chat_move_folder, self.chat_delete, self.chat_restore,
             self.chat_starter, self.chat_cancel_job,
             self.chat_tools, self.chat_choose_tools, self.chat_decide, self.chat_cancel_call,
         )  # fmt: skip
@@ -87,7 +89,11 @@ class ChatTab:
 
     @action(Values)
     def chat_list(self, values: Values) -> View:
-        return {"conversations": [hit_view(hit) for hit in self._app.chat.conversations(values.search)]}
+        chat = self._app.chat
+        return {
+            "conversations": [hit_view(hit) for hit in chat.conversations(values.search)],
+            "folders": chat.folders(),
+        }
 
     @action(Values)
     def chat_open(self, values: Values) -> View:
@@ -120,6 +126,15 @@ class ChatTab:
     @action(Values)
     def chat_rename(self, values: Values) -> View:
         return {"conversation": conversation_view(self._app.chat.rename(values.conversation, values.title))}
+
+    @action(Values)
+    def chat_move(self, values: Values) -> View:
+        return {"conversation": conversation_view(self._app.chat.move(values.conversation, values.folder))}
+
+    @action(Values)
+    def chat_move_folder(self, values: Values) -> View:
+        self._app.chat.move_folder(values.folder, values.new_folder)
+        return {}
 
     @action(Values)
     def chat_delete(self, values: Values) -> View:

@@ -9,7 +9,7 @@ from modules.app import App
 from modules.limits import LIMITS
 from modules.services.notebook import VERSIONS_SHOWN
 from modules.types.document import Splice
-from modules.ui.actions import View, action
+from modules.ui.actions import Folder, View, action
 from modules.ui.document_markup import Form, render_document
 from modules.ui.notebook_views import (
     branch_view,
@@ -25,14 +25,12 @@ from modules.ui.positions import Positions
 
 MOST = 2**53
 SEARCH_CHARS = 500
-FOLDER_CHARS = 1000
 # Counting a longer text takes too long to do it once a second.
 COUNTED_CHARS = 200_000
 
 Id = Annotated[str, Field(max_length=64)]
 Place = Annotated[int, Field(ge=0, le=MOST)]
 ModelName = Annotated[str, Field(max_length=LIMITS.model_name_chars)]
-Folder = Annotated[str, Field(max_length=FOLDER_CHARS)]
 
 
 class Values(BaseModel):

@@ -81,7 +81,12 @@ class MessageViews:
 
 
 def conversation_view(conversation: Conversation) -> View:
-    return {"id": conversation.id, "title": conversation.title, "revision": conversation.revision}
+    return {
+        "id": conversation.id,
+        "title": conversation.title,
+        "folder": conversation.folder,
+        "revision": conversation.revision,
+    }
 
 
 def hit_view(hit: SearchHit) -> View:
@@ -89,6 +94,7 @@ def hit_view(hit: SearchHit) -> View:
     return {
         "id": conversation.id,
         "title": conversation.title,
+        "folder": conversation.folder,
         "updated": conversation.updated,
         "snippet": snippet_html(hit.snippet) if hit.snippet else "",
     }

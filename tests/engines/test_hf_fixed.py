@@ -2,14 +2,17 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaConfig, MambaConfig
 
 from modules.engines.hf import engine as engine_module
-from modules.engines.hf.engine import HfEngine
-from modules.engines.hf.fixed import CapturedPass, FixedPass, Shape, pass_kind
+from modules.engines.hf.engine import HfEngine, choose_slots
+from modules.engines.hf.fixed import CapturedPass, FixedPass, NotCapturableError, Shape, pass_kind, waiting_refused
+from modules.engines.hf.footprint import SLOTS
 from modules.engines.hf.kind import HfOptions
 from modules.types.generation import Event, GenerationRequest, TextDelta
 from modules.types.local_model import LocalModel
@@ -69,6 +72,36 @@ def test_as_many_guesses_as_a_request_may_ask_for(tmp_path: Path, monkeypatch: p
     expected = answers(folder)
     monkeypatch.setattr(engine_module, "pass_kind", lambda _device: FixedPass)
     assert answers(folder, GREEDY.model_copy(update={"prompt_lookup_tokens": 32})) == expected
+
+
+def test_what_cannot_be_recorded_is_computed_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_folder(tmp_path / "mixtral", "mixtral")
+    expected = answers(folder)
+
+    class Waiting(FixedPass):
+        def __init__(self, *_given: Any) -> None:
+            raise NotCapturableError
+
+    monkeypatch.setattr(engine_module, "pass_kind", lambda _device: Waiting)
+    assert answers(folder) == expected
+
+
+def test_waiting_for_the_gpu_is_found_before_it_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    with pytest.raises(NotCapturableError), waiting_refused():
+        raise RuntimeError("called a synchronizing CUDA operation")
+    with pytest.raises(torch.OutOfMemoryError), waiting_refused():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert modes == ["error", "default"] * 2
+
+
+def test_a_recurrent_model_needs_no_room_for_keys_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (2**30, 2**30))
+    recurrent = SimpleNamespace(device=torch.device("cuda"), config=MambaConfig(), dtype=torch.bfloat16)
+    assert choose_slots(recurrent, 4096) == SLOTS
+    attentive = SimpleNamespace(device=torch.device("cuda"), config=LlamaConfig(), dtype=torch.bfloat16)
+    assert 1 <= choose_slots(attentive, 4096) < SLOTS
 
 
 def test_shapes_are_rounded_up() -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +89,26 @@ class Upper:
 @parlor.hook
 def stream_transformer(context: parlor.RequestContext) -> parlor.StreamTransformer:
     return Upper()
+
+
+@parlor.hook
+def write_reply(prompt: str) -> Any:
+    match prompt:
+        case "write":
+            return iter(["Once ", "upon ", "a time."])
+        case "write and die":
+            return dying()
+        case "write a number":
+            return iter(["One", 2])
+        case "write a list":
+            return ["One"]
+        case _:
+            return None
+
+
+def dying() -> Iterator[str]:
+    yield "Once "
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @parlor.hook

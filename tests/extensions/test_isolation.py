@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from modules.errors import BadRequest
 from modules.extensions import Button, Field, Heading, RouteRequest, Table, Text, ToolContext, ViewEvent
 from modules.extensions.contracts import Passage
+from modules.extensions.facts import Given
+from modules.extensions.guard import Unfit
 from modules.extensions.isolation import process
 from modules.extensions.testing import Trial, tried, wait_until
 from modules.paths import PROJECT
@@ -50,9 +52,7 @@ def test_the_example_passes_its_own_tests_in_a_process_of_its_own(tmp_path: Path
     copy = tmp_path / "example"
     shutil.copytree(PROJECT / "extensions" / "example", copy)
     main = (copy / "main.py").read_text()
-    (copy / "main.py").write_text(
-        re.sub(r"@parlor.hook\ndef (engines|write_reply)\(.*?\n\n\n", "", main, flags=re.DOTALL)
-    )
+    (copy / "main.py").write_text(re.sub(r"@parlor.hook\ndef engines\(.*?\n\n\n", "", main, flags=re.DOTALL))
     manifest = (copy / "extension.toml").read_text()
     (copy / "extension.toml").write_text(manifest.replace("api = 1", "api = 1\nisolated = true"))
     pytest_itself = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT), "-q"]
@@ -180,6 +180,24 @@ def test_the_reply_goes_on(subject: Trial, text: str, sentence: str) -> None:
 
 def test_a_reply_that_is_being_written_survives_its_end(subject: Trial) -> None:
     assert subject.stream(["one ", "two die ", "three"]) == "ONE two die three"
+
+
+def test_a_reply_it_writes_comes_piece_by_piece(subject: Trial) -> None:
+    def written(prompt: str) -> Given | None:
+        return subject.extensions.writer(prompt, subject.context())
+
+    assert written("leave it to the model") is None
+    given = written("write")
+    assert given is not None
+    assert list(given.item) == ["Once ", "upon ", "a time."]
+    assert written("write a list") is None
+    assert subject.faults[-1].sentence == "returned a list instead of an iterator of texts."
+    for prompt, sentence in (("write a number", "wrote a int instead of text"), ("write and die", "ended by signal 9")):
+        given = written(prompt)
+        assert given is not None
+        assert next(given.item).startswith("On")
+        with pytest.raises(Unfit, match=sentence):
+            next(given.item)
 
 
 def test_a_process_that_hangs_is_ended(subject: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

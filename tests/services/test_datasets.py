@@ -149,6 +149,26 @@ def test_conversations_are_chosen(rig: Rig) -> None:
         titles(ids=("absent",))
 
 
+def test_conversations_are_chosen_by_their_folders(rig: Rig) -> None:
+    for title, folder in (("a", "Work"), ("b", "Work/Letters"), ("c", "Workshop"), ("d", "")):
+        rig.conversations.move(rig.talk(title, ("q", "a", "complete")).id, folder)
+
+    def titles(**choice: object) -> list[str]:
+        return sorted(one.title for one in rig.datasets.conversations(ConversationChoice.model_validate(choice)).first)
+
+    assert titles(folder="Work") == ["a", "b"]
+    assert titles(folder=" Work/Letters/ ") == ["b"]
+    assert titles(folder="work") == []
+    assert titles(folder="Work", search="b") == ["b"]
+    assert titles() == ["a", "b", "c", "d"]
+    assert rig.datasets.conversations(ConversationChoice()).folders == ("Work", "Work/Letters", "Workshop")
+    source = DataSource(conversations=ConversationChoice(folder="Work"))
+    assert sorted(one.file for one in rig.datasets.examples(source)) == ["a", "b"]
+    with pytest.raises(BadRequest) as refused:
+        titles(folder="a//b")
+    assert refused.value.field == "folder"
+
+
 def test_the_hub_is_asked_first_and_says_why_not(rig: Rig) -> None:
     uses: tuple[Callable[[DataSource], object], ...] = (rig.datasets.look, rig.datasets.check)
     for use in uses:

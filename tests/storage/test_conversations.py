@@ -111,6 +111,37 @@ def test_delete_restore_purge(store: ConversationStore) -> None:
         store.restore(gone.id)
 
 
+def test_folders_live_as_long_as_they_hold_conversations(store: ConversationStore) -> None:
+    first, second, loose = (store.create(title) for title in ("first", "second", "loose"))
+    assert store.move(first.id, " Work / Letters/").folder == "Work/Letters"
+    store.move(second.id, "Work")
+    assert store.get(first.id).revision == first.revision
+    assert store.folders() == ["Work", "Work/Letters"]
+    assert {one.title: one.folder for one in store.listed()} == {"first": "Work/Letters", "second": "Work", "loose": ""}
+    store.move_folder("Work", "Old/Work")
+    assert store.folders() == ["Old", "Old/Work", "Old/Work/Letters"]
+    store.delete(second.id)
+    store.move_folder("Old/Work", "")
+    assert store.folders() == ["Letters"]
+    assert store.restore(second.id).folder == ""
+    store.move(first.id, "")
+    assert store.folders() == []
+    for wrong in ("a//b", "..", "x" * 81, "\ud800"):
+        with pytest.raises(BadRequest) as refused:
+            store.move(loose.id, wrong)
+        assert refused.value.field == "folder"
+    with pytest.raises(NotFound):
+        store.move("absent", "Work")
+
+
+def test_what_lies_in_a_folder_is_listed_however_old(store: ConversationStore) -> None:
+    kept = store.create("kept")
+    store.move(kept.id, "Work")
+    for number in range(4):
+        store.create(str(number))
+    assert [one.title for one in store.listed(loose=2)] == ["3", "2", "kept"]
+
+
 def test_purge_of_a_long_conversation(store: ConversationStore) -> None:
     """Longer than the recursion SQLite allows when rows remove the rows below them."""
     conversation = store.create("long")

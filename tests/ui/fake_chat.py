@@ -103,6 +103,7 @@ class FakeChat:
         self.conversations[conversation] = {
             "id": conversation,
             "title": title,
+            "folder": "",
             "revision": 1,
             "updated": time.time() if updated is None else updated,
             "path": path,
@@ -124,8 +125,10 @@ class FakeChat:
     def chat_list(self, values: View) -> View:
         found = [one for one in self.conversations.values() if values["search"] in one["title"]]
         found.sort(key=lambda one: -one["updated"])
-        shown = ("id", "title", "updated")
-        return {"conversations": [{"snippet": "", **{name: one[name] for name in shown}} for one in found]}
+        shown = ("id", "title", "folder", "updated")
+        listed = [{"snippet": "", **{name: one[name] for name in shown}} for one in found]
+        folders = sorted({one["folder"] for one in self.conversations.values() if one["folder"]})
+        return {"conversations": listed, "folders": folders}
 
     def add_turn(self, identity: str, *texts: str) -> None:
         """As another tab would."""
@@ -168,6 +171,16 @@ class FakeChat:
     def chat_rename(self, values: View) -> View:
         self.conversations[values["id"]]["title"] = values["title"]
         return {"conversation": self.conversations[values["id"]]}
+
+    def chat_move(self, values: View) -> View:
+        self.conversations[values["id"]]["folder"] = values["folder"]
+        return {"conversation": self.conversations[values["id"]]}
+
+    def chat_move_folder(self, values: View) -> View:
+        for one in self.conversations.values():
+            if one["folder"] == values["folder"]:
+                one["folder"] = values["new_folder"]
+        return {}
 
     def chat_delete(self, values: View) -> View:
         self.deleted[values["id"]] = self.conversations.pop(values["id"])

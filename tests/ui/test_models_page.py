@@ -149,6 +149,20 @@ def test_quick_unload_and_remote_models_in_the_picker(window: Watched, library: 
     expect(page.locator(".model-panel")).to_be_hidden()
 
 
+def test_a_click_before_the_models_are_known_opens_the_picker_with_them(window: Watched, library: FakeModels) -> None:
+    page = window.page
+    page.add_init_script("""
+        const fetched = window.fetch;
+        window.held = new Promise((go) => { window.letGo = go; });
+        window.fetch = async (...given) => { await window.held; return fetched(...given); };
+    """)
+    page.goto(window.url)
+    page.locator(".model-button").click()
+    expect(page.locator(".model-panel")).to_be_hidden()
+    page.evaluate("window.letGo()")
+    expect(page.locator(".model-choice .choice-title")).to_have_text(["Middle Model", "Small Model", "Large Model"])
+
+
 def test_the_welcome_says_where_words_go(window: Watched, library: FakeModels) -> None:
     library.models.append(model("gpu/llama", "llama", format="remote", size_bytes=0, server="gpu"))
     page = window.open()

@@ -350,7 +350,7 @@ def test_documents_are_renamed_moved_found_deleted_and_taken_back(window: Watche
     expect(page).to_have_title("Long tale – Parlor")
     row.hover()
     row.get_by_role("button", name="Move Long tale").click()
-    page.get_by_label("Folder", exact=True).fill("Stories/Drafts")
+    page.get_by_role("combobox", name="Folder").fill("Stories/Drafts")
     page.keyboard.press("Enter")
     expect(page.locator(".group")).to_have_text(["Letters", "Stories / Drafts"])
     expect(page.get_by_role("button", name="Folder: Stories/Drafts. Move")).to_be_visible()

@@ -141,6 +141,9 @@ def choose_slots(model: Any, context: int) -> int:
     if model.device.type != "cuda":
         return SLOTS
     config: Any = model.config.get_text_config()
+    if not hasattr(config, "num_attention_heads"):
+        # What a recurrent model remembers of a request does not grow with it.
+        return SLOTS
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     per_request = 2 * config.num_hidden_layers * heads * head_dim * model.dtype.itemsize * context

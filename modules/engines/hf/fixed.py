@@ -3,7 +3,8 @@
 Shapes are rounded up to a few, so that there is a handful of graphs instead of one for each length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -70,8 +71,12 @@ class FixedPass:
         return self._forward(self._ids, self._places, self._cache, length, width)
 
 
+class NotCapturableError(Exception):
+    """The pass asks the GPU in between how to go on, which no graph can: int8 does, and some mixtures of experts."""
+
+
 class CapturedPass(FixedPass):
-    """The same as a CUDA graph."""
+    """The same as a CUDA graph. Raises NotCapturableError."""
 
     def __init__(self, forward: Forward, cache: RowCache, shape: Shape, device: torch.device) -> None:
         super().__init__(forward, cache, shape, device)
@@ -79,7 +84,9 @@ class CapturedPass(FixedPass):
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            for _ in range(2):
+            self._compute()
+            # To find out while capturing would leave the allocator and the stream in disorder.
+            with waiting_refused():
                 self._compute()
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
@@ -121,10 +128,31 @@ class FixedPasses:
             self._passes.clear()
             self._capacity = self._cache.capacity
         if shape not in self._passes:
-            self._passes[shape] = self._kind(self._forward, self._cache, shape, self._device)
+            self._passes[shape] = self._make(shape)
         return self._passes[shape]
+
+    def _make(self, shape: Shape) -> FixedPass:
+        try:
+            return self._kind(self._forward, self._cache, shape, self._device)
+        except NotCapturableError:
+            self._kind = FixedPass
+            return self._make(shape)
 
 
 def pass_kind(device: torch.device) -> type[FixedPass] | None:
     """How a device computes fixed shapes; None where they would only cost."""
     return CapturedPass if device.type == "cuda" else None
+
+
+@contextmanager
+def waiting_refused() -> Generator[None]:
+    """Raises NotCapturableError where something waits for the GPU."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    except RuntimeError as error:
+        if "synchronizing CUDA operation" not in str(error):
+            raise
+        raise NotCapturableError from error
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

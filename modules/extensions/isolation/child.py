@@ -3,18 +3,19 @@
 import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from modules.children import ParentPipe
 from modules.errors import BadRequest
-from modules.extensions.checks import checked_settings_model, items_of
+from modules.extensions.checks import checked_pieces, checked_settings_model, items_of
 from modules.extensions.contracts import (
     Part,
     Passage,
@@ -48,8 +49,34 @@ from modules.extensions.plugins import Plugin
 from modules.extensions.settings_values import plain_values
 from modules.types.extension_source import ExtensionSource
 
-# Transformers of replies that were never ended; the oldest goes.
-MAX_TRANSFORMERS = 256
+# Of replies that were never ended; the oldest goes.
+MAX_OPEN_REPLIES = 256
+
+Held = TypeVar("Held")
+
+
+class OpenReplies(Generic[Held]):
+    """What the extension made for replies that are being written, by numbers that cross."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
+        self._held: dict[int, Held] = {}
+
+    def add(self, made: Held) -> int:
+        number = next(self._numbers)
+        self._held[number] = made
+        while len(self._held) > MAX_OPEN_REPLIES:
+            del self._held[min(self._held)]
+        return number
+
+    def get(self, number: int) -> Held:
+        found = self._held.get(number)
+        if found is None:
+            raise Unfit("has lost this reply: its process was started again.")
+        return found
+
+    def end(self, number: int) -> None:
+        self._held.pop(number, None)
 
 
 class IsolatedExtension:
@@ -61,7 +88,8 @@ class IsolatedExtension:
         self._settings_model: type[BaseModel] | None = None
         self._items: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
-        self._transformers: dict[int, StreamTransformer] = {}
+        self._transformers = OpenReplies[StreamTransformer](self._numbers)
+        self._writers = OpenReplies[Iterator[str]](self._numbers)
         self._works: dict[int, Work] = {}
 
     def _handlers(self) -> dict[str, Callable[..., Any]]:
@@ -80,6 +108,8 @@ class IsolatedExtension:
             "stream_transformer": self._stream_transformer,
             "stream_transformer.feed": self._feed,
             "stream_transformer.end": self._end_transformer,
+            "write_reply": self._write_reply,
+            "write_reply.next": self._next_piece,
             "settings_model": self._tell_settings,
             "settings_model.check": self._check_settings,
             "started": self._started,
@@ -99,10 +129,6 @@ class IsolatedExtension:
             raise BadRequest(
                 "Engines cannot be isolated: each runs in a worker process of its own anyway. "
                 "Leave out `isolated = true`, or the hook `engines`."
-            )
-        if "write_reply" in plugin.hooks:
-            raise BadRequest(
-                "An isolated extension cannot write replies. Leave out `isolated = true`, or the hook `write_reply`."
             )
         self._plugin = plugin
         if "settings_model" in plugin.hooks:
@@ -170,26 +196,29 @@ class IsolatedExtension:
         return self._item("embedding_models", key).embed(texts)
 
     def _stream_transformer(self, context: RequestContext) -> int:
-        number = next(self._numbers)
-        self._transformers[number] = self._invoke("stream_transformer", context)
-        while len(self._transformers) > MAX_TRANSFORMERS:
-            del self._transformers[min(self._transformers)]
-        return number
-
-    def _transformer(self, number: int) -> StreamTransformer:
-        found = self._transformers.get(number)
-        if found is None:
-            raise Unfit("has lost this reply: its process was started again.")
-        return found
+        return self._transformers.add(self._invoke("stream_transformer", context))
 
     def _feed(self, number: int, text: str) -> str:
-        return self._transformer(number).feed(text)
+        return self._transformers.get(number).feed(text)
 
     def _end_transformer(self, number: int) -> str:
         try:
-            return self._transformer(number).end()
+            return self._transformers.get(number).end()
         finally:
-            self._transformers.pop(number, None)
+            self._transformers.end(number)
+
+    def _write_reply(self, prompt: str, context: RequestContext) -> int | None:
+        pieces = self._invoke("write_reply", prompt, context)
+        if pieces is None:
+            return None
+        return self._writers.add(checked_pieces(pieces))
+
+    def _next_piece(self, number: int) -> list[str]:
+        """Empty at the end."""
+        pieces = list(islice(self._writers.get(number), 1))
+        if not pieces:
+            self._writers.end(number)
+        return pieces
 
     def _tell_settings(self) -> SettingsFacts:
         model = checked_settings_model(self._settings_model)

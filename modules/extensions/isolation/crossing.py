@@ -194,6 +194,8 @@ def all_signatures() -> dict[str, Signature]:
         "stream_transformer": signature(int, RequestContext),
         "stream_transformer.feed": signature(str, int, str),
         "stream_transformer.end": signature(str, int),
+        "write_reply": signature(int | None, str, RequestContext),
+        "write_reply.next": signature(list[str], int),
         "settings_model": signature(SettingsFacts),
         "settings_model.check": signature(CheckedSettings, dict[str, Any]),
         "started": signature(None, Path),

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +80,7 @@ class StandIns:
             "started": self._started,
             "settings_model": self._settings_model,
             "stream_transformer": self._stream_transformer,
+            "write_reply": self._write_reply,
         }
         ask = functools.partial(self._items if name in GIVERS else self.process.ask, name)
         answer = special.get(name, ask)
@@ -105,6 +106,14 @@ class StandIns:
 
     def _stream_transformer(self, context: RequestContext) -> "TransformerStandIn":
         return TransformerStandIn(self.process, self.process.ask("stream_transformer", context))
+
+    def _write_reply(self, prompt: str, context: RequestContext) -> Iterator[str] | None:
+        number: int | None = self.process.ask("write_reply", prompt, context)
+        return None if number is None else self._pieces(number)
+
+    def _pieces(self, number: int) -> Iterator[str]:
+        while piece := self.process.ask("write_reply.next", number):
+            yield piece[0]
 
     def _items(self, name: str) -> list[Any]:
         kind = GIVERS[name]

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 0.8
 # The guard gives a call up sooner. A call that has not ended after this long can only be ended with its process.
 QUICK_SECONDS, CALM_SECONDS, LONG_SECONDS = 5.0, 20.0, 600.0
 QUICK = ("filter_", "stream_transformer", "logits_processors", "custom_")
-LONG = ("document_readers.read", "embedding_models.embed")
+LONG = ("document_readers.read", "embedding_models.embed", "write_reply.next")
 PINGS, PING_PAUSE_SECONDS = 20, 0.003
 # As long as a reply of some length.
 PING = "a word " * 150

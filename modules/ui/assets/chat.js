@@ -219,9 +219,10 @@ export class ChatView {
     }
   }
 
-  onRenamed(renamed) {
-    if (this.conversation?.id !== renamed.id) return;
-    this.conversation = renamed;
+  // Its title or folder has changed.
+  onConversation(changed) {
+    if (this.conversation?.id !== changed.id) return;
+    this.conversation = changed;
     this.onTitle();
   }
 

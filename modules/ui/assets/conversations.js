@@ -1,14 +1,11 @@
-// Past conversations in the side bar, by the day of their last message.
+// Past conversations in the side bar.
 
-import { iconButton } from "./dom.js";
-import { EntryList, heading } from "./entries.js";
+import { FolderedEntries } from "./entry_folders.js";
 import { ExportDialog } from "./exports.js";
-
-const DAY_SECONDS = 86400;
 
 export function conversationList(shared) {
   const dialog = new ExportDialog("conversations");
-  const list = new EntryList({
+  const entries = new FolderedEntries({
     ...shared,
     kind: "conversation",
     words: {
@@ -17,25 +14,17 @@ export function conversationList(shared) {
       create: "New chat",
       none: "Your conversations will be here.",
     },
-    actions: { list: "chat_list", rename: "chat_rename", delete: "chat_delete", restore: "chat_restore" },
-    arrange: byDay,
-    rowButtons: (one) => [iconButton("download", `Save ${one.title} as a file`, () => dialog.open(one), "row-action save")],
+    actions: {
+      list: "chat_list",
+      rename: "chat_rename",
+      move: "chat_move",
+      moveFolder: "chat_move_folder",
+      delete: "chat_delete",
+      restore: "chat_restore",
+    },
+    keptUnder: "folded-conversations",
+    deeds: (one) => [{ shape: "download", text: "Save as a file", label: `Save ${one.title} as a file`, act: () => dialog.open(one) }],
   });
-  list.node.append(dialog.node);
-  return list;
-}
-
-// `entries` come newest first.
-export function byDay(entries) {
-  const days = Map.groupBy(entries, (one) => dayName(one.updated));
-  return [...days].map(([name, members]) => [heading(name), members]);
-}
-
-function dayName(seconds) {
-  const midnight = new Date();
-  midnight.setHours(0, 0, 0, 0);
-  const today = midnight.getTime() / 1000;
-  if (seconds >= today) return "Today";
-  if (seconds >= today - DAY_SECONDS) return "Yesterday";
-  return "Earlier";
+  entries.list.node.append(dialog.node);
+  return entries;
 }

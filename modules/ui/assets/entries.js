@@ -1,6 +1,7 @@
 // Past things by their titles in the side bar: find, open, rename, delete with undo.
 
 import { element, icon, iconButton } from "./dom.js";
+import { EntrySheet } from "./entry_sheet.js";
 
 const SEARCH_PAUSE_MS = 180;
 const SEARCH_CHARS = 500;
@@ -10,9 +11,10 @@ const RENAME_BUTTON = 1;
 
 export class EntryList {
   // `kind` is one thing's name, as in the names of its actions and classes; `words` are what the list says.
-  // `arrange` gives the entries their order and groups: pairs of a group's heading and its entries.
-  constructor({ call, toasts, kind, words, actions, arrange, rowButtons = () => [], onOpen, onNew, onListed, onRenamed, onDeleted, onRestored }) {
-    Object.assign(this, { call, toasts, kind, words, actions, arrange, rowButtons, onOpen, onNew, onListed, onRenamed, onDeleted, onRestored });
+  // `arrange` gives the entries their order and groups: pairs of a group's heading and its entries. `deeds` are what can
+  // be done with one besides renaming and deleting it: each a shape, a text, a label that names the entry, and `act`.
+  constructor({ call, toasts, kind, words, actions, arrange, deeds = () => [], onOpen, onNew, onListed, onRenamed, onDeleted, onRestored }) {
+    Object.assign(this, { call, toasts, kind, words, actions, arrange, deeds, onOpen, onNew, onListed, onRenamed, onDeleted, onRestored });
     this.openId = null;
     this.entries = [];
     this.renaming = null;
@@ -33,6 +35,7 @@ export class EntryList {
       icon("plus"),
       words.create,
     );
+    this.sheet = new EntrySheet();
     this.list = element("nav", { class: "entries", "aria-label": words.title });
     this.node = element(
       "div",
@@ -40,6 +43,7 @@ export class EntryList {
       this.newButton,
       element("label", { class: "search-box" }, icon("search"), this.search),
       this.list,
+      this.sheet.node,
     );
   }
 
@@ -129,10 +133,14 @@ export class EntryList {
       one.snippet ? element("span", { class: "snippet", dir: "auto", safeHtml: one.snippet }) : null,
     );
     const row = element("div", { class: `entry ${this.kind}`, "data-id": one.id }, open);
+    const deeds = [
+      { shape: "edit", text: "Rename", label: `Rename ${one.title}`, act: () => this.beginRename(row, one) },
+      ...this.deeds(one),
+      { shape: "trash", text: "Delete", label: `Delete ${one.title}`, act: () => this.remove(one) },
+    ];
     row.append(
-      iconButton("edit", `Rename ${one.title}`, () => this.beginRename(row, one), "row-action"),
-      ...this.rowButtons(one),
-      iconButton("trash", `Delete ${one.title}`, () => this.remove(one), "row-action"),
+      ...deeds.map(({ shape, label, act }) => iconButton(shape, label, act, "row-action")),
+      iconButton("more", `What to do with ${one.title}`, () => this.sheet.open(one.title, deeds), "row-more"),
     );
     markRow(row, this.openId);
     return row;

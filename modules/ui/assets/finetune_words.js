@@ -72,7 +72,8 @@ export function sourceText(source) {
   const choice = source.conversations;
   if (!choice) return "";
   if (choice.ids?.length) return `${choice.ids.length} of your conversations`;
-  return choice.search ? `your conversations about “${choice.search}”` : "your conversations";
+  const about = choice.search ? ` about “${choice.search}”` : "";
+  return `your conversations${about}${choice.folder ? ` in the folder “${choice.folder}”` : ""}`;
 }
 
 // What is not told is left out.

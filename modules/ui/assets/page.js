@@ -2,7 +2,7 @@
 
 import { ChatView } from "./chat.js";
 import { conversationList } from "./conversations.js";
-import { Documents } from "./documents.js";
+import { documentList } from "./documents.js";
 import { element, icon, iconButton } from "./dom.js";
 import { ExtensionOffers } from "./extension_offers.js";
 import { ExtensionPanels } from "./extension_panels.js";
@@ -41,22 +41,23 @@ class Page {
       toasts: this.toasts,
       onOpen: (id) => this.openChat(id),
       onNew: () => this.newChat(),
-      onRenamed: (renamed) => this.chat.onRenamed(renamed),
+      onRenamed: (renamed) => this.chat.onConversation(renamed),
+      onMoved: (moved) => this.chat.onConversation(moved),
       onDeleted: (id) => this.chat.onDeleted(id),
       onRestored: (id) => this.openChat(id),
     });
-    this.documents = new Documents({
+    this.documents = documentList({
       call,
       toasts: this.toasts,
       onOpen: (id) => this.openDocument(id),
       onNew: () => this.newDocument(),
       onRenamed: (renamed) => this.notebook.onDocument(renamed),
-      onChanged: (changed) => this.notebook.onDocument(changed),
+      onMoved: (moved) => this.notebook.onDocument(moved),
       onFoldersMoved: () => this.notebook.onFoldersMoved(),
       onDeleted: (id) => this.notebook.onDeleted(id),
       onRestored: (id) => this.openDocument(id),
     });
-    this.sidebar = new Sidebar({ parts: { chat: this.conversations, notebook: this.documents.list }, onView: (name) => this.turnTo(name) });
+    this.sidebar = new Sidebar({ parts: { chat: this.conversations.list, notebook: this.documents.list }, onView: (name) => this.turnTo(name) });
     this.picker = new ModelPicker({ ...shared, onManage: () => this.turnTo("models") });
     const settled = () => this.params.settled();
     this.chat = new ChatView({

@@ -11,6 +11,8 @@ export class ModelPicker {
   constructor({ call, toasts, onChange, onManage }) {
     Object.assign(this, { call, toasts, onChange, onManage });
     this.state = null;
+    // A click that came before the state opens the panel with it.
+    this.isAwaited = false;
     // Bytes of memory by id, as the program told when the panel was opened last.
     this.needs = {};
     this.chosen = localStorage.getItem(KEPT_UNDER);
@@ -51,6 +53,7 @@ export class ModelPicker {
     // What is loaded elsewhere takes the place of a model that nobody chose only when that one is not loaded.
     if (selected && selected !== this.current && this.model(selected)?.state === "ready") this.keep(selected);
     if (before !== JSON.stringify(state)) this.show();
+    if (this.isAwaited) this.open();
   }
 
   keep(id) {
@@ -79,7 +82,8 @@ export class ModelPicker {
   }
 
   open() {
-    if (!this.state) return;
+    this.isAwaited = !this.state;
+    if (this.isAwaited) return;
     this.fill();
     this.panel.hidden = false;
     this.button.setAttribute("aria-expanded", "true");
@@ -99,6 +103,7 @@ export class ModelPicker {
   }
 
   close() {
+    this.isAwaited = false;
     this.panel.hidden = true;
     this.button.setAttribute("aria-expanded", "false");
   }

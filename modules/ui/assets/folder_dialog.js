@@ -6,8 +6,9 @@ import { Dialog, button, labelled } from "./forms.js";
 const PATH_CHARS = 500;
 
 export class FolderDialog {
-  constructor() {
-    this.known = element("datalist", { id: "document-folders" });
+  // `knownId` is the id of the list of folders there are.
+  constructor(knownId) {
+    this.known = element("datalist", { id: knownId });
     this.field = element("input", { class: "form-field", maxLength: PATH_CHARS, dir: "auto" });
     this.field.setAttribute("list", this.known.id);
     this.submit = button("Move", () => this.finish(this.field.value), "strong-button");
