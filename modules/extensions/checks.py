@@ -146,7 +146,9 @@ class Handing:
 
     def returned(self, value: Any, own: Any, after: object) -> object:
         """What came back, or `value` itself where that is what was handed out, `own`, and as it was."""
-        if own is value or after is not own or changeable(own) != self._before:
+        # A filter that was left behind may come back when the value is another already.
+        is_current = value is self._value and own is not value
+        if not is_current or after is not own or changeable(own) != self._before:
             return after
         self._spare = own
         return value
