@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Between a heading and those below it.
+SEPARATOR = " › "
+
 
 @dataclass(frozen=True)
 class Block:
@@ -25,4 +28,4 @@ class Headings:
             self._levels.append((level, " ".join(text.split())))
 
     def __str__(self) -> str:
-        return " › ".join(name for _, name in self._levels)
+        return SEPARATOR.join(name for _, name in self._levels)
