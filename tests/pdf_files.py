@@ -36,7 +36,7 @@ def with_outline(source: Path, target: Path, entries: Sequence[tuple[int, int, s
     above: list[IndirectObject] = []
     for page, level, title in entries:
         del above[level - 1 :]
-        above.append(writer.add_outline_item(title, page_number=page - 1, parent=above[-1] if above else None))
+        above.append(writer.add_outline_item(title=title, page_number=page - 1, parent=above[-1] if above else None))
     writer.write(target)
     return target
 
