@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pypdf import PdfReader
+from pypdf.generic import Destination
 
 from .blocks import Headings
 
@@ -35,13 +36,13 @@ def titles_of(reader: PdfReader) -> Mapping[int, Sequence[Title]]:
     return found
 
 
-def titles(entries: Sequence[Any], level: int) -> Iterator[tuple[Title, Any]]:
+def titles(entries: Sequence[Any], level: int) -> Iterator[tuple[Title, Destination]]:
     """A list within the list holds what lies below the entry before it."""
     for entry in entries:
-        if isinstance(entry, list):
-            yield from titles(entry, level + 1)
-        else:
+        if isinstance(entry, Destination):
             yield Title(level, " ".join(str(entry.title or "").split())[:TITLE_CHARACTERS]), entry
+        else:
+            yield from titles(entry, level + 1)
 
 
 def parted(text: str, begun: Sequence[Title], headings: Headings) -> Iterator[tuple[str, str]]:
