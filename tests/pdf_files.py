@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import IndirectObject
 
 LINE = 15
 WIDTH = 90
@@ -27,6 +28,17 @@ def write_pdf(path: Path, pages: Sequence[str], *, claimed_pages: int | None = N
         objects.append(f"<< /Length {len(content)} >>\nstream\n".encode() + content + b"\nendstream")
     path.write_bytes(assembled(objects))
     return path
+
+
+def with_outline(source: Path, target: Path, entries: Sequence[tuple[int, int, str]]) -> Path:
+    """Each entry is a page, a level and a title, all counted from 1; levels go down one at a time."""
+    writer = PdfWriter(clone_from=PdfReader(source))
+    above: list[IndirectObject] = []
+    for page, level, title in entries:
+        del above[level - 1 :]
+        above.append(writer.add_outline_item(title=title, page_number=page - 1, parent=above[-1] if above else None))
+    writer.write(target)
+    return target
 
 
 def content_of(text: str) -> bytes:

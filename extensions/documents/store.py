@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS chosen (
     PRIMARY KEY (conversation_id, collection_id)
 );
 """
+# How files are read and cut into passages; grows whenever that changes. What was read before goes on being found, and
+# is read anew when its collection is read again.
+READING = 1
 NAME_LENGTH = 80
 BUSY_SECONDS = 10.0
 NEIGHBOURS = 50
@@ -119,6 +122,9 @@ class Store:
         self._connection.executescript(TERMS)
         # A program that ended while it read left half a document.
         self._connection.execute("DELETE FROM documents WHERE state = 'reading'")
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] < READING:
+            self._connection.execute("UPDATE documents SET mtime_ns = 0, sha256 = ''")
+            self._connection.execute(f"PRAGMA user_version = {READING}")
         self._connection.commit()
         self.vector_changes = 0
         # By the collections that were searched last, until passages come or go.

@@ -1,6 +1,10 @@
 """What readers give: stretches of text in the order of the file."""
 
 from dataclasses import dataclass
+from itertools import groupby
+
+# Between a heading and those below it.
+SEPARATOR = " › "
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class Block:
 
 
 class Headings:
-    """The headings above what is read now, outermost first."""
+    """The headings above what is read now, outermost first; what repeats the one above it is left out."""
 
     def __init__(self) -> None:
         self._levels: list[tuple[int, str]] = []
@@ -25,4 +29,4 @@ class Headings:
             self._levels.append((level, " ".join(text.split())))
 
     def __str__(self) -> str:
-        return " › ".join(name for _, name in self._levels)
+        return SEPARATOR.join(name for name, _ in groupby(name for _, name in self._levels))

@@ -7,7 +7,8 @@ from pathlib import Path
 from pypdf import PdfReader
 from pypdf.errors import DependencyError, PyPdfError
 
-from .blocks import Block
+from .blocks import Block, Headings
+from .outline import parted, titles_of
 
 PAGES = 5_000
 # Numbers of pages and stamps are not enough to call a scanned page text.
@@ -18,8 +19,9 @@ ENCRYPTED = "This PDF is encrypted; save a copy without its password and add tha
 
 
 def read_pdf(path: Path) -> Iterator[Block]:
-    """A block a page; one that cannot be read is left out. Raises ValueError."""
+    """A block a page and a heading of the outline; a page that cannot be read is left out. Raises ValueError."""
     reader = opened(path)
+    titles, headings = titles_of(reader), Headings()
     letters = pages = 0
     faults: list[str] = []
     for number, page in enumerate(reader.pages, 1):
@@ -28,10 +30,11 @@ def read_pdf(path: Path) -> Iterator[Block]:
             text = joined(page.extract_text())
         except Exception as error:  # noqa: BLE001 - what a broken page raises has no common name
             faults.append(f"page {number}: {error}")
-            continue
+            text = ""
         letters += sum(map(str.isalpha, text))
-        if text:
-            yield Block(text, page=number)
+        for part, heading in parted(text, titles.get(number, ()), headings):
+            if part.strip():
+                yield Block(part.strip(), page=number, heading=heading)
     if faults and len(faults) == pages:
         raise ValueError(f"No page of this PDF could be read ({faults[0][:200]}).")
     if letters < LETTERS_PER_PAGE * (pages - len(faults)):

@@ -1,8 +1,8 @@
 """Prints how well and how fast documents are found: `python -m tests.benchmarks.retrieval [THE RUST BOOK]`.
 
 PDFs of about 500 pages of 400 words: a made-up one from two seeds (see `corpus`), what Python's standard library says of
-itself, and the book The Rust Programming Language, where the path of its `print.html` is given; and as a text file the
-reference of the language that Python carries. The whole program runs, the embedding model in its worker; the model is
+itself, and the book The Rust Programming Language, where the path of its `print.html` is given, without headings and with
+them and an outline; and as a text file the reference of the language that Python carries. The whole program runs, the embedding model in its worker; the model is
 fetched into the project's own models folder when it is not there.
 """
 
@@ -24,7 +24,7 @@ from modules.paths import PROJECT
 from modules.settings import Settings
 from tests.benchmarks.retrieval import real_texts
 from tests.benchmarks.retrieval.corpus import Question, paragraphs, questions
-from tests.pdf_files import write_pdf
+from tests.pdf_files import with_outline, write_pdf
 
 FOLDER = Path(__file__).parent
 NAMES = 21
@@ -53,7 +53,9 @@ def main(book: Path | None) -> None:
             measure(desk, pdf(Path(scratch) / "library.pdf", text), real_texts.questions("library.toml", text))
             if book:
                 text = real_texts.page(book)
-                measure(desk, pdf(Path(scratch) / "book.pdf", text), real_texts.questions("rust_book.toml", text))
+                asked = real_texts.questions("rust_book.toml", text)
+                measure(desk, pdf(Path(scratch) / "book.pdf", text), asked)
+                measure(desk, outlined_pdf(Path(scratch) / "book-with-outline.pdf", real_texts.sections(book)), asked)
             text, file = real_texts.reference(), Path(scratch) / "reference.txt"
             file.write_text(text, encoding="utf-8")
             measure(desk, file, real_texts.questions("reference.toml", text))
@@ -64,6 +66,26 @@ def pdf(path: Path, text: str) -> Path:
     words = text.split()
     starts = range(0, len(words), WORDS_PER_PAGE)
     return write_pdf(path, [" ".join(words[start : start + WORDS_PER_PAGE]) for start in starts])
+
+
+def outlined_pdf(path: Path, sections: Sequence[real_texts.Section]) -> Path:
+    """The same pages with headings on lines of their own, and the outline that such books have."""
+    pages: list[list[str]] = [[]]
+    entries: list[tuple[int, int, str]] = []
+    room = WORDS_PER_PAGE
+    for section in sections:
+        if section.title:
+            entries.append((len(pages), section.level, section.title))
+            pages[-1].append(section.title)
+        words = section.text.split()
+        while words:
+            pages[-1].append(" ".join(words[:room]))
+            words, room = words[room:], room - len(words[:room])
+            if not room:
+                pages.append([])
+                room = WORDS_PER_PAGE
+    plain = write_pdf(path, ["\n".join(page) for page in pages])
+    return with_outline(plain, path, entries)
 
 
 def measure(desk: Any, file: Path, asked: Sequence[Question]) -> None:

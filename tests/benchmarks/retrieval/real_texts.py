@@ -4,9 +4,11 @@ import ast
 import sysconfig
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics  # pyright: ignore[reportUnknownVariableType]
 
+from extensions.documents.reading.blocks import SEPARATOR
 from extensions.documents.reading.web import read_html
 from tests.benchmarks.retrieval.corpus import Question
 
@@ -18,6 +20,15 @@ LEFT_OUT = frozenset(
 )
 # Shorter ones say little more than a name.
 FEWEST_WORDS = 25
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, outermost ones of level 1, or a stretch of text, without a title."""
+
+    level: int
+    title: str
+    text: str
 
 
 def reference() -> str:
@@ -47,6 +58,20 @@ def docstrings(file: Path, name: str) -> Iterator[str]:
 def page(file: Path) -> str:
     """The text of an HTML file without its headings."""
     return " ".join(block.text for block in read_html(file))
+
+
+def sections(file: Path) -> list[Section]:
+    """The same text in order, with its headings."""
+    found: list[Section] = []
+    above: list[str] = []
+    for block in read_html(file):
+        titles = block.heading.split(SEPARATOR) if block.heading else []
+        shared = next((n for n, both in enumerate(zip(above, titles, strict=False)) if both[0] != both[1]), None)
+        kept = min(len(above), len(titles)) if shared is None else shared
+        found += [Section(level, title, "") for level, title in enumerate(titles[kept:], kept + 1)]
+        above = titles
+        found.append(Section(0, "", block.text))
+    return found
 
 
 def questions(file: str, text: str) -> list[Question]:

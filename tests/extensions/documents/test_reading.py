@@ -9,7 +9,7 @@ import pytest
 from extensions.documents.reading import child
 from extensions.documents.reading.child import document_readers, read
 from modules.extensions import Passage
-from tests.pdf_files import assembled, encrypt, write_pdf
+from tests.pdf_files import assembled, encrypt, with_outline, write_pdf
 
 
 def texts(path: Path) -> list[str]:
@@ -28,6 +28,26 @@ def test_pdf_pages_are_counted_and_parted_words_joined(tmp_path: Path) -> None:
         Passage("The harbour was built in 1794.", 1),
         Passage("Third (3) page.", 3),
     ]
+
+
+def test_pdf_has_the_headings_of_its_outline(tmp_path: Path) -> None:
+    pages = ["Nobody reads this.\n2. The Harbour\nIt is deep.", "It is old.\nFEES\nBarges pay four.", "Yachts pay ten."]
+    plain = write_pdf(tmp_path / "plain.pdf", pages)
+    entries = [(1, 1, "The harbour"), (2, 2, "Fees"), (3, 1, "Not written on its page"), (3, 2, "")]
+    assert list(read(with_outline(plain, tmp_path / "a.pdf", entries))) == [
+        Passage("Nobody reads this.", 1),
+        Passage("2. The Harbour\nIt is deep.", 1, "The harbour"),
+        Passage("It is old.", 2, "The harbour"),
+        Passage("FEES\nBarges pay four.", 2, "The harbour › Fees"),
+        Passage("Yachts pay ten.", 3, "Not written on its page"),
+    ]
+
+
+def test_pdf_with_a_broken_outline_is_read_without_it(tmp_path: Path) -> None:
+    plain = write_pdf(tmp_path / "plain.pdf", ["Harbour\nIt is deep."])
+    whole = with_outline(plain, tmp_path / "a.pdf", [(1, 1, "Harbour")]).read_bytes()
+    (tmp_path / "broken.pdf").write_bytes(whole.replace(b"/First", b"/Fxrst").replace(b"/Title", b"/Txtle"))
+    assert list(read(tmp_path / "broken.pdf")) == [Passage("Harbour\nIt is deep.", 1)]
 
 
 def test_docx_has_headings_and_rows(tmp_path: Path) -> None:
@@ -69,6 +89,41 @@ def test_markdown_headings_but_not_those_in_code(tmp_path: Path) -> None:
         ("A › B", "second"),
         ("A › B", "```\n# no heading\n```"),
         ("C", "third"),
+    ]
+
+
+def test_underlined_headings_of_markdown(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(
+        "---\ntitle: no heading\n---\n\nQuay\n====\n\nfirst\n\nFees\n----\nsecond\n\ntwo\nlines\n---\n\n---\n\n"
+        "```\n\ncode\n----\n```\n",
+        encoding="utf-8",
+    )
+    found = [(one.heading, one.text) for one in read(path)]
+    assert found == [
+        ("", "---\ntitle: no heading\n---"),
+        ("Quay", "first"),
+        ("Quay › Fees", "second"),
+        ("Quay › Fees", "two\nlines\n---"),
+        ("Quay › Fees", "---"),
+        ("Quay › Fees", "```"),
+        ("Quay › Fees", "code\n----\n```"),
+    ]
+
+
+def test_underlined_headings_of_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(
+        "****\nQuay\n****\nfirst\n\nFees\n====\n\nsecond\n\nToo short\n===\n\n  code\n======\n\nBoats\n*****\nthird\n",
+        encoding="utf-8",
+    )
+    found = [(one.heading, one.text) for one in read(path)]
+    assert found == [
+        ("Quay", "first"),
+        ("Quay › Fees", "second"),
+        ("Quay › Fees", "Too short\n==="),
+        ("Quay › Fees", "  code\n======"),
+        ("Boats", "third"),
     ]
 
 

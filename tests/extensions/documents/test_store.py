@@ -1,6 +1,8 @@
 """What is stored is found by its words, and goes with its document."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,23 @@ def test_what_was_half_read_when_the_program_ended_is_read_again(store: Store, t
 def test_numbers_are_compared_as_numbers() -> None:
     assert numbers("1,200 crowns in 1794.") == {"1200", "1794"}
     assert numbers("Twenty-five days, forty nights, nineteen hours, someone.") == {"25", "40", "19"}
+
+
+def test_what_an_older_version_has_read_is_found_and_read_anew_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "documents.sqlite3"
+    store = Store(file)
+    one = store.add_collection("One")
+    add(store, one, "a.txt", "A red boat.")
+    store.close()
+    store = Store(file)
+    assert store.facts(one, Path("/files/a.txt")) == FACTS
+    store.close()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    store = Store(file)
+    assert found(store, "boat", one) == ["A red boat."]
+    facts = store.facts(one, Path("/files/a.txt"))
+    assert facts is not None
+    assert facts.mtime_ns != FACTS.mtime_ns
+    assert facts.sha256 != FACTS.sha256
+    store.close()
