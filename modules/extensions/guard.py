@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.extension_packages import PREFIX
-from modules.extensions.threads import Threads
+from modules.extensions.threads import Threads, end_own_code
 from modules.extensions.watch import Watch
 
 SENTENCE_CHARS = 400
@@ -139,12 +139,14 @@ class Turn:
         self._returned = returned
         self._started = time.monotonic()
         self._given_up = False
+        self._thread = 0
         self._paused_at = 0.0
         self._paused: Callable[[], None] | None = None
         self._changed = threading.Condition()
 
     def work(self) -> bool:
         """On the extension's thread; whether that came to the end, and was not given up."""
+        self._thread = threading.get_ident()
         while self._place < len(self._steps):
             step = self._steps[self._place]
             outcome = attempt(step, self.value)
@@ -190,6 +192,7 @@ class Turn:
                 return None
             self._given_up = True
             self.faults.append(overrun(step))
+            end_own_code(self._thread)
             return self._place + 1, self.value
 
     def pause(self, give_up: Callable[[], None]) -> None:
