@@ -5,11 +5,11 @@ import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock, local
+from threading import Lock, get_ident, local
 from typing import Any, NamedTuple
 
 from modules.extension_packages import PREFIX
-from modules.extensions.threads import Threads
+from modules.extensions.threads import Threads, end_own_code
 from modules.extensions.watch import LOOK_SECONDS, Watch
 
 SENTENCE_CHARS = 400
@@ -143,6 +143,7 @@ class Turn:
         self._place = place
         self._started = time.monotonic()
         self._given_up = False
+        self._thread = 0
         self._paused_at = 0.0
         self._paused: Callable[[], None] | None = None
         self._lock = Lock()
@@ -164,6 +165,7 @@ class Turn:
 
         Whatever an extension raises, also what would end the program, goes no further than this.
         """
+        self._thread = get_ident()
         while self._place < len(self._steps):
             number, step = self._steps[self._place]
             fault = None
@@ -237,6 +239,7 @@ class Turn:
         if self._paused is None:
             self.overran = step
             rest.faults.append(overrun(step))
+            end_own_code(self._thread)
         return rest
 
 

@@ -1,13 +1,16 @@
 """What extensions may do to replies, and what becomes of that when they are enabled, disabled or fail meanwhile."""
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from modules.app import App
 from modules.errors import BadRequest, ExtensionFault, NotFound
+from modules.extension_packages import package_name
 from modules.extensions.contracts import ToolContext
 from modules.services.request_hooks import RequestSource
 from modules.types.generation import Finished, TextDelta
@@ -130,6 +133,24 @@ def test_an_extension_that_leaves_calls_behind_is_switched_off(app: App, tmp_pat
     card = app.extensions.find("asleep")
     assert card.state == "failed"
     assert "never returned" in card.fault
+
+
+def test_a_loop_without_an_end_is_ended_once_it_is_given_up(app: App, tmp_path: Path) -> None:
+    code = "from modules.extensions import hook\n@hook\ndef filter_reply(text):\n    while True:\n        pass\n"
+    write_extension(tmp_path, "spinning", code)
+    app.extensions.enable("spinning")
+    for _ in range(3):
+        assert reply(app) == ASKED
+    assert [fault.hook for fault in app.extensions.faults("spinning")] == ["filter_reply"] * 3
+    module = package_name("spinning")
+    assert wait_until(lambda: not any(is_in(frame, module) for frame in sys._current_frames().values()))
+    # Threads that came back so are used again.
+    assert reply(app) == ASKED
+
+
+def is_in(frame: FrameType | None, module: str) -> bool:
+    """Whether a thread is in code of this module, or of what that has called."""
+    return frame is not None and (module in frame.f_globals.get("__name__", "") or is_in(frame.f_back, module))
 
 
 def test_enabled_and_disabled_while_a_reply_streams(tmp_path: Path) -> None:
