@@ -191,8 +191,8 @@ class PlanDraft:
             )
         if len(learned.lengths) < FEW_SAMPLES:
             few = len(learned.lengths)
-            what = "1 sample is" if few == 1 else f"{few} samples are"
-            yield f"{what} very little: the model will learn it by heart, not its manner."
+            what = "is only 1 sample" if few == 1 else f"are only {few} samples"
+            yield f"There {what}: the model will memorise rather than learn from them. A hundred or more are better."
         if self.recipe.patience and self.recipe.evaluation_data is None and not self.recipe.evaluation_share:
             yield (
                 "It will not end early, for patience counts evaluations and there are none: no sample is held out. "

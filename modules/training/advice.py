@@ -183,7 +183,7 @@ def _choose_alpha(choices: Choices) -> None:
 def rank_for(samples: int) -> tuple[int, str]:
     """(the rank, what the samples are to it)."""
     if samples < 1000:
-        return 8, "few, and a larger adapter would learn them by heart"
+        return 8, "few, and a larger adapter would memorise them"
     if samples < 20_000:
         return 16, "enough for an adapter of middle size"
     return 32, "many, so that a larger adapter has something to learn"

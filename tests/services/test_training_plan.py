@@ -183,7 +183,7 @@ def test_a_patience_without_evaluations_is_told(desk: Desk) -> None:
 def test_few_samples_are_all_learned(desk: Desk) -> None:
     plan = desk.plan("few")
     assert plan.recipe.evaluation_share == 0
-    assert any("very little" in warning for warning in plan.warnings)
+    assert any("memorise" in warning for warning in plan.warnings)
 
 
 @pytest.fixture

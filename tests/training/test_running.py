@@ -89,13 +89,17 @@ def test_every_method_learns_and_its_result_can_be_used(tmp_path: Path, llama: P
         assert read_adapter(result).base_model == "tiny"
 
 
-def test_gpt2_trains(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "rate"), [("lora", 0.01), ("full", 0.003)])
+def test_gpt2_trains(tmp_path: Path, method: str, rate: float) -> None:
     model = make_folder(tmp_path / "gpt2", "gpt2", initializer_range=0.1)
-    folder, end = run(tmp_path / "run", model, make_recipe(steps=12))
+    folder, end = run(tmp_path / "run", model, make_recipe(steps=12, method=method, learning_rate=rate))
     assert end["kind"] == "done"
     first, *_, last = metrics(folder, "evaluation")
     assert last["loss"] < first["loss"] - 0.02
-    assert read_adapter(folder / "result").layers
+    if method == "lora":
+        assert read_adapter(folder / "result").layers
+    else:
+        assert models.from_pretrained(folder / "result").config.model_type == "gpt2"
 
 
 def test_of_a_mixture_of_experts_only_the_other_layers_are_taught(tmp_path: Path) -> None:

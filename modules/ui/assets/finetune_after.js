@@ -29,7 +29,7 @@ export class AfterRun {
       event.preventDefault();
       this.compare();
     };
-    this.comparison = element("details", { class: "tune-details" }, element("summary", { text: "Ask it and the model before side by side" }), element("form", { class: "tune-part", onsubmit }, labelled("Prompt", this.prompt), this.askError.node, element("div", { class: "tune-deeds" }, this.ask, this.status)), this.answer);
+    this.comparison = element("details", { class: "tune-details" }, element("summary", { text: "Compare its answers with those from before the training" }), element("form", { class: "tune-part", onsubmit }, labelled("Prompt", this.prompt), this.askError.node, element("div", { class: "tune-deeds" }, this.ask, this.status)), this.answer);
     this.node = element("section", { class: "after", "aria-label": "The result", hidden: true }, element("div", { class: "after-head" }, this.words, this.use), this.useError.node, this.comparison, this.exports.node);
   }
 

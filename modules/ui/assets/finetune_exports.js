@@ -9,8 +9,8 @@ import { agoText, bytesText, numberText } from "./words.js";
 
 const KINDS = {
   merged: ["A whole model", "The adapter merged into its model, as a folder of safetensors."],
-  gguf: ["A GGUF file", "The merged model for llama.cpp and its kin."],
-  gguf_lora: ["An adapter for llama.cpp", "Small: it is used on the GGUF of the same model."],
+  gguf: ["A GGUF file", "The merged model in one file, for llama.cpp and programs that build on it."],
+  gguf_lora: ["An adapter for llama.cpp", "Small: it is put on a GGUF file of the model it was trained on."],
 };
 const NAME_CHARS = 120;
 const REPOSITORY_CHARS = 200;

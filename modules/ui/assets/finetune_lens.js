@@ -59,11 +59,14 @@ export class Lens {
     const { signal } = this.asking;
     this.error.clear();
     this.list.classList.add("waiting");
+    if (!this.list.children.length) this.where.textContent = "reading the first samples …";
     try {
       const { samples, total } = await control("training/lens", { recipe: this.recipe, first: this.first, count: SHOWN_AT_ONCE }, { signal });
       this.take(samples, total);
     } catch (error) {
-      if (error.name !== "AbortError") this.error.show(error);
+      if (error.name === "AbortError") return;
+      this.where.textContent = "";
+      this.error.show(error);
     } finally {
       if (!signal.aborted) this.list.classList.remove("waiting");
     }

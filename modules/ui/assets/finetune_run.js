@@ -206,7 +206,7 @@ function progressText({ state, step, total_steps: total, seconds_left: left, sec
   if (state === "running") words.push(left ? `about ${durationText(left)} left` : "", note);
   else words.push(seconds ? `${durationText(seconds)} of training` : "");
   if (state === "interrupted") words.push("the program ended meanwhile");
-  if (state === "stopped" || state === "interrupted") words.push(step ? "goes on from its last checkpoint when it is resumed" : "begins when it is resumed");
+  if (state === "stopped" || state === "interrupted") words.push(step ? "Resume goes on from the last checkpoint" : "Resume begins it");
   return words.filter(Boolean).join(" · ");
 }
 

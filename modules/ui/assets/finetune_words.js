@@ -52,7 +52,7 @@ export function valueText(value) {
   if (value === true) return "on";
   if (value === false) return "off";
   if (Array.isArray(value)) return value.join(", ") || "none";
-  if (typeof value === "object") return sourceText(value);
+  if (typeof value === "object") return value.path || sourceText(value);
   if (typeof value === "number") return value !== 0 && Math.abs(value) < 0.001 ? value.toExponential() : String(value);
   return METHOD_NAMES[value] ?? value;
 }
@@ -67,13 +67,19 @@ export function reasonText(reason = "") {
 export function sourceText(source) {
   if (!source) return "";
   if (source.dataset) return source.dataset;
-  if (source.path) return source.path;
+  if (source.path) return endOf(source.path);
   if (source.hub) return [source.hub, source.hub_config, source.hub_split].filter(Boolean).join(" · ");
   const choice = source.conversations;
   if (!choice) return "";
   if (choice.ids?.length) return `${choice.ids.length} of your conversations`;
   const about = choice.search ? ` about “${choice.search}”` : "";
   return `your conversations${about}${choice.folder ? ` in the folder “${choice.folder}”` : ""}`;
+}
+
+// A long path is known by its last parts.
+function endOf(path) {
+  const end = path.split(/(?<=[\\/])/).slice(-2).join("");
+  return end.length < path.length ? `…/${end}` : path;
 }
 
 // What is not told is left out.
