@@ -17,7 +17,7 @@ def end_own_code(thread: int) -> None:
     It arrives in that very code, or when what it waits for has come. Code of anybody else is let be: it may hold what
     others wait for.
     """
-    frame = sys._current_frames().get(thread)
+    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]
     if frame is not None and str(frame.f_globals.get("__name__", "")).startswith(PREFIX):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
 
