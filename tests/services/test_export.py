@@ -18,7 +18,7 @@ from modules.types.exports import GGUF_TYPES, ExportKind, GgufType
 from modules.types.generation import AdapterUse, GenerationRequest, TextDelta
 from modules.types.jobs import Job
 from modules.types.sampling import SamplingParams
-from tests.engines.tiny_adapters import make_adapter, with_adapters
+from tests.engines.tiny_adapters import make_adapter, make_prompt, with_adapters
 from tests.engines.tiny_models import make_folder
 from tests.training.export.tiny_exports import assert_same_model, base_of, make_model, told_in
 
@@ -130,6 +130,7 @@ def test_what_cannot_be_exported_is_refused_at_once(app: App) -> None:
     make_adapter(models / "tiny", models / "adapters" / "dora", ["q_proj"], use_dora=True)
     make_adapter(make_folder(models.parent / "gone", "llama"), models / "adapters" / "orphan", ["q_proj"])
     make_adapter(make_folder(models / "mixture", "mixtral"), models / "adapters" / "on-mixture", ["o_proj"])
+    make_prompt(models / "tiny", models / "adapters" / "soft")
     (models / "taken.gguf").write_bytes(b"x")
     cases: list[tuple[tuple[Any, ...], type[ParlorError], str]] = [
         (("nothing", "merged", "x"), NotFound, "no model called 'nothing'"),
@@ -142,6 +143,8 @@ def test_what_cannot_be_exported_is_refused_at_once(app: App) -> None:
         (("one", "merged", "x", None, "echo"), BadRequest, "cannot be the base"),
         (("orphan", "merged", "x"), BadRequest, "is not here as a folder"),
         (("dora", "gguf_lora", ""), BadRequest, "DoRA"),
+        (("soft", "merged", "x"), BadRequest, "changes no weights"),
+        (("soft", "gguf_lora", ""), BadRequest, "changes no weights"),
         (("on-mixture", "gguf", "x", "F16"), BadRequest, "mixtral cannot be written"),
         (("tiny", "merged", "x"), BadRequest, "whole model already"),
     ]
