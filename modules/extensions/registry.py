@@ -1,5 +1,6 @@
 """The extensions of the program: found, enabled, disabled, and asked for what they have."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -288,7 +289,11 @@ class Extensions:
         return filter_steps(self._having(hook), hook, context, watch, self.budgets.filter)
 
     def _collectors(self, hook: str, context: RequestContext | None) -> list[Step]:
-        return [collect_step(plugin, hook, context, self.budgets.collect) for plugin in self._having(hook)]
+        return [collect_step(one, hook, context, self._collect_seconds(one)) for one in self._having(hook)]
+
+    def _collect_seconds(self, plugin: Plugin) -> float:
+        """The program's own tools and views are not lost because the machine stood still for a moment."""
+        return math.inf if plugin.name == BUILTIN else self.budgets.collect
 
     def _stages(self, context: RequestContext) -> list[Step]:
         return [stage_step(plugin, context, self.budgets.collect) for plugin in self._having(TRANSFORMER)]

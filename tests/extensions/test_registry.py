@@ -11,7 +11,11 @@ import pytest
 from modules.app import App
 from modules.errors import BadRequest, ExtensionFault, NotFound
 from modules.extension_packages import package_name
+from modules.extensions import builtin
+from modules.extensions.budgets import Budgets
 from modules.extensions.contracts import ToolContext
+from modules.extensions.folders import BUILTIN
+from modules.extensions.hooks import hook
 from modules.services.request_hooks import RequestSource
 from modules.types.generation import Finished, TextDelta
 from modules.types.messages import Message
@@ -353,3 +357,18 @@ def test_what_the_calculator_refuses(app: App, expression: str) -> None:
     tools = {given.item.name: given.item for given in app.extensions.collect("tools")}
     with pytest.raises(ValueError, match=r"\w+"):
         tools["calculator"].run({"expression": expression}, ToolContext(None))
+
+
+def test_the_programs_own_tools_are_not_lost_when_the_machine_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = builtin.tools
+
+    def slow() -> object:
+        time.sleep(0.3)
+        return own()
+
+    monkeypatch.setattr(builtin, "tools", hook(slow))
+    with program(tmp_path, Budgets(collect=0.1)) as app:
+        assert {one.extension for one in app.extensions.collect("tools")} == {BUILTIN}
+        assert app.extensions.faults(BUILTIN) == []
