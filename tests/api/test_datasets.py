@@ -157,8 +157,10 @@ def test_bad_sources(echo_program: RunningProgram, tmp_path: Path) -> None:
 def test_conversations_to_choose_from(echo_program: RunningProgram) -> None:
     with echo_program.control() as client:
         answer = client.post("/control/datasets/conversations", json={"choice": {"search": "nothing"}})
-        assert answer.json() == {"count": 0, "messages": 0, "first": []}
-        assert client.post("/control/datasets/conversations", json={"choice": {"folder": "x"}}).status_code == 400
+        assert answer.json() == {"count": 0, "messages": 0, "first": [], "folders": []}
+        for wrong, field in (({"colour": "red"}, "choice.colour"), ({"folder": "a//b"}, "folder")):
+            refused = client.post("/control/datasets/conversations", json={"choice": wrong})
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, field)
 
 
 def test_nobody_waits_for_hostile_files(echo_program: RunningProgram, datasets: Path) -> None:

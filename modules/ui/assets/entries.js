@@ -140,7 +140,7 @@ export class EntryList {
     ];
     row.append(
       ...deeds.map(({ shape, label, act }) => iconButton(shape, label, act, "row-action")),
-      iconButton("more", `What to do with ${one.title}`, () => this.sheet.open(one.title, deeds), "row-more"),
+      iconButton("more", `What to do with ${one.title}`, () => this.sheet.open(one.title, deeds), "entry-more"),
     );
     markRow(row, this.openId);
     return row;
