@@ -1,6 +1,7 @@
 """What the chat page does by itself, in a real browser against scripted answers: waiting, growing, failing, keeping."""
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -489,6 +490,26 @@ def test_escape_from_an_edit_leads_back_to_its_button(window: Watched, chat: Fak
     assert field.evaluate("field => parseFloat(getComputedStyle(field).outlineOffset)") < 0
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Edit", exact=True)).to_be_focused()
+
+
+def test_what_is_typed_while_a_conversation_opens_stays(
+    window: Watched, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, may_open = chat.chat_open, threading.Event()
+
+    def slow(values: dict[str, Any]) -> dict[str, Any]:
+        may_open.wait(10)
+        return opened(values)
+
+    monkeypatch.setattr(chat, "chat_open", slow)
+    page = window.page
+    page.goto(f"{window.url}/?c={chat.add('Old', 'question', '<p>answer</p>')}")
+    message_field(page).fill("and then")
+    may_open.set()
+    expect(page.locator(".markup p")).to_have_text("answer")
+    expect(message_field(page)).to_have_value("and then")
+    page.reload()
+    expect(message_field(page)).to_have_value("and then")
 
 
 def test_words_run_their_own_way(window: Watched, chat: FakeChat) -> None:

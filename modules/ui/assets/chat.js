@@ -103,6 +103,8 @@ export class ChatView {
     const visit = ++this.visit;
     this.wanted = id;
     this.thread.clear();
+    // Before it is there: what is typed meanwhile belongs to it.
+    this.composer.openDraft(id);
     try {
       const thread = await this.call("chat_open", { id, known: [] });
       if (visit === this.visit) this.showThread(thread, { keepAddress });
@@ -143,7 +145,6 @@ export class ChatView {
       this.composer.moveDraft(thread.conversation.id);
       this.tools.moveTo(thread.conversation.id);
     } else if (isOther) {
-      this.composer.openDraft(thread.conversation.id);
       this.tools.open(thread.conversation.id);
     }
     this.onTitle();
