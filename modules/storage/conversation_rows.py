@@ -108,7 +108,7 @@ def siblings_by_parent(connection: sqlite3.Connection, conversation_id: str) -> 
 
 
 def conversation_of(row: sqlite3.Row) -> Conversation:
-    return Conversation(*(row[name] for name in SHOWN.split(", ")))
+    return Conversation(**{name: row[name] for name in SHOWN.split(", ")})
 
 
 def message_of(row: sqlite3.Row, siblings: dict[str | None, tuple[str, ...]]) -> StoredMessage:

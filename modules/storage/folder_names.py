@@ -34,10 +34,12 @@ def with_outer(folders: Iterable[str]) -> list[str]:
 
 
 def moved_folders(folders: Iterable[str], folder: str, new_folder: str) -> dict[str, str]:
-    """New names by old ones, of those that are `folder` or lie in it. Raises BadRequest."""
+    """New names by old ones, of those that are `folder` or lie in it, to be given in this order. Raises BadRequest."""
     old, new = as_folder(folder), as_folder(new_folder, "new_folder")
     if not old:
         raise BadRequest("Name the folder that is to be moved.", field="folder")
     if is_within(new, old) and new != old:
         raise BadRequest("A folder cannot be moved into itself.", field="new_folder")
-    return {one: as_folder(f"{new}{one[len(old) :]}", "new_folder") for one in folders if is_within(one, old)}
+    # Work/Work becomes Work when Work is dissolved: by then, what was in Work must have left it.
+    inside = sorted((one for one in folders if is_within(one, old)), key=len)
+    return {one: as_folder(f"{new}{one[len(old) :]}", "new_folder") for one in inside}

@@ -13,6 +13,7 @@ from modules.errors import BadRequest, Conflict, NotFound
 from modules.paths import PROJECT
 from modules.storage.conversations import ConversationStore, title_from
 from modules.storage.database import Database
+from modules.storage.folder_names import moved_folders
 from modules.types.tools import CallRecord
 
 
@@ -132,6 +133,22 @@ def test_folders_live_as_long_as_they_hold_conversations(store: ConversationStor
         assert refused.value.field == "folder"
     with pytest.raises(NotFound):
         store.move("absent", "Work")
+
+
+def test_a_folder_may_hold_one_of_its_own_name(store: ConversationStore) -> None:
+    inner, outer = store.create("inner"), store.create("outer")
+    store.move(inner.id, "Work/Work")
+    store.move(outer.id, "Work")
+    store.move_folder("Work", "")
+    assert {one.title: one.folder for one in store.listed()} == {"inner": "Work", "outer": ""}
+
+
+def test_moved_folders_leave_before_others_take_their_names() -> None:
+    assert list(moved_folders(["a/b/b/b", "a/b/b", "c", "a/b"], "a/b", "a").items()) == [
+        ("a/b", "a"),
+        ("a/b/b", "a/b"),
+        ("a/b/b/b", "a/b/b"),
+    ]
 
 
 def test_what_lies_in_a_folder_is_listed_however_old(store: ConversationStore) -> None:
