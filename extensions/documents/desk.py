@@ -92,6 +92,10 @@ class Desk:
         there = [document.path for document in documents if document.path.exists()]
         self._read(f"reading collection {collection_id} again", collection_id, there)
 
+    def is_copy(self, path: Path) -> bool:
+        """Whether it was sent, and is kept here."""
+        return path.is_relative_to(self._files)
+
     def remove(self, document: Document) -> None:
         self.store.remove_document(document.id)
         self._forget_copy(document.path)
@@ -179,7 +183,7 @@ class Desk:
         self._host.start_job(title, run)
 
     def _forget_copy(self, path: Path) -> None:
-        if path.is_relative_to(self._files):
+        if self.is_copy(path):
             path.unlink(missing_ok=True)
 
 

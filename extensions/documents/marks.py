@@ -10,8 +10,9 @@ NOT_FOUND = " *(not found in your documents)*"
 SOURCES = "\n\n---\n**Sources**\n\n"
 BY_WORDS_ONLY = "Found and checked by words alone; with the embedding model meaning counts too."
 MARK = re.compile(rf" \[\[\d+\]\]\({PASSAGES}/\d+\)|{re.escape(NOT_FOUND)}")
-# What would end a link early, or begin another.
-SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
+# What Markdown would take for more than text. A backslash before a bracket would begin a formula.
+SPECIAL = re.compile(r"[\\`*_\[\]<>|$&~]")
+BRACKETS = {"[": "&#91;", "]": "&#93;"}
 
 
 def supported(number: int, passage: StoredPassage) -> str:
@@ -41,7 +42,7 @@ def place_of(passage: StoredPassage) -> str:
 
 
 def escaped(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", text)
+    return SPECIAL.sub(lambda found: BRACKETS.get(found[0], f"\\{found[0]}"), text)
 
 
 def without_marks(reply: str) -> str:

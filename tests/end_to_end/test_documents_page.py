@@ -1,11 +1,12 @@
 """Documents as a person has them: a PDF is dropped into the tab, chosen beside the chat, and cited."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser import Watched
 from tests.pdf_files import write_pdf
@@ -30,6 +31,20 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram
         yield program
 
 
+def drop(target: Locator, file: Path) -> None:
+    """As a person drops a file who drags it over the page."""
+    dragged = target.page.evaluate_handle(
+        """([text, name]) => {
+            const dragged = new DataTransfer();
+            dragged.items.add(new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name));
+            return dragged;
+        }""",
+        [base64.b64encode(file.read_bytes()).decode(), file.name],
+    )
+    for event in ("dragover", "drop"):
+        target.dispatch_event(event, {"dataTransfer": dragged})
+
+
 def test_from_a_pdf_to_a_citation(browser: Browser, program: RunningProgram, tmp_path: Path) -> None:
     window = Watched(browser, program.url)
     page = window.page
@@ -39,8 +54,8 @@ def test_from_a_pdf_to_a_citation(browser: Browser, program: RunningProgram, tmp
     tab.get_by_role("button", name="Create").click()
     expect(tab).to_contain_text("There are none yet.")
     document = write_pdf(tmp_path / "log book.pdf", ["Contents of the log", f"{TRUE} Its fees were paid in salt."])
-    tab.locator("input[type=file]").set_input_files(document)
-    expect(tab.get_by_role("status")).to_contain_text("1 KB")
+    drop(tab.get_by_role("button", name="A file: choose a file"), document)
+    expect(tab.get_by_role("status")).to_contain_text("log book.pdf, 1 KB")
     tab.get_by_role("button", name="Add", exact=True).click()
     # Nothing is pressed meanwhile: the view shows what the reading comes to, around what is being typed.
     tab.get_by_label("Question or words").fill("Who dredged")

@@ -69,10 +69,21 @@ class FileField {
       "div",
       { class: "labelled" },
       element("span", { class: "label", text: label || name }),
-      element("div", { class: "extension-file" }, this.input, this.status, this.file),
+      element("div", { class: "extension-file" }, this.input, element("span", { class: "fine drop-hint", text: "or drop it here" }), this.status, this.file),
       this.bar,
       help ? element("span", { class: "fine", text: help }) : null,
     );
+    this.node.addEventListener("dragover", (event) => this.onDrag(event, true));
+    this.node.addEventListener("dragleave", (event) => this.onDrag(event, false));
+    this.node.addEventListener("drop", (event) => {
+      this.onDrag(event, false);
+      this.take(event.dataTransfer.files[0]);
+    });
+  }
+
+  onDrag(event, isOver) {
+    event.preventDefault();
+    this.node.classList.toggle("over", isOver);
   }
 
   async take(file) {

@@ -1,5 +1,6 @@
 """The whole path in a program with the echo engine: a file is added, chosen, cited, and taken out again."""
 
+import html
 import json
 import re
 import time
@@ -13,6 +14,7 @@ from modules.app import App, build_app
 from modules.extensions import Field, Message, Part, RequestContext, Table, Text
 from modules.services.chat import ConversationView
 from modules.settings import Settings
+from modules.ui.markup import render_message
 from tests.pdf_files import write_pdf
 
 SECONDS = 30
@@ -93,7 +95,7 @@ def last(view: ConversationView) -> str:
 
 
 def test_sentences_are_marked_and_sources_listed(app: App, tmp_path: Path) -> None:
-    assert read(app, write_pdf(tmp_path / "log.pdf", PAGES)) == (("log.pdf", "2", "2", "found by words"),)
+    assert read(app, write_pdf(tmp_path / "log.pdf", PAGES)) == (("log.pdf", "2", "found by words"),)
     view = send(app, "hello")
     assert last(view) == REPLY
     choose(app, view.conversation.id)
@@ -184,9 +186,32 @@ def test_a_removed_document_is_found_no_more(app: App, tmp_path: Path) -> None:
     assert rows(app) == ()
 
 
+def test_a_file_that_was_sent_is_known_by_its_name_alone(app: App, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The harbour took salt.", encoding="utf-8")
+    show(app, "tab", "create", new="Harbours")
+    show(app, "tab", "add", collection="Harbours", file=str(tmp_path / "a.md"))
+    read(app, tmp_path / "a.md")
+    [choices] = [one.choices for one in show(app, "tab") if isinstance(one, Field) and one.name == "document"]
+    assert set(choices) == {"a.md", f"a.md ({tmp_path})"}
+    show(app, "tab", "remove", collection="Harbours", document="a.md")
+    assert len(rows(app)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#![warn(lossy)] and \\(x\\)", "$HOME$, 5$ and $$", "<b>&amp; ~~gone~~", "[1](http://x) *a* _b_ `c` | d"],
+)
+def test_what_a_document_says_is_shown_as_it_stands(app: App, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(f"The harbour says {text} here.", encoding="utf-8")
+    read(app, tmp_path / "a.txt")
+    [result] = found(app, "harbour")
+    shown = html.unescape(re.sub(r"<[^>]+>", "", render_message(result)))
+    assert shown.strip() == f"a.txt: The harbour says {text} here."
+
+
 def test_a_file_that_cannot_be_read_says_why(app: App, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"hello")
-    assert "damaged" in read(app, tmp_path / "a.pdf")[0][3]
+    assert "damaged" in read(app, tmp_path / "a.pdf")[0][2]
 
 
 def test_a_path_that_is_not_there_is_refused(app: App) -> None:
