@@ -64,8 +64,8 @@ def test_what_happens_is_counted_and_kept() -> None:
         route = example.given("routes")[0]
         wait_until(lambda: counted(route) == {"a model": 2})
         assert example.given("tabs")[0].view(ViewEvent())[1].rows == (("a model", "2"),)
-        example.extensions.disable("example")
-        example.extensions.enable("example")
+        example.extensions.disable(example.name)
+        example.extensions.enable(example.name)
         assert example.log[-2].endswith("Counting on from 2 words.")
 
 
