@@ -5,12 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 from modules.app import App
+from modules.extensions.checks import FILTERED
 from modules.extensions.contracts import Button, Command, Field, Heading, Panel, Part, Progress, Route, Tab, Table, Text
 from modules.extensions.facts import Extension
 from modules.limits import LIMITS
 
 # Hooks whose items a card lists.
 LISTED = ("tools", "tabs", "panels", "commands", "routes", "document_readers", "embedding_models", "engines")
+# Hooks that change what a model reads and writes.
+FILTERS = (*FILTERED, "write_reply", "stream_transformer", "logits_processors")
 
 
 def listed_shapes(app: App, extensions: Iterable[Extension]) -> list[dict[str, Any]]:
@@ -52,11 +55,13 @@ def card_shape(app: App, extension: Extension) -> dict[str, Any]:
         **listed_shapes(app, [extension])[0],
         "folder": str(extension.folder),
         "source": str(record.source) if record else "",
+        "source_kind": record.source.kind if record else "",
         "exact": record.exact if record else "",
         "earlier": earlier.version if earlier else "",
         "homepage": manifest.homepage if manifest else "",
         "requirements": manifest.requirements if manifest else [],
         "order": app.extensions.order,
+        "filters": [hook for hook in FILTERS if hook in extension.hooks],
         "gives": {hook: gives(app, name, hook) for hook in LISTED if hook in extension.hooks},
         "faults": [asdict(fault) for fault in app.extensions.faults(name)],
         "log": app.extensions.log(name),

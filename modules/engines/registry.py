@@ -45,7 +45,9 @@ class EngineKinds:
             names = [kind.name for kind in self.all]
             for kind in kinds:
                 if kind.name in names:
-                    raise BadRequest(f"There is an engine called {kind.name} already.")
+                    owner = self.source(kind.name)
+                    of = f", of the extension {owner.extension}" if owner else ""
+                    raise BadRequest(f"There is an engine called {kind.name} already{of}.")
                 names.append(kind.name)
             self._brought = (*self._brought, *((kind, source) for kind in kinds))
 

@@ -127,7 +127,7 @@ def test_a_secret_is_kept_and_never_told(program: RunningProgram) -> None:
         ("other", "returned a list with a str in it"),
         ("many", "returned 201 parts; 200 are the limit"),
         ("rows", "a table of 1,001 rows; 1,000 are the limit"),
-        ("cell", "a Table with a int where a text belongs"),
+        ("cell", "a Table with an int where a text belongs"),
         ("value", "gave the field a a dict as its value"),
         ("label", "a Button with None where a text belongs"),
         ("nan", "gave the field a a value that is no number"),

@@ -32,6 +32,11 @@ from modules.extensions import Command, hook
 
 
 @hook
+def filter_reply(text):
+    return text
+
+
+@hook
 def commands():
     return [Command("wait", "Waits.", lambda rest, context: time.sleep(float(rest)) or "Waited.")]
 """
@@ -216,6 +221,8 @@ def test_a_tab_counts_takes_a_file_and_survives_its_fault(
     expect(card(page).get_by_role("region", name="Faults")).to_contain_text(
         "tab counter, just now: raised RuntimeError"
     )
+    # Whoever unfolds the card because of the fault need not look for it below the settings.
+    expect(card(page)).to_contain_text(re.compile("told to fail.*Settings", re.DOTALL))
     assert page.title() != "bad"
 
 
@@ -325,9 +332,13 @@ def test_a_command_at_work_is_seen_and_stopped_and_its_extension_moved(
     page.get_by_role("button", name="Extensions", exact=True).click()
     waiter = card(page, "Waiter")
     waiter.get_by_role("button", name="Details of Waiter").click()
+    expect(waiter).to_contain_text("Changes: replies · Commands: /wait")
     expect(waiter).to_contain_text("Number 2 of 2 in the order of filters")
     waiter.get_by_role("button", name="Waiter: earlier in the order of filters").click()
     expect(waiter).to_contain_text("Number 1 of 2 in the order of filters")
+    card(page).get_by_role("button", name="Details of Sample").click()
+    expect(card(page)).to_contain_text("Settings")
+    expect(card(page)).not_to_contain_text("order of filters")
     with program.control() as client:
         assert client.post("/control/extensions/waiter/disable", json={}).status_code == 200
     shutil.rmtree(program.data / "extensions" / "waiter")
@@ -387,7 +398,7 @@ def test_installed_updated_rolled_back_and_removed(window: Watched, program: Run
     card(page, "Greeter").get_by_role("switch").check()
     expect(views(page).filter(has_text="Greeting one")).to_be_visible()
     card(page, "Greeter").get_by_role("button", name="Details of Greeter").click()
-    expect(card(page, "Greeter")).to_contain_text(commit_of(repository))
+    expect(card(page, "Greeter")).to_contain_text(f"Commit{commit_of(repository)}")
     publish(repository, GREETER.replace("Greeting one", "Greeting two"), "2.0.0")
     card(page, "Greeter").get_by_role("button", name="Update Greeter").click()
     plan = page.get_by_role("dialog", name="Update Greeter?")

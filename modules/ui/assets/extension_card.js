@@ -7,6 +7,7 @@ import { SettingsForm } from "./extension_settings.js";
 import { agoText, counted } from "./words.js";
 
 const GIVES = { tools: "Tools", tabs: "Tabs", panels: "Panels", commands: "Commands", routes: "Addresses", document_readers: "Document readers", embedding_models: "Embedding models", engines: "Engines" };
+const FILTERS = { filter_messages: "what the model reads", filter_prompt: "what the model reads", filter_request: "how replies are written", logits_processors: "how replies are written", write_reply: "replies", stream_transformer: "replies", filter_reply: "replies" };
 
 export class ExtensionCard {
   // `onSwitched` after it was enabled or disabled, `onAct(kind, extension)` for update, rollback and remove.
@@ -97,19 +98,19 @@ export class ExtensionCard {
     }
   }
 
-  async showDetails({ name, title, state, folder, homepage, requirements, gives, faults, log, is_bundled: isBundled, source, exact, earlier, order }) {
+  async showDetails({ name, title, state, folder, homepage, requirements, filters, gives, faults, log, is_bundled: isBundled, source, source_kind: sourceKind, exact, earlier, order }) {
     if (this.settings?.extension !== name) this.settings = new SettingsForm({ extension: name, toasts: this.toasts, onSaved: () => this.onSwitched() });
     const isOn = state === "enabled";
     const hadFocus = this.details.contains(document.activeElement);
     const deeds = isBundled || !this.mayChange ? [] : this.deeds(title, source, earlier);
     this.details.replaceChildren(
       ...[
-        isOn ? element("p", { class: "fine", text: givesText(gives) }) : element("p", { class: "fine", text: "Its settings, and what it gives, are known once it is on." }),
-        this.settings.node,
-        isOn && this.mayChange ? this.place(name, title, order) : null,
+        element("p", { class: "fine", text: isOn ? givesText(filters, gives) : "Its settings, and what it gives, are known once it is on." }),
         faults.length ? section("Faults", faultList(faults)) : null,
+        this.settings.node,
+        isOn && this.mayChange && filters.length ? this.place(name, title, order) : null,
         log.length ? section("Log", element("pre", { class: "extension-log", tabIndex: 0, "aria-label": `Log of ${title}`, text: log.join("\n") })) : null,
-        factList({ "Lies in": folder, "Comes from": source, Exactly: exact, Homepage: homepage, Needs: requirements.join(", ") }),
+        factList({ "Lies in": folder, "Comes from": source, [exactLabel(sourceKind)]: exact, Homepage: homepage, Needs: requirements.join(", ") }),
         deeds.length ? element("div", { class: "extension-buttons" }, ...deeds) : null,
       ].filter(Boolean),
     );
@@ -168,9 +169,11 @@ function faultText({ state, faults, off_hooks: offHooks }) {
   return `${off}${counted(faults, "fault")}: see the details.`;
 }
 
-function givesText(gives) {
-  const words = Object.entries(GIVES).flatMap(([hook, word]) => (gives[hook]?.length ? [`${word}: ${gives[hook].join(", ")}`] : []));
-  return words.join(" · ") || "It works on messages and replies.";
+function givesText(filters, gives) {
+  const changes = [...new Set(filters.map((hook) => FILTERS[hook]))];
+  const lists = { Changes: changes, ...Object.fromEntries(Object.entries(GIVES).map(([hook, word]) => [word, gives[hook] ?? []])) };
+  const words = Object.entries(lists).flatMap(([word, names]) => (names.length ? [`${word}: ${names.join(", ")}`] : []));
+  return words.join(" · ");
 }
 
 function section(title, ...content) {
@@ -179,6 +182,11 @@ function section(title, ...content) {
 
 function faultList(faults) {
   return element("ul", { class: "extension-faults" }, ...faults.map(({ hook, sentence, time }) => element("li", {}, element("span", { class: "fine", text: `${hook}, ${agoText(time)}: ` }), sentence)));
+}
+
+// What tells one version of an extension from every other.
+export function exactLabel(sourceKind) {
+  return sourceKind === "git" ? "Commit" : "SHA-256";
 }
 
 export function factList(facts) {

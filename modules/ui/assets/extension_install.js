@@ -3,7 +3,7 @@
 import { control } from "./control.js";
 import { element } from "./dom.js";
 import { button, Dialog, FormError, labelled } from "./forms.js";
-import { factList, touchesOf } from "./extension_card.js";
+import { exactLabel, factList, touchesOf } from "./extension_card.js";
 import { JobProgress } from "./finetune_jobs.js";
 import { sendFile } from "./uploads.js";
 import { counted, fileSizeText } from "./words.js";
@@ -126,7 +126,7 @@ export class PlanDialog {
           Author: manifest.author,
           Licence: manifest.licence,
           From: sourceText(source),
-          [source.kind === "git" ? "Commit" : "SHA-256"]: exact,
+          [exactLabel(source.kind)]: exact,
           Touches: touches.length ? touches.join("; ") : "nothing, it says",
         }),
         element("div", { class: "extension-warning", role: "note" }, element("p", { text: CAN_DO_ALL }), warnings.length ? list(warnings) : null),
