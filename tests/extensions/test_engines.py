@@ -192,5 +192,11 @@ def test_a_model_that_is_being_loaded_on_an_engine_that_goes_is_not_loaded(tmp_p
 
 def test_an_engine_may_not_take_the_name_of_another(tmp_path: Path) -> None:
     write_extension(tmp_path, "backwards", ENGINE.format(name="llamacpp", estimate="estimate"))
-    with program(tmp_path) as app, pytest.raises(BadRequest, match="llamacpp"):
+    with program(tmp_path) as app, pytest.raises(BadRequest, match="called llamacpp already\\."):
         app.extensions.enable("backwards")
+    for name in ("one", "other"):
+        write_extension(tmp_path, name, ENGINE.format(name="backwards", estimate="estimate"))
+    with program(tmp_path) as app:
+        app.extensions.enable("one")
+        with pytest.raises(BadRequest, match="backwards already, of the extension one\\."):
+            app.extensions.enable("other")

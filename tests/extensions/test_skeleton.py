@@ -1,6 +1,7 @@
 """A new extension: its name, its files, and its own test."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,13 @@ def test_the_guide_leads_to_an_extension_that_works(tmp_path: Path) -> None:
     with tried(greeter) as extension:
         [panel] = extension.given("panels")
         assert Text("Hello, **Ada**!") in panel.view(ViewEvent("greet", {"name": "Ada"}))
+
+
+def test_a_copy_of_the_example_passes_its_tests_under_another_name(tmp_path: Path) -> None:
+    copy = shutil.copytree(BUNDLED / "example", tmp_path / "my-own")
+    manifest = copy / "extension.toml"
+    manifest.write_text(manifest.read_text().replace('name = "example"', 'name = "my-own"'))
+    assert "8 passed" in pytest_says(copy)
 
 
 def pytest_says(folder: Path) -> str:
