@@ -251,6 +251,7 @@ class ExtensionInstaller:
 
         def swap_with_data() -> InstallRecord:
             record = swap()
+            self._registry.write_log(name, f"version {record.version} put in place")
             if (left := self._installs.find(name, "previous")) is not None:
                 try:
                     take_along(self._versions.previous(name), left, self._versions.current(name), record)

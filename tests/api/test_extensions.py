@@ -75,6 +75,8 @@ def test_from_the_plan_to_the_removal(program: RunningProgram, tmp_path: Path) -
     assert asked(program, "POST", "shout/rollback")["installed"]["version"] == "1.0"
     (installed,) = asked(program, "GET", "installed")["installed"]
     assert (installed["version"], installed["earlier"]["version"]) == ("1.0", "2.0")
+    log = asked(program, "GET", "shout")["extension"]["log"]
+    assert [line.partition(" ")[2] for line in log] == [f"version {one} put in place" for one in ("1.0", "2.0", "1.0")]
 
     asked(program, "POST", "forget", plan_id=asked(program, "POST", "shout/update")["plan"]["id"])
     assert not (program.data / "extensions" / ".staging").exists()
