@@ -27,6 +27,10 @@ class ConsentRequest(WireModel):
     plan_id: Annotated[Text, Field(pattern=r"^[0-9a-f]{64}$")] = Field(description="Of exactly what was shown.")
 
 
+class FileRequest(ConsentRequest):
+    path: Annotated[Text, Field(min_length=1, max_length=SOURCE_CHARS)] = Field(description="As the plan lists it.")
+
+
 def extensions_router(app: App) -> APIRouter:
     """Paths of one word come first, so include it before the routes of single extensions."""
     router = APIRouter(prefix="/control/extensions", route_class=StrictRoute)
@@ -55,6 +59,11 @@ def extensions_router(app: App) -> APIRouter:
         installer.policy.check()
         require_may_read(app, body.source, request)
         return {"plan": plan_shape(installer.plan(body.source))}
+
+    @router.post("/plan/file")
+    def file(body: FileRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """What a file of a plan says, to be read before the yes."""
+        return {"text": installer.text(body.plan_id, body.path)}
 
     @router.post("/install")
     def install(body: ConsentRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

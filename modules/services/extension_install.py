@@ -32,6 +32,8 @@ from modules.types.jobs import Job
 
 LIMITS = InstallLimits()
 FILES, SCRATCH = "files", "scratch"
+# Of one file, to be read before the yes; whoever wants more fetches the extension as its author does.
+SHOWN_CHARS = 200_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,20 @@ class ExtensionInstaller:
         if record is None:
             raise NotFound(f"No extension called {name[:120]!r} was installed from anywhere.", field="name")
         return self._planned(newest(record.source), name, cancelled)
+
+    def text(self, plan_id: str, path: str) -> str:
+        """The beginning of a file that the plan lists, to be read. Raises NotFound, BadRequest where it is no text."""
+        with self._lock:
+            staged = self._staged.get(plan_id)
+        if staged is None or path not in {file.path for file in staged.plan.files}:
+            raise NotFound("This file is not there any more. Look at the extension again.", field="path")
+        try:
+            with (staged.folder / FILES / path).open(encoding="utf-8") as file:
+                return file.read(SHOWN_CHARS)
+        except UnicodeDecodeError:
+            raise BadRequest(f"{path} is no text.", field="path") from None
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
 
     def install(self, plan_id: str) -> Job:
         """Begins what the plan says; whoever calls has seen it and says yes. An update goes the same way.

@@ -31,7 +31,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram
         yield program
 
 
-def asked(program: RunningProgram, method: str, path: str, status: int = 200, **body: Any) -> Any:
+def asked(program: RunningProgram, method: str, path: str, /, status: int = 200, **body: Any) -> Any:
     with program.control() as client:
         response = client.request(method, f"{BASE}/{path}", json=body or None)
     assert response.status_code == status, response.text
@@ -61,8 +61,12 @@ def test_from_the_plan_to_the_removal(program: RunningProgram, tmp_path: Path) -
     assert [file["path"] for file in plan["files"]] == ["extension.toml", "main.py"]
     assert plan["source"] == {"kind": "git", "address": str(repository.folder), "revision": ""}
     assert plan["warnings"]
+    told = asked(program, "POST", "plan/file", plan_id=plan["id"], path="main.py")["text"]
+    assert told == (repository.folder / "main.py").read_text()
+    asked(program, "POST", "plan/file", status=404, plan_id=plan["id"], path="../files/main.py")
     assert ended(program, asked(program, "POST", "install", plan_id=plan["id"])["job"])["state"] == "done"
     assert asked(program, "POST", "install", status=404, plan_id=plan["id"])["error"]["param"] == "plan_id"
+    asked(program, "POST", "plan/file", status=404, plan_id=plan["id"], path="main.py")
     (installed,) = asked(program, "GET", "installed")["installed"]
     assert (installed["name"], installed["exact"], installed["earlier"]) == ("shout", first, None)
     assert not list(program.data.rglob("*-was-imported"))

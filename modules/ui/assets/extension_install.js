@@ -131,7 +131,7 @@ export class PlanDialog {
         }),
         element("div", { class: "extension-warning", role: "note" }, element("p", { text: CAN_DO_ALL }), warnings.length ? list(warnings) : null),
         change ? changes(change) : null,
-        fold(counted(files.length, "file"), list(files.map((one) => `${one.path} (${fileSizeText(one.size_bytes)})`))),
+        fold(counted(files.length, "file"), element("ul", { class: "plan-list" }, ...files.map((one) => element("li", { dir: "auto" }, fileFold(plan.id, one))))),
         packages.length ? fold(`${counted(packages.length, "package")} that it needs, kept in its own folder`, list(packages.map((one) => `${one.name} ${one.version}`))) : element("p", { class: "fine", text: "It needs no further packages." }),
       ].filter(Boolean),
     );
@@ -185,6 +185,21 @@ function list(lines) {
 
 function fold(summary, ...content) {
   return element("details", { class: "plan-fold" }, element("summary", { text: summary }), ...content);
+}
+
+// Its text comes when it is unfolded.
+function fileFold(planId, { path, size_bytes: size }) {
+  const text = element("pre", { class: "extension-log", tabIndex: 0, "aria-label": path });
+  const node = fold(`${path} (${fileSizeText(size)})`, text);
+  const read = async () => {
+    try {
+      text.textContent = (await control("extensions/plan/file", { plan_id: planId, path })).text;
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  };
+  node.addEventListener("toggle", read, { once: true });
+  return node;
 }
 
 function sourceText({ kind, address, revision }) {
