@@ -10,7 +10,7 @@ from .store import StoredPassage
 STYLE = (
     ":root{color-scheme:light dark}"
     "body{max-width:42rem;margin:0 auto;padding:2rem 1.2rem;font:16px/1.6 system-ui,sans-serif;overflow-wrap:anywhere}"
-    "h1{font-size:1.3rem}p{opacity:.75}#passage{opacity:1}"
+    "h1{font-size:1.3rem}p{opacity:.75;white-space:pre-line}#passage{opacity:1}"
     "mark{background:light-dark(#fdecc8,#5a4318);color:inherit;padding:.15em 0;box-decoration-break:clone}"
 )
 

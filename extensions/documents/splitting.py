@@ -18,6 +18,8 @@ LONGEST = 120
 OVERLAP = 30
 # Scripts without spaces count characters.
 CHARACTERS_PER_WORD = 7
+# Ends a sentence too, so rows of a table do not run into each other.
+PARAGRAPH = "\n\n"
 # Where a sentence may end: behind its mark and closing quotes, before a space and what can begin one.
 END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-ZÀ-ÖØ-ÞΑ-ΩА-Я0-9])|(?<=[。！？])|\n\s*\n")
 SHORT = re.compile(
@@ -27,8 +29,11 @@ SHORT = re.compile(
 
 @dataclass(frozen=True)
 class Sentence:
+    """`begins` says that a paragraph or a table's row begins with it."""
+
     text: str
     words: int
+    begins: bool
 
 
 def split(blocks: Iterable[Passage], words: int = WORDS) -> Iterator[Passage]:
@@ -43,8 +48,10 @@ def split(blocks: Iterable[Passage], words: int = WORDS) -> Iterator[Passage]:
         if block.heading != heading:
             held = []
         held = repeated(held) if not is_new else held
+        # What begins on a new page goes on from the page before.
+        begins = block.page == page
         heading, page = block.heading, block.page
-        for sentence in sentences(block):
+        for sentence in sentences(block, begins=begins):
             if is_new and sum(one.words for one in held) + sentence.words > words:
                 yield passage(held, page, heading)
                 held = repeated(held)
@@ -60,11 +67,12 @@ def repeated(held: list[Sentence]) -> list[Sentence]:
 
 
 def windows(text: str, words: int = WINDOW) -> list[str]:
-    """Sentences that follow each other, as many as fit."""
+    """Sentences that follow each other, as many as fit. What ends a paragraph without a full stop goes with the next:
+    a heading alone has little meaning."""
     found: list[str] = []
     held: list[str] = []
     count = 0
-    for sentence in sentence_texts(text):
+    for sentence in sentence_texts(text.replace(PARAGRAPH, " ")):
         size = length(sentence)
         if held and count + size > words:
             found.append(" ".join(held))
@@ -75,13 +83,15 @@ def windows(text: str, words: int = WINDOW) -> list[str]:
 
 
 def passage(held: list[Sentence], page: int | None, heading: str) -> Passage:
-    return Passage(" ".join(one.text for one in held), page, heading)
+    text = "".join(f"{PARAGRAPH if one.begins else ' '}{one.text}" for one in held)
+    return Passage(text.strip(), page, heading)
 
 
-def sentences(block: Passage) -> Iterator[Sentence]:
+def sentences(block: Passage, *, begins: bool) -> Iterator[Sentence]:
     for text in sentence_texts(block.text):
         for part in parts(text.split()):
-            yield Sentence(part, length(part))
+            yield Sentence(part, length(part), begins)
+            begins = False
 
 
 def sentence_texts(text: str) -> Iterator[str]:

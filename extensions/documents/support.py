@@ -11,8 +11,10 @@ from .statements import Statement, is_contradicted, statements
 from .store import StoredPassage
 from .words import content_words, numbers, stem, stems
 
-# A sentence with fewer words of its own claims nothing that could be checked.
-FEWEST_WORDS = 3
+# A sentence with fewer words of its own claims nothing that could be checked. One with so few may stand in a passage by
+# chance, so all its words have to stand together there; and it claims nothing where it speaks of the talk itself.
+FEWEST_WORDS = 2
+TALK = re.compile(r"\b(?:I|me|my|we|us|you|your|answers?|questions?|passages?|documents?|text)\b", re.IGNORECASE)
 # Measured on labelled pairs by tests/benchmarks/retrieval: how much of a sentence stands in the passage, how near its
 # meaning is to the nearest part of it, and what both need to reach together; without vectors, words alone.
 COVERAGE_WEIGHT = 0.7
@@ -39,7 +41,9 @@ def evidence(passage: StoredPassage, windows: Matrix) -> Evidence:
 
 def is_claim(sentence: str) -> bool:
     """Questions, and what has next to no words, are none."""
-    return len(content_words(sentence)) >= FEWEST_WORDS and not sentence.rstrip().endswith(("?", ":"))
+    words = len(content_words(sentence))
+    is_talk = words == FEWEST_WORDS and TALK.search(sentence) is not None
+    return words >= FEWEST_WORDS and not is_talk and not sentence.rstrip().endswith(("?", ":"))
 
 
 def supporting(sentence: str, given: Sequence[Evidence], vector: Sequence[float] | None) -> int | None:
@@ -55,6 +59,8 @@ def support(sentence: str, one: Evidence, vector: Sequence[float] | None) -> flo
     if numbers(sentence) - one.numbers or names(sentence) - one.stems or is_contradicted(sentence, one.statements):
         return -1.0
     own = stems(sentence)
+    if len(own) <= FEWEST_WORDS and not any(set(own) <= told.words | told.numbers for told in one.statements):
+        return -1.0
     coverage = sum(word in one.stems for word in own) / max(len(own), 1)
     if vector is None or not len(one.windows):
         return coverage - LEAST_COVERAGE

@@ -10,10 +10,11 @@ import pytest
 
 from extensions.documents.answering import Answering, Marking, question_of, with_passages
 from extensions.documents.marks import NOT_FOUND, SOURCES, without_marks
-from extensions.documents.search import Found
+from extensions.documents.search import Found, unpacked
+from extensions.documents.splitting import split
 from extensions.documents.store import StoredPassage
 from extensions.documents.support import evidence, is_claim, supporting
-from modules.extensions import Message
+from modules.extensions import Message, Passage
 
 PASSAGE = StoredPassage(7, "log.pdf", 3, "", "The harbour of Velmoor was dredged in 1794 by convicts from the north.")
 ABOUT_HARBOUR, ABOUT_ELSE = [1.0, 0.0], [0.0, 1.0]
@@ -121,8 +122,26 @@ def test_a_number_or_a_name_that_is_not_there_refutes() -> None:
         assert supporting(wrong, GIVEN, ABOUT_HARBOUR) is None
 
 
-def test_what_is_no_claim() -> None:
-    assert not is_claim("Sure!")
+def test_a_short_sentence_is_supported_by_one_row_of_a_table_alone() -> None:
+    [table] = split([Passage("item: lamp; colour: green"), Passage("item: sofa; colour: blue; price: 799.00")])
+    given = [evidence(StoredPassage(1, "stock.csv", None, "", table.text), unpacked([]))]
+    for sentence, place in (
+        ("The lamp is green.", 0),
+        ("The lamp is blue.", None),
+        ("The sofa is blue.", 0),
+        ("The price of the sofa is 799.00.", 0),
+        ("The price of the sofa is 39.00.", None),
+    ):
+        assert is_claim(sentence)
+        assert supporting(sentence, given, None) == place
+
+
+@pytest.mark.parametrize("sentence", ["Sure!", "I hope this helps.", "The answer is not found in the passage.", "You are welcome!"])
+def test_what_is_no_claim(sentence: str) -> None:
+    assert not is_claim(sentence)
+
+
+def test_questions_are_no_claims() -> None:
     assert not is_claim("Who dredged the deep harbour of Velmoor?")
     assert is_claim(TRUE)
 

@@ -22,7 +22,7 @@ def test_about_two_hundred_words_with_the_last_sentence_repeated() -> None:
 
 def test_never_across_headings() -> None:
     blocks = [Passage("One. Two.", None, "A"), Passage("Three.", None, "A"), Passage("Four.", None, "B")]
-    assert list(split(blocks)) == [Passage("One. Two. Three.", None, "A"), Passage("Four.", None, "B")]
+    assert list(split(blocks)) == [Passage("One. Two.\n\nThree.", None, "A"), Passage("Four.", None, "B")]
 
 
 def test_never_across_pages_but_a_sentence_that_is_cut_stands_whole_on_the_second() -> None:
@@ -55,6 +55,7 @@ def test_windows_are_sentences_that_follow_each_other() -> None:
     assert " ".join(windows(text)) == text
     assert all(len(one.split()) <= 40 for one in windows(text))
     assert windows("") == []
+    assert windows("The harbour\n\nIt is deep.") == ["The harbour It is deep."]
 
 
 def test_the_end_of_a_sentence_that_is_still_written() -> None:
