@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS chosen (
 """
 # How files are read and cut into passages; grows whenever that changes. What was read before goes on being found, and
 # is read anew when its collection is read again.
-READING = 1
+READING = 2
 NAME_LENGTH = 80
 BUSY_SECONDS = 10.0
 NEIGHBOURS = 50
