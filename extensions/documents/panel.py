@@ -8,7 +8,7 @@ from .adding import added
 from .desk import Desk
 from .marks import escaped
 from .store import Collection
-from .tab import at_work, model_parts
+from .tab import at_work, document_parts, model_parts, remove_named
 
 OWN = "Files of conversation "
 
@@ -22,9 +22,9 @@ def collection_panel(desk: Desk, event: ViewEvent) -> Sequence[Part]:
     collections = desk.store.collections(conversation)
     parts: list[Part] = [Text(f"**{escaped(problem)}**")] if problem else []
     switches = [
-        Field(field_of(one), title(one), "switch", one.id in chosen, help=f"{one.documents:,} documents")
-        for one in collections
+        Field(field_of(one), title(one), "switch", one.id in chosen, help=counted(one.documents)) for one in collections
     ]
+    own = [document for one in collections if one.conversation_id for document in desk.store.documents(one.id)]
     return (
         *parts,
         *at_work(desk),
@@ -32,6 +32,7 @@ def collection_panel(desk: Desk, event: ViewEvent) -> Sequence[Part]:
         *((Button("choose", "Answer from these", is_main=True),) if switches else ()),
         Field("file", "A file for this conversation alone", "file"),
         Button("add", "Add"),
+        *(document_parts(desk, own) if own else ()),
         *model_parts(desk),
     )
 
@@ -47,6 +48,10 @@ def pressed(desk: Desk, event: ViewEvent, conversation: str) -> str:
                 own = desk.store.add_collection(OWN + conversation, conversation)
                 desk.store.choose(conversation, {*desk.store.chosen(conversation), own})
                 return added(desk, own, event)
+            case "remove":
+                for own in desk.store.collections(conversation):
+                    if own.conversation_id:
+                        remove_named(desk, own.id, event)
             case "fetch-model":
                 desk.fetch_model()
             case _:
@@ -58,6 +63,10 @@ def pressed(desk: Desk, event: ViewEvent, conversation: str) -> str:
 
 def field_of(collection: Collection) -> str:
     return f"collection-{collection.id}"
+
+
+def counted(documents: int) -> str:
+    return "1 document" if documents == 1 else f"{documents:,} documents"
 
 
 def title(collection: Collection) -> str:

@@ -45,10 +45,7 @@ def pressed(desk: Desk, event: ViewEvent) -> str:
             case "refresh" if shown is not None:
                 desk.refresh(shown.id)
             case "remove" if shown is not None:
-                gone = str(event.values.get("document", ""))
-                for document in desk.store.documents(shown.id):
-                    if label(desk, document) == gone:
-                        desk.remove(document)
+                remove_named(desk, shown.id, event)
             case "remove-collection-surely" if shown is not None:
                 desk.remove_collection(shown)
             case _:
@@ -56,6 +53,14 @@ def pressed(desk: Desk, event: ViewEvent) -> str:
     except (ValueError, OSError) as error:
         return str(error)
     return ""
+
+
+def remove_named(desk: Desk, collection_id: int, event: ViewEvent) -> None:
+    """The document that the person chose in the field of `document_parts`."""
+    gone = str(event.values.get("document", ""))
+    for document in desk.store.documents(collection_id):
+        if label(desk, document) == gone:
+            desk.remove(document)
 
 
 def shown_collection(collections: Sequence[Collection], event: ViewEvent) -> Collection | None:
@@ -88,7 +93,11 @@ def collection_parts(
         *((Button("show", "Show"),) if len(collections) > 1 else ()),
         *(search_parts(desk, shown, str(event.values.get("question", ""))) if documents else ()),
         Heading("Documents"),
-        *document_parts(desk, documents),
+        *(
+            (*document_parts(desk, documents), Button("refresh", "Read changed files again"))
+            if documents
+            else (Text("There are none yet."),)
+        ),
         Heading("Add"),
         Field("file", "A file", "file"),
         Field("path", "Or the path of a file or folder on this machine"),
@@ -117,15 +126,13 @@ def removal_parts(shown: Collection, *, is_asking: bool) -> Sequence[Part]:
 
 
 def document_parts(desk: Desk, documents: Sequence[Document]) -> Sequence[Part]:
-    if not documents:
-        return (Text("There are none yet."),)
+    """What they are, and a way to be rid of them; there is one at least."""
     rows = tuple((one.name, str(one.pages or ""), state(one)) for one in documents)
     labels = tuple(label(desk, one) for one in documents)
     return (
         Table(("Name", "Pages", "State"), rows),
         Field("document", "Document", "choice", labels[0], labels),
-        Button("remove", "Remove it from the collection"),
-        Button("refresh", "Read changed files again"),
+        Button("remove", "Remove this document"),
     )
 
 

@@ -20,7 +20,7 @@ ADDRESS_CHARS = 500
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    search_address: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
+    search_address: Annotated[str, StringConstraints(strip_whitespace=True, max_length=400)] = Field(
         default="",
         title="Search address",
         description="Of a search page that answers JSON or HTML, with {query} for the words. For a SearxNG instance "

@@ -192,7 +192,10 @@ def test_a_reply_it_writes_comes_piece_by_piece(subject: Trial) -> None:
     assert list(given.item) == ["Once ", "upon ", "a time."]
     assert written("write a list") is None
     assert subject.faults[-1].sentence == "returned a list instead of an iterator of texts."
-    for prompt, sentence in (("write a number", "wrote an int instead of text"), ("write and die", "ended by signal 9")):
+    for prompt, sentence in (
+        ("write a number", "wrote an int instead of text"),
+        ("write and die", "ended by signal 9"),
+    ):
         given = written(prompt)
         assert given is not None
         assert next(given.item).startswith("On")

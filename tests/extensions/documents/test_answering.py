@@ -136,7 +136,9 @@ def test_a_short_sentence_is_supported_by_one_row_of_a_table_alone() -> None:
         assert supporting(sentence, given, None) == place
 
 
-@pytest.mark.parametrize("sentence", ["Sure!", "I hope this helps.", "The answer is not found in the passage.", "You are welcome!"])
+@pytest.mark.parametrize(
+    "sentence", ["Sure!", "I hope this helps.", "The answer is not found in the passage.", "You are welcome!"]
+)
 def test_what_is_no_claim(sentence: str) -> None:
     assert not is_claim(sentence)
 

@@ -68,11 +68,15 @@ def read(app: App, path: Path) -> tuple[tuple[str, ...], ...]:
     show(app, "tab", "create", new="Harbours")
     problem = said(show(app, "tab", "add", collection="Harbours", path=str(path)))
     assert "no file" not in problem
+    wait_for_work(app)
+    return rows(app)
+
+
+def wait_for_work(app: App) -> None:
     deadline = time.monotonic() + SECONDS
     while any(job.state == "running" for job in app.jobs.history()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return rows(app)
 
 
 def send(app: App, text: str, view: ConversationView | None = None) -> ConversationView:
@@ -195,6 +199,23 @@ def test_a_file_that_was_sent_is_known_by_its_name_alone(app: App, tmp_path: Pat
     assert set(choices) == {"a.md", f"a.md ({tmp_path})"}
     show(app, "tab", "remove", collection="Harbours", document="a.md")
     assert len(rows(app)) == 1
+
+
+def test_files_of_a_conversation_are_listed_beside_it_and_removed_there(app: App, tmp_path: Path) -> None:
+    conversation = send(app, "hello").conversation.id
+    (tmp_path / "a.md").write_text("The harbour took salt.", encoding="utf-8")
+    (tmp_path / "b.pdf").write_bytes(b"hello")
+    for name in ("a.md", "b.pdf"):
+        show(app, "panel", "add", conversation, file=str(tmp_path / name))
+    wait_for_work(app)
+    shown = show(app, "panel", conversation=conversation)
+    [table] = [one for one in shown if isinstance(one, Table)]
+    assert [row[0] for row in table.rows] == ["a.md", "b.pdf"]
+    assert "damaged" in table.rows[1][2]
+    assert [one.help for one in shown if isinstance(one, Field) and one.kind == "switch"] == ["2 documents"]
+    shown = show(app, "panel", "remove", conversation, document="b.pdf")
+    assert [one.help for one in shown if isinstance(one, Field) and one.kind == "switch"] == ["1 document"]
+    assert not list((tmp_path / "data").rglob("b.pdf"))
 
 
 @pytest.mark.parametrize(
