@@ -13,8 +13,8 @@ from .store import Collection, Document
 
 SNIPPET_WORDS = 40
 WITHOUT_MODEL = (
-    "Passages are found by their words only. With an embedding model they are found by their meaning too. It is fetched "
-    f"once, {MODEL.size_bytes // 10**6} MB from the package index; nothing leaves this machine afterwards."
+    "Passages are found by their words only. With an embedding model they are found by their meaning too. It is one "
+    f"download of {MODEL.size_bytes // 10**6} MB from the package index; nothing leaves this machine afterwards."
 )
 WITHOUT_COLLECTION = (
     "A collection is a set of files that answers are given from. Create one, add files, and choose it beside a "
