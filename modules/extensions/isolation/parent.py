@@ -139,6 +139,7 @@ class StandIns:
             "host.reply": self._reply,
             "host.embed": self._embed,
             "host.has_model": self._has_model,
+            "host.has_conversation": self._has_conversation,
             "host.fetch_model": self._fetch_model,
             "host.readers": self._readers,
             "host.read": self._read,
@@ -162,6 +163,9 @@ class StandIns:
 
     def _has_model(self, name: str) -> bool:
         return self._asked_host().has_model(name)
+
+    def _has_conversation(self, conversation_id: str) -> bool:
+        return self._asked_host().has_conversation(conversation_id)
 
     def _fetch_model(self, model: PackagedModel) -> None:
         self._asked_host().fetch_model(model, lambda _fraction, _note: None, lambda: False)

@@ -35,6 +35,9 @@ class RemoteHost:
     def has_model(self, name: str) -> bool:
         return self._peer.ask("host.has_model", name)
 
+    def has_conversation(self, conversation_id: str) -> bool:
+        return self._peer.ask("host.has_conversation", conversation_id)
+
     def fetch_model(
         self, model: PackagedModel, report: Callable[[float | None, str], None], cancelled: Callable[[], bool]
     ) -> None:

@@ -14,6 +14,8 @@ from modules.app import App, build_app
 from modules.extensions import Field, Message, Part, RequestContext, Table, Text
 from modules.services.chat import ConversationView
 from modules.settings import Settings
+from modules.storage.conversations import ConversationStore
+from modules.storage.database import Database
 from modules.ui.markup import render_message
 from tests.pdf_files import write_pdf
 
@@ -218,6 +220,28 @@ def test_files_of_a_conversation_are_listed_beside_it_and_removed_there(app: App
     assert not list((tmp_path / "data").rglob("b.pdf"))
 
 
+def test_files_of_a_conversation_go_with_it_and_come_back_with_it(app: App, tmp_path: Path) -> None:
+    conversation = send(app, "hello").conversation.id
+    (tmp_path / "a.md").write_text("The harbour took salt.", encoding="utf-8")
+    show(app, "panel", "add", conversation, file=str(tmp_path / "a.md"))
+    wait_for_work(app)
+    app.chat.delete(conversation)
+    enable_again(app)
+    app.chat.restore(conversation)
+    assert any(isinstance(one, Table) for one in show(app, "panel", conversation=conversation))
+    app.chat.delete(conversation)
+    database = Database.open(tmp_path / "data" / "parlor.db")
+    assert ConversationStore(database).purge(0) == 1
+    database.close()
+    enable_again(app)
+    assert not list((tmp_path / "data").rglob("a.md"))
+
+
+def enable_again(app: App) -> None:
+    app.extensions.disable("documents")
+    app.extensions.enable("documents")
+
+
 @pytest.mark.parametrize(
     "text",
     ["#![warn(lossy)] and \\(x\\)", "$HOME$, 5$ and $$", "<b>&amp; ~~gone~~", "[1](http://x) *a* _b_ `c` | d"],
@@ -243,7 +267,6 @@ def test_a_path_that_is_not_there_is_refused(app: App) -> None:
 
 def test_disabling_ends_it_and_enabling_finds_all_again(app: App, tmp_path: Path) -> None:
     read(app, write_pdf(tmp_path / "log.pdf", PAGES))
-    app.extensions.disable("documents")
-    app.extensions.enable("documents")
+    enable_again(app)
     assert len(rows(app)) == 1
     assert app.extensions.faults("documents") == []
