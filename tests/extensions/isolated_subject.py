@@ -143,6 +143,8 @@ def ask_host(arguments: Mapping[str, Any], context: parlor.ToolContext) -> str:
             return str(context.cancelled())
         case "data":
             return str(host.data)
+        case "conversations":
+            return str([host.has_conversation(one) for one in ("a conversation", "gone")])
         case _:
             raise ValueError("Ask for something else.")
 

@@ -151,6 +151,7 @@ def test_what_the_host_does_crosses_back(subject: Trial, tmp_path: Path) -> None
     assert asked("fetch").startswith("FetchError: Tests fetch nothing")
     assert asked("settings") == "Settings(times=1, mood='calm')"
     assert asked("data") == str(subject.host.data)
+    assert asked("conversations") == "[True, False]"
     assert asked("cancelled") == "True"
     assert asked("job") == "count"
     assert subject.host.reports == [(0.0, "0 False"), (1 / 3, "1 False"), (2 / 3, "2 False")]
