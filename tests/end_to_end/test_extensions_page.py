@@ -469,4 +469,18 @@ def test_nothing_is_cut_off_on_a_phone(browser: Browser, program: RunningProgram
     assert box is not None
     assert box["x"] == 0
     assert box["width"] == 390
+    # A second panel brings a choice between them.
+    write_extension(
+        program.data / "extensions", "second", "Second", GREETER.replace("tab", "panel").replace("Tab", "Panel")
+    )
+    with program.control() as client:
+        assert client.post("/control/extensions/second/enable", json={}).status_code == 200
+    page.reload()
+    page.get_by_role("button", name="Panels of extensions").click()
+    box = page.get_by_role("group", name="Panels", exact=True).bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
+    with program.control() as client:
+        assert client.post("/control/extensions/second/disable", json={}).status_code == 200
+    shutil.rmtree(program.data / "extensions" / "second")
     window.close()
