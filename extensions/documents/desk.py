@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
@@ -46,6 +46,8 @@ class Desk:
         # The titles of work that has begun or waits for its turn.
         self._under_way: set[str] = set()
         self._answering: dict[str, Answering] = {}
+        # Chosen on a page that shows no conversation yet.
+        self._next: frozenset[int] = frozenset()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="documents")
         self._closed = threading.Event()
         self._forget_conversations()
@@ -118,7 +120,19 @@ class Desk:
 
     # Answers
 
+    def chosen(self, conversation_id: str | None) -> frozenset[int]:
+        """What a conversation is answered from; without one, what the next that begins will be."""
+        return self.store.chosen(conversation_id) if conversation_id else self._next
+
+    def choose(self, conversation_id: str | None, collection_ids: Iterable[int]) -> None:
+        if conversation_id:
+            self.store.choose(conversation_id, collection_ids)
+        else:
+            self._next = frozenset(collection_ids)
+
     def filter_messages(self, messages: tuple[Message, ...], context: RequestContext) -> tuple[Message, ...]:
+        if context.conversation_id and self._next and sum(one.role == "user" for one in messages) == 1:
+            self._begin(context.conversation_id)
         chosen = self.store.chosen(context.conversation_id) if context.conversation_id else frozenset[int]()
         found = self._found(question_of(messages), chosen, settings_of(context)) if chosen else []
         if found:
@@ -134,6 +148,11 @@ class Desk:
 
     def find(self, question: str, collection_ids: Sequence[int]) -> list[Found]:
         return self.search.find(question, collection_ids, RESULTS)
+
+    def _begin(self, conversation_id: str) -> None:
+        chosen, self._next = self._next, frozenset()
+        if not self.store.chosen(conversation_id):
+            self.store.choose(conversation_id, chosen & {one.id for one in self.store.collections()})
 
     def _found(self, question: str, chosen: frozenset[int], settings: DocumentSettings) -> list[Found]:
         most = max(1, MOST_PASSAGES * settings.passage_words // WORDS_PER_PASSAGE)

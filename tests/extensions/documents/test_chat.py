@@ -89,7 +89,7 @@ def send(app: App, text: str, view: ConversationView | None = None) -> Conversat
     return app.chat.open(sent.conversation.id)
 
 
-def choose(app: App, conversation: str) -> None:
+def choose(app: App, conversation: str | None) -> None:
     switches = [one for one in show(app, "panel", conversation=conversation) if isinstance(one, Field)]
     chosen = {one.name: True for one in switches if one.kind == "switch"}
     assert chosen
@@ -152,6 +152,17 @@ def test_marks_and_sources_never_come_back_to_a_model(app: App, tmp_path: Path) 
     told = tuple(Message(one.role, one.content) for one in view.messages)
     asked: tuple[Message, ...] = app.extensions.chain("filter_messages", told, RequestContext("1", "api", "m", "echo"))
     assert [one.content for one in asked] == ["hello", REPLY, "Who dredged the harbour of Velmoor?", REPLY]
+
+
+def test_a_conversation_is_answered_from_what_was_chosen_before_it_began(app: App, tmp_path: Path) -> None:
+    read(app, write_pdf(tmp_path / "log.pdf", PAGES))
+    earlier = send(app, "hello")
+    choose(app, None)
+    assert last(send(app, "Who dredged the harbour?", earlier)) == REPLY
+    first = send(app, "Who dredged the harbour of Velmoor?")
+    assert "**Sources**" in last(first)
+    assert "**Sources**" in last(send(app, "And when?", first))
+    assert last(send(app, "Who dredged the harbour of Velmoor?")) == REPLY
 
 
 def test_without_a_chosen_collection_nothing_changes(app: App, tmp_path: Path) -> None:
