@@ -10,6 +10,8 @@ from modules.types.reply_params import ReplyParams
 SHOUTED = re.compile(r"\b[A-Z]{4,}\b")
 BLANKS_AT_ENDS = re.compile(r"[ \t]+(?=\n)")
 EMPTY_LINES = re.compile(r"\n{3,}")
+TWO_HYPHENS = re.compile(r"(?<!-)--(?!-)")
+DASH = "\u2013"
 COPY_BY_DOUBLE_CLICK = """
 addEventListener("dblclick", (event) => {
   const block = event.target.closest("pre");
@@ -46,7 +48,8 @@ def word_by_word(text: str) -> Iterator[str]:
 
 
 class Dashes:
-    """Makes `--` a dash. A hyphen at the end of a piece is held back, for the next piece may begin with another."""
+    """Makes `--` a dash, but not of longer rows, which are rules and tables in Markdown. Hyphens at the end of a piece
+    are held back, for the next piece may begin with more."""
 
     def __init__(self, *, is_on: bool) -> None:
         self._is_on = is_on
@@ -55,9 +58,10 @@ class Dashes:
     def feed(self, text: str) -> str:
         if not self._is_on:
             return text
-        text = (self._held + text).replace("--", "\u2013")
-        self._held = "-" if text.endswith("-") else ""
-        return text.removesuffix("-")
+        text = self._held + text
+        whole = text.rstrip("-")
+        self._held = text[len(whole) :]
+        return TWO_HYPHENS.sub(DASH, whole)
 
     def end(self) -> str:
-        return self._held
+        return TWO_HYPHENS.sub(DASH, self._held)

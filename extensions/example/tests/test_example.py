@@ -38,6 +38,7 @@ def test_a_reply_is_no_longer_than_was_set() -> None:
 def test_two_hyphens_become_a_dash_wherever_the_reply_is_cut() -> None:
     with tried(FOLDER) as example:
         assert example.stream(["a -", "- b", "--", " c-", "d -"]) == "a \u2013 b\u2013 c-d -"
+        assert example.stream(["a\n\n-", "-", "-\n\nb --"]) == "a\n\n---\n\nb \u2013"
         assert example.stream(["a\n", "\n\n\nb"]) == "a\n\nb"
         example.set({"dashes": False, "tidy": False})
         assert example.stream(["a --\n\n\n", "b"]) == "a --\n\n\nb"
