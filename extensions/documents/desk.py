@@ -101,12 +101,12 @@ class Desk:
 
     def remove(self, document: Document) -> None:
         self.store.remove_document(document.id)
-        self._forget_copy(document.path)
+        if self.is_copy(document.path):
+            document.path.unlink(missing_ok=True)
 
     def remove_collection(self, collection: Collection) -> None:
-        for document in self.store.documents(collection.id):
-            self._forget_copy(document.path)
         self.store.remove_collection(collection.id)
+        shutil.rmtree(self._files / str(collection.id), ignore_errors=True)
 
     def fetch_model(self) -> None:
         """And compare the meaning of all that is there already."""
@@ -208,10 +208,6 @@ class Desk:
         for own in (one for conversation in gone for one in self.store.collections(conversation)):
             if own.conversation_id:
                 self.remove_collection(own)
-
-    def _forget_copy(self, path: Path) -> None:
-        if self.is_copy(path):
-            path.unlink(missing_ok=True)
 
 
 def fitting(found: Sequence[Found], words: int) -> list[Found]:

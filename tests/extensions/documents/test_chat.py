@@ -245,7 +245,7 @@ def test_files_of_a_conversation_go_with_it_and_come_back_with_it(app: App, tmp_
     assert ConversationStore(database).purge(0) == 1
     database.close()
     enable_again(app)
-    assert not list((tmp_path / "data").rglob("a.md"))
+    assert not list((tmp_path / "data" / "extension-data" / "documents" / "files").iterdir())
 
 
 def enable_again(app: App) -> None:
