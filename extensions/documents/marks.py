@@ -17,22 +17,27 @@ BRACKETS = {"[": "&#91;", "]": "&#93;"}
 
 def supported(number: int, passage: StoredPassage) -> str:
     """What follows a sentence that passage `number` supports."""
-    return f" [[{number}]]({PASSAGES}/{passage.id})"
+    return f" {link(passage, f'[{number}]')}"
 
 
 def sources(passages: Sequence[StoredPassage], cited: Collection[int], *, by_words_only: bool) -> str:
     """The end of a reply: the passages that support a sentence, by their numbers; then those that were only read."""
-    lines = {number: link(passage, f"[{number}] ") for number, passage in enumerate(passages, 1)}
-    used = [line for number, line in lines.items() if number in cited]
-    unused = ", ".join(line for number, line in lines.items() if number not in cited)
+    used: list[str] = []
+    unused: dict[str, list[str]] = {}
+    for number, passage in enumerate(passages, 1):
+        if number in cited:
+            used.append(link(passage, f"[{number}] {escaped(place_of(passage))}"))
+        else:
+            unused.setdefault(escaped(passage.document), []).append(link(passage, f"[{number}]"))
     read = "Also read" if used else "Read, though no sentence above rests on it"
-    parts = ["  \n".join(used), f"{read}: {unused}" if unused else "", BY_WORDS_ONLY if by_words_only else ""]
+    by_document = ", ".join(" ".join([document, *links]) for document, links in unused.items())
+    parts = ["  \n".join(used), f"{read}: {by_document}" if unused else "", BY_WORDS_ONLY if by_words_only else ""]
     return SOURCES + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def link(passage: StoredPassage, before: str = "") -> str:
-    """`before` is Markdown within the link."""
-    return f"[{before}{escaped(place_of(passage))}]({PASSAGES}/{passage.id})"
+def link(passage: StoredPassage, words: str) -> str:
+    """`words` are Markdown."""
+    return f"[{words}]({PASSAGES}/{passage.id})"
 
 
 def place_of(passage: StoredPassage) -> str:

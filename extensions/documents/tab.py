@@ -7,7 +7,7 @@ from modules.extensions import Button, Field, Heading, Part, Table, Text, ViewEv
 from .adding import added
 from .desk import Desk
 from .embedding import MODEL
-from .marks import escaped, link
+from .marks import escaped, link, place_of
 from .search import Found
 from .store import Collection, Document
 
@@ -161,4 +161,4 @@ def results(desk: Desk, shown: Collection, question: str) -> Sequence[Part]:
 def result(number: int, found: Found) -> str:
     words = found.passage.text.split()
     snippet = " ".join(words[:SNIPPET_WORDS]) + (" …" if len(words) > SNIPPET_WORDS else "")
-    return f"{number}. {link(found.passage)}: {escaped(snippet)}"
+    return f"{number}. {link(found.passage, escaped(place_of(found.passage)))}: {escaped(snippet)}"

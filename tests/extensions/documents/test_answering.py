@@ -91,17 +91,21 @@ def test_vectors_that_never_come_hold_up_neither_the_text_nor_the_end() -> None:
 
 
 def test_sources_are_what_a_sentence_rests_on_and_the_rest_was_only_read() -> None:
-    other = evidence(replace(PASSAGE, id=8, page=4, text="Rabbits."), np.zeros((0, 0), np.float32))
-    one = Marking(Answering((*GIVEN, other), by_words_only=True), never)
+    others = [
+        evidence(replace(PASSAGE, id=number, document=document, text="Rabbits."), np.zeros((0, 0), np.float32))
+        for number, document in ((8, "log.pdf"), (9, "notes.md"), (10, "log.pdf"))
+    ]
+    one = Marking(Answering((*GIVEN, *others), by_words_only=True), never)
     assert (one.feed(TRUE) + one.end()).partition(SOURCES)[2] == (
         "[[1] log.pdf, page 3](/ext/documents/passages/7)\n\n"
-        "Also read: [[2] log.pdf, page 4](/ext/documents/passages/8)\n\n"
+        "Also read: log.pdf [[2]](/ext/documents/passages/8) [[4]](/ext/documents/passages/10), "
+        "notes.md [[3]](/ext/documents/passages/9)\n\n"
         "Found and checked by words alone; with the embedding model meaning counts too.\n"
     )
     assert (
         marked("Nobody knows anything about that.")
         .partition(SOURCES)[2]
-        .startswith("Read, though no sentence above rests on it: [[1] log.pdf, page 3]")
+        .startswith("Read, though no sentence above rests on it: log.pdf [[1]](")
     )
 
 
