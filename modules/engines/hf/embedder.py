@@ -19,8 +19,8 @@ from modules.types.embeddings import encoded
 Texts = Sequence[Sequence[int]]
 # Calls a function on the thread that computes, when its turn has come.
 Run = Callable[[Callable[[], Tensor]], "Future[Tensor]"]
-# How many times the tokens of its texts a pass on a CPU may compute, with what fills up the shorter ones: a quarter of all
-# computing went into that. It is not worth a pass of its own for fewer tokens than this.
+# How many times the tokens of its texts a pass on a CPU may compute, with what fills up the shorter ones: a quarter of
+# all computing went into that. It is not worth a pass of its own for fewer tokens than this.
 MOST_FILLED = 1.1
 WORTH_A_PASS = 256
 
