@@ -15,7 +15,8 @@ from .support import Evidence, is_claim, supporting
 INSTRUCTION = (
     "Answer the question from these passages of the person's documents. If they do not hold the answer, say so."
 )
-# Earlier questions say what "it" is; only the last one counts in full.
+# A question of fewer words may go on from the one before it, which then says what "it" is.
+WORDS_ALONE = 6
 EARLIER_CHARACTERS = 300
 # How long text may wait for the mark before it; the last marks wait once more. Words alone decide after that.
 MARK_SECONDS = 0.12
@@ -34,12 +35,12 @@ class Answering:
     by_words_only: bool
 
 
-def question_of(messages: Sequence[Message]) -> str:
-    """What is looked for: the last question, and a short one together with the one before it."""
-    asked = [message.content for message in messages if message.role == "user"]
-    if len(asked) > 1 and len(asked[-1].split()) < 6:
-        return f"{asked[-2][-EARLIER_CHARACTERS:]} {asked[-1]}"
-    return asked[-1] if asked else ""
+def questions_of(messages: Sequence[Message]) -> tuple[str, str]:
+    """What is looked for: the last question, and the same with what it may go on from."""
+    asked = [message.content for message in messages if message.role == "user"] or [""]
+    if len(asked) > 1 and len(asked[-1].split()) < WORDS_ALONE:
+        return asked[-1], f"{asked[-2][-EARLIER_CHARACTERS:]} {asked[-1]}"
+    return asked[-1], asked[-1]
 
 
 def with_passages(messages: Sequence[Message], found: Sequence[Found]) -> tuple[Message, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from extensions.documents.answering import Answering, Marking, question_of, with_passages
+from extensions.documents.answering import Answering, Marking, questions_of, with_passages
 from extensions.documents.marks import NOT_FOUND, SOURCES, without_marks
 from extensions.documents.search import Found, unpacked
 from extensions.documents.splitting import split
@@ -152,11 +152,12 @@ def test_questions_are_no_claims() -> None:
     assert is_claim(TRUE)
 
 
-def test_a_short_question_is_looked_for_with_the_one_before() -> None:
+def test_a_short_question_may_go_on_from_the_one_before() -> None:
     asked = [Message("user", "Who dredged the harbour of Velmoor?"), Message("assistant", "Convicts.")]
-    assert question_of([*asked, Message("user", "And when?")]) == "Who dredged the harbour of Velmoor? And when?"
+    both = "Who dredged the harbour of Velmoor? And when?"
+    assert questions_of([*asked, Message("user", "And when?")]) == ("And when?", both)
     long = "Which animals did the keeper of the lighthouse breed?"
-    assert question_of([*asked, Message("user", long)]) == long
+    assert questions_of([*asked, Message("user", long)]) == (long, long)
 
 
 def test_passages_stand_before_the_last_question_only() -> None:

@@ -70,6 +70,11 @@ def test_meaning_finds_and_supports_what_words_do_not(tmp_path: Path, models: Pa
         assert "near Velmoor. [[" in body
         assert f"bicycle.{NOT_FOUND}" in body
         assert "words alone" not in sources
+        before = (Message("user", "Which rodents live near Velmoor?"), Message("assistant", "Beavers."))
+        own = desk.filter_messages((*before, Message("user", "When are wages paid?")), context)
+        assert own[-1].content.startswith(f"[1] {PAGES[0]}")
+        follow_up = desk.filter_messages((*before, Message("user", "And since when?")), context)
+        assert follow_up[-1].content.startswith(f"[1] {PAGES[1]}")
         assert app.extensions.faults("documents") == []
 
 
