@@ -54,6 +54,7 @@ class Limits:
     hub_parameters: int = 10**15
     queued_requests: int = 64
     tools: int = 64
+    calls_at_once: int = 8
     tool_description_chars: int = 10_000
     tool_result_chars: int = 16_000
     document_chars: int = 1_000_000

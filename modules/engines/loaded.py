@@ -128,7 +128,13 @@ class LoadedModel:
 
         Raises Busy when the line is full, WorkerDied when the model was unloaded.
         """
-        run = Run(request, generation, dropped_messages, deliver or generation.put)
+        run = Run(
+            request,
+            generation,
+            dropped_messages,
+            deliver or generation.put,
+            calls_are_held=not self.capabilities.tool_calls,
+        )
         with self._lock:
             if len(self._queue) >= LIMITS.queued_requests:
                 raise Busy(f"{LIMITS.queued_requests} requests are waiting already. Try again in a moment.")
@@ -188,6 +194,8 @@ class Run:
         generation: Generation,
         dropped_messages: int,
         deliver: Callable[[Event], None],
+        *,
+        calls_are_held: bool,
     ) -> None:
         self.request = request
         self.generation = generation
@@ -198,6 +206,7 @@ class Run:
             prompt=request.prompt,
             splits_reasoning=not request.keep_tags,
             calls=format_named(request.call_format) if request.tools is not None and request.tools.may_call else None,
+            calls_are_held=calls_are_held,
         )
         self._submitted = time.monotonic()
         self._first: float | None = None

@@ -7,12 +7,11 @@ from typing import Any
 
 from modules.engines.json_schemas import compact
 from modules.errors import BadRequest
+from modules.limits import LIMITS
 from modules.types.call_formats import ARGUMENTS, HERMES, NAME, CallFormat
 from modules.types.generation import Constraint
 from modules.types.tools import ToolSpec, ToolUse
 
-# A model that likes to call would go on for ever.
-MOST_CALLS = 8
 THOUGHT = "thought: thinking /\\n{0,2}/\nthinking[lazy]: /(?s:.*)<\\/think>/"
 # What is left of an opening is enough to know it: results of tools begin in the same way, and small models repeat them.
 OPENING_SEPARATOR = "_"
@@ -58,10 +57,10 @@ def answer_or_calls(form: CallFormat, words: str, first: str) -> list[str]:
 
 
 def calls_rules(tools: Sequence[ToolSpec], form: CallFormat, *, several: bool) -> list[str]:
-    """`calls` is what follows the opening."""
+    """`calls` is what follows the opening. Their number is bounded: a model that likes to call would go on for ever."""
     more = ""
     if several and form.between is not None:
-        more = f" ({terms(form.between, form)} call){{0,{MOST_CALLS - 1}}}"
+        more = f" ({terms(form.between, form)} call){{0,{LIMITS.calls_at_once - 1}}}"
     # Tokenizers that glue a space to what follows make models write one here.
     before = f'" "? {terms(form.before, form)} ' if form.before else ""
     after = f" {terms(form.after, form)}" if form.after else ""

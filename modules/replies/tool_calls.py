@@ -33,17 +33,20 @@ class WrittenCall(BaseModel):
 class CallSplitter:
     """Cuts a stream into text and calls, in their order. Blanks around a call belong to neither.
 
-    What begins like a call and never becomes one is text: nothing that a model wrote is lost.
+    What begins like a call and never becomes one is text: nothing that a model wrote is lost. Where the calls are held
+    to a grammar it is a call that was cut off, and left out: half of one is neither a call nor an answer.
     """
 
-    def __init__(self, form: CallFormat) -> None:
+    def __init__(self, form: CallFormat, *, are_held: bool = False) -> None:
         self._form = form
+        self._are_held = are_held
         self._held: str = ""
         self._opened: str | None = None
         self._at_start: bool = form.opens_reply
         self._after_call: bool = False
         self._calls: list[ToolCall] = []
         self.has_calls = False
+        self.has_cut_call = False
 
     def feed(self, text: str) -> list[str | ToolCall]:
         """The parts that are certain now."""
@@ -53,11 +56,25 @@ class CallSplitter:
             parts.append(part)
         return parts
 
-    def flush(self) -> list[str]:
-        """What was held back, now that no more text comes."""
-        held = (self._opened or "") + self._held
-        self._held, self._opened = "", None
-        return [held] if held.strip() or (held and not self._after_call) else []
+    def flush(self, *, is_cut: bool = False) -> list[str | ToolCall]:
+        """What was held back, now that no more text comes; `is_cut` where the model had not come to an end."""
+        opened, held = self._opened, self._held
+        self._opened, self._held = None, ""
+        # JSON without an opening that came to its end was an answer.
+        if self._are_held and (opened or (is_cut and opened is not None)):
+            calls, rest = whole_calls(held)
+            self.has_calls = self.has_calls or bool(calls)
+            self.has_cut_call = bool(rest) or not calls
+            return [*calls]
+        if self._are_held and is_cut and self._may_open(held.strip()):
+            return []
+        text = (opened or "") + held
+        return [text] if text.strip() or (text and not self._after_call) else []
+
+    def _may_open(self, text: str) -> bool:
+        """Whether it may be where an opening begins."""
+        is_start = self._at_start and '{"name":'.startswith("".join(text.split()))
+        return bool(text) and (is_start or self._form.opening.startswith(text))
 
     def _next(self) -> str | ToolCall | None:
         if self._calls:
@@ -124,6 +141,20 @@ def read_calls(text: str, form: CallFormat) -> tuple[list[ToolCall], int] | None
     if not whole or len(whole) < len(calls):
         return None
     return whole, len(text) - len(after) + len(form.ending)
+
+
+def whole_calls(text: str) -> tuple[list[ToolCall], str]:
+    """(calls, the one that is not whole) of a call or a list that was cut off."""
+    calls: list[ToolCall] = []
+    rest = text.lstrip("[ \r\n\t")
+    while rest.startswith("{"):
+        try:
+            value, end = DECODER.raw_decode(rest)
+        except (ValueError, RecursionError):
+            return calls, rest
+        calls += [call for call in calls_of(value) if call is not None]
+        rest = rest[end:].lstrip(f"{SEPARATORS},")
+    return calls, ""
 
 
 def calls_of(value: Any) -> list[ToolCall | None]:

@@ -110,6 +110,27 @@ def test_required_streams_a_call_that_follows_its_schema(client: openai.OpenAI, 
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
+@pytest.mark.parametrize("max_tokens", [1, 2, 3, 4, 20, 60])
+def test_a_call_that_max_tokens_cuts_off_is_never_content(client: openai.OpenAI, max_tokens: int) -> None:
+    asked: Any = {
+        "model": "starter",
+        "messages": QUESTION,
+        "tools": TOOLS,
+        "tool_choice": "required",
+        "temperature": 0,
+        "max_tokens": max_tokens,
+    }
+    choice = client.chat.completions.create(**asked).choices[0]
+    calls = [call.function for call in choice.message.tool_calls or [] if call.type == "function"]
+    assert (choice.finish_reason, choice.message.content or "") == ("length", "")
+    assert [json.loads(call.arguments) for call in calls] == [{"a": 12, "b": 30}] * (max_tokens // 40)
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    assert not any(delta.content for delta in deltas)
+    assert len([call for delta in deltas for call in delta.tool_calls or []]) == len(calls)
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
 def test_several_calls_of_one_reply_have_ids_and_indexes_of_their_own(scripted: openai.OpenAI) -> None:
     whole = scripted.chat.completions.create(model="echo", messages=QUESTION, tools=TOOLS).choices[0]
     assert whole.message.content == "Let me see. "

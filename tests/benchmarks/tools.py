@@ -83,7 +83,7 @@ class Asker:
         )
         ids = tuple(self._engine.tokenize(prompt))
         request = GenerationRequest(prompt, ids, tokens, sampling=knobs, constraint=call_constraint(use, form))
-        pipeline = ReplyPipeline(calls=form if use.may_call else None)
+        pipeline = ReplyPipeline(calls=form if use.may_call else None, calls_are_held=True)
         events: list[Event] = []
         self._engine.generate(request, lambda event: events.extend(pipeline.feed(event)), Flag())
         text = "".join(event.text for event in events if isinstance(event, TextDelta))

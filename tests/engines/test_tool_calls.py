@@ -16,6 +16,7 @@ from modules.engines.llamacpp.kind import LlamaCppOptions
 from modules.engines.protocol import Engine
 from modules.engines.tool_grammar import call_constraint
 from modules.library.library import Library
+from modules.limits import LIMITS
 from modules.prompts.renderer import TemplateRenderer
 from modules.replies.pipeline import ReplyPipeline
 from modules.types.call_formats import MISTRAL_ARGS
@@ -27,6 +28,8 @@ from tests.benchmarks.tools import ROUNDS, TOOLS, Asker, forced
 
 # Every tool once, and one at a second temperature; the benchmark asks for many more.
 CALLS = len(ROUNDS) + 1
+NOW = next(tool for tool in TOOLS if tool.name == "now")
+MANY_TOKENS = 400
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -59,6 +62,18 @@ def test_calls_that_must_be_made_are_and_answers_use_the_result_and_end(asker: A
     answer = asker.ask(told, ToolUse(TOOLS, "none"), SamplingParams(temperature=0.0), 60)
     assert wanted in answer.text
     assert answer.reason == "stop"
+
+
+def test_a_model_that_likes_to_call_comes_to_an_end(engine: Engine, asker: Asker) -> None:
+    """Its own end is made unlikely: it stops because nothing else is allowed any more."""
+    (end,) = engine.tokenize("<|im_end|>")
+    eager = SamplingParams(temperature=0.0, logit_bias={str(end): -100.0})
+    use = ToolUse((NOW,), "required")
+    reply = asker.ask([Message("user", "What time is it?")], use, eager, MANY_TOKENS)
+    assert [call.name for call in reply.calls] == ["now"] * LIMITS.calls_at_once
+    assert (reply.text, reply.reason) == ("", "tool_calls")
+    cut = asker.ask([Message("user", "What time is it?")], use, eager, 40)
+    assert (cut.calls[0].name, cut.text, cut.reason) == ("now", "", "length")
 
 
 # As if the family's control token were one that the starter has; "[ARGS]" it has not.

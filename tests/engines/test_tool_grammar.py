@@ -8,6 +8,7 @@ import pytest
 from modules.engines.grammars import TextCheck, grammar_of
 from modules.engines.tool_grammar import call_constraint
 from modules.errors import BadRequest
+from modules.limits import LIMITS
 from modules.types.call_formats import COMMAND, FORMATS, LLAMA, MISTRAL, MISTRAL_ARGS, CallFormat
 from modules.types.generation import Constraint
 from modules.types.tools import ToolSpec, ToolUse
@@ -87,6 +88,13 @@ def test_answers_and_calls(use: ToolUse, text: str, allowed: bool) -> None:
 )  # fmt: skip
 def test_every_family_calls_in_its_own_words(form: CallFormat, use: ToolUse, text: str, allowed: bool) -> None:
     assert TextCheck(grammar_of(call_constraint(use, form))).accepts(text) == allowed
+
+
+@pytest.mark.parametrize("use", [AUTO, REQUIRED])
+def test_after_the_most_calls_nothing_may_follow(use: ToolUse) -> None:
+    check = TextCheck(grammar_of(call_constraint(use)))
+    assert check.accepts("\n".join([NOW] * LIMITS.calls_at_once))
+    assert not check.accepts("\n")
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from modules.replies.pipeline import ReplyPipeline
+from modules.replies.pipeline import CUT_CALL, ReplyPipeline
 from modules.types.call_formats import COMMAND, HERMES, LLAMA, MISTRAL, MISTRAL_ARGS, CallFormat
-from modules.types.generation import Event, Finished, ReasoningDelta, TextDelta
+from modules.types.generation import Event, Failed, Finished, ReasoningDelta, TextDelta
 from modules.types.tools import ToolCall
 
 ADD = '<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'
@@ -100,3 +100,41 @@ def test_a_reply_that_was_cut_is_no_call() -> None:
     events = [*pipeline.feed(TextDelta(ADD[:-5])), *pipeline.feed(Finished("length"))]
     assert parts_of(events) == [ADD[:-5]]
     assert events[-1] == Finished("length")
+
+
+LIST = '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1}}, {"name": "add", "arguments": {"a": 2}}]'
+LLAMA_CALL = '{"name": "add", "parameters": {"a": 1}}'
+ARGS = '[TOOL_CALLS]add[ARGS]{"a": 1}[TOOL_CALLS]add[ARGS]{"a": 2}'
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [(HERMES, f"{ADD}\n{ADD}"), (LLAMA, LLAMA_CALL), (MISTRAL, LIST), (MISTRAL_ARGS, ARGS)],
+)
+@pytest.mark.parametrize("end", [Finished("length"), Finished("cancelled"), Failed("died")])
+def test_half_a_call_held_to_a_grammar_is_left_out_wherever_it_was_cut(
+    form: CallFormat, text: str, end: Finished | Failed
+) -> None:
+    whole = 0
+    for cut in range(1, len(text) + 1):
+        pipeline = ReplyPipeline(calls=form, calls_are_held=True)
+        events = [*pipeline.feed(TextDelta(text[:cut])), *pipeline.feed(end)]
+        parts = parts_of(events)
+        assert all(isinstance(part, tuple) for part in parts)
+        assert len(parts) >= whole
+        whole = len(parts)
+    assert whole == text.count("add")
+    assert events[-1] == end
+
+
+def test_a_stop_text_within_a_call_leaves_it_out_and_keeps_those_before() -> None:
+    pipeline = ReplyPipeline(calls=HERMES, calls_are_held=True)
+    events = [*pipeline.feed(TextDelta(f'{ADD}\n<tool_call>\n{{"name": "add",')), *pipeline.feed(Finished("stop"))]
+    assert parts_of(events) == [("add", {"a": 1})]
+    assert events[-1] == Finished("tool_calls", notes=(CUT_CALL,))
+
+
+@pytest.mark.parametrize("text", ["2 <", "an <tool", "[1, 2"])
+def test_words_that_came_to_their_end_are_kept_whole(text: str) -> None:
+    pipeline = ReplyPipeline(calls=HERMES, calls_are_held=True)
+    assert parts_of([*pipeline.feed(TextDelta(text)), *pipeline.feed(Finished("stop"))]) == [text]
