@@ -9,6 +9,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from modules.children import Child, Launcher
 from modules.engines.faults import ENDED, death, explained
 from modules.engines.protocol import Capabilities
@@ -29,7 +31,7 @@ from modules.engines.wire import (
     Ready,
     Returned,
 )
-from modules.errors import EngineError, ModelError, WorkerDied
+from modules.errors import BadRequest, EngineError, ModelError, WorkerDied
 from modules.types.embeddings import Embeddings
 from modules.types.extension_source import ExtensionSource
 from modules.types.generation import Event, Failed, Finished, GenerationRequest
@@ -49,6 +51,7 @@ LAST_WORDS_SECONDS = 2.0
 PING_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 
+NO_TEXT = "The text holds half of a surrogate pair, which is not a character."
 UNLOADED = "The model was unloaded. The next message loads it again."
 
 Sink = Callable[[Event], None]
@@ -182,10 +185,27 @@ class EngineProcess:
 
     def _send(self, order: Order) -> None:
         """A worker that has gone is reported by `_ended`, to everyone who waits."""
+        try:
+            line = ORDER.dump_json(order)
+        except PydanticSerializationError as error:
+            if not isinstance(order, Call | Generate):
+                raise EngineError(NO_TEXT) from error
+            self._refuse(order.id)
+            return
         with suppress(BrokenPipeError, ValueError):
-            self._child.send(ORDER.dump_json(order))
+            self._child.send(line)
         if self.gone:
             self._fail_everyone()
+
+    def _refuse(self, number: int) -> None:
+        """What cannot be sent ends as if the worker had refused it."""
+        error = BadRequest(NO_TEXT)
+        with self._lock:
+            sink, future = self._sinks.pop(number, None), self._calls.pop(number, None)
+        if sink is not None:
+            sink(Failed.of(error))
+        if future is not None:
+            future.set_exception(error)
 
     def _take(self, line: bytes) -> None:
         self._heard = time.monotonic()

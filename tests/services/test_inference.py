@@ -16,10 +16,11 @@ from modules.engines.wish import Wish
 from modules.prompts.renderer import TemplateRenderer
 from modules.services.inference import Inference
 from modules.services.models import ModelService
-from modules.types.generation import Finished, Progress
+from modules.types.generation import Failed, Finished, Progress
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
 from modules.types.reply_params import ReplyParams
+from tests.extensions.programs import ASKED, program, reply
 
 MODEL = LocalModel("slow", "Slow", "gguf", Path("slow.gguf"))
 
@@ -51,3 +52,15 @@ def test_a_cancel_while_the_model_loads_is_a_stop_and_not_a_failure(at_once: boo
     assert last == Finished("cancelled")
     assert time.monotonic() - cancelled < 2
     inference.close()
+
+
+def test_text_that_is_none_is_refused_at_once_and_the_model_goes_on(tmp_path: Path) -> None:
+    """Once before it is counted, once on its way to the engine."""
+    with program(tmp_path) as app:
+        for prompt, params in (("a\ud800", ReplyParams()), ("a", ReplyParams(stop=("\ud800",)))):
+            started = time.monotonic()
+            *_, end = app.inference.complete(prompt, params)
+            assert isinstance(end, Failed)
+            assert "half of a surrogate pair" in end.message
+            assert time.monotonic() - started < 10
+        assert reply(app) == ASKED
