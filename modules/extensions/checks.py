@@ -52,6 +52,8 @@ CHANGEABLE_KNOBS = ("dry_sequence_breakers", "samplers", "logit_bias", "banned_t
 CHANGEABLE_OF = itemgetter(*CHANGEABLE_KNOBS)
 REPLY_PARAMS = TypeAdapter(ReplyParams)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+# What OpenAI takes, and models read well.
+TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MAX_ITEMS = 200
 PROCESSOR_PATH = re.compile(r"\w+(\.\w+)*:\w+")
 MAX_STYLE_CHARS = 512 * 1024
@@ -92,6 +94,8 @@ def items_of(hook: str, returned: object) -> tuple[Any, ...]:
             raise Unfit(f"returned a list with {kind_of(item)} in it; {wanted.__name__} is expected.")
         if isinstance(item, LogitsProcessor):
             check_processor(item)
+        if isinstance(item, Tool):
+            check_tool(item)
         check_words(item)
     return items
 
@@ -116,6 +120,14 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
 def check_processor(processor: LogitsProcessor) -> None:
     """What crosses to an engine must be JSON. Raises Unfit."""
     try:
@@ -124,6 +136,20 @@ def check_processor(processor: LogitsProcessor) -> None:
         raise Unfit(f"returned a LogitsProcessor whose arguments are no JSON: {error}.") from error
     if processor.path and not PROCESSOR_PATH.fullmatch(processor.path):
         raise Unfit(f"returned a LogitsProcessor with the path {processor.path[:80]!r}; `module:name` is expected.")
+
+
+def check_tool(tool: Tool) -> None:
+    """What models are told of it, and how long it may take. Raises Unfit."""
+    if not is_text(tool.name) or not TOOL_NAME.fullmatch(tool.name):
+        called = f"a Tool called {str(tool.name)[:80]!r}"
+        raise Unfit(f"returned {called}; 1 to 64 letters, digits, dots, - and _ can be used.")
+    if not is_text(tool.description):
+        raise Unfit(f"returned a Tool with {kind_of(tool.description)} where a text belongs.")
+    sound_text(tool.description)
+    if not is_mapping(tool.parameters):
+        raise Unfit(f"returned a Tool with {kind_of(tool.parameters)} as its parameters.")
+    if not is_number(tool.seconds) or not tool.seconds > 0:
+        raise Unfit(f"returned a Tool that may take {tool.seconds!r} seconds.")
 
 
 class Handing:

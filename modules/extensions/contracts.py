@@ -73,8 +73,9 @@ class ToolContext:
 
 @dataclass(frozen=True)
 class Tool:
-    """A function that a model may call. `parameters` is the JSON schema of an object; `run` gets arguments that follow
-    it and returns text for the model. What it raises is told to the model and to the person."""
+    """A function that a model may call. Its name has 1 to 64 letters, digits, dots, - and _. `parameters` is the JSON
+    schema of an object; `run` gets arguments that follow it and returns text for the model. What it raises is told to
+    the model and to the person."""
 
     name: str
     description: str

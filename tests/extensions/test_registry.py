@@ -267,6 +267,27 @@ def test_what_an_extension_gave_is_called_behind_the_guard(app: App, tmp_path: P
         call(lambda: "fine")
 
 
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ('Tool("größe", "", {}, str)', "a Tool called 'größe'; 1 to 64 letters, digits, dots, - and _ can be used."),
+        ('Tool(None, "", {}, str)', "a Tool called 'None'"),
+        ('Tool("x", None, {}, str)', "a Tool with None where a text belongs"),
+        (r'Tool("x", "\ud800", {}, str)', "half of a surrogate pair"),
+        ('Tool("x", "", [1], str)', "a Tool with a list as its parameters"),
+        ('Tool("x", "", {}, str, seconds="long")', "a Tool that may take 'long' seconds"),
+    ],
+)
+def test_a_tool_that_models_cannot_be_told_of_is_named_on_the_card(
+    app: App, tmp_path: Path, tool: str, words: str
+) -> None:
+    code = f"from modules.extensions import Tool, hook\n\n@hook\ndef tools():\n    return [{tool}]\n"
+    write_extension(tmp_path, "crooked", code)
+    app.extensions.enable("crooked")
+    assert "crooked" not in {given.extension for given in app.extensions.collect("tools")}
+    assert words in app.extensions.faults("crooked")[-1].sentence
+
+
 def test_names_that_count_once_and_folders_that_are_none(app: App, tmp_path: Path) -> None:
     write_extension(tmp_path, "loud", LOUD)
     (tmp_path / "data" / "extensions" / "empty").mkdir()
