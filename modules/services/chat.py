@@ -15,6 +15,7 @@ from modules.services.request_hooks import RequestSource
 from modules.services.told_messages import told_messages
 from modules.services.tool_replies import ToolReplies
 from modules.services.tool_reply import calls_of
+from modules.services.tool_results import ResultRoom
 from modules.storage.conversations import ConversationStore, title_from
 from modules.types.conversation import Conversation, SearchHit, StoredMessage
 from modules.types.generation import Failed, Finished
@@ -238,8 +239,9 @@ class ChatService:
             asked = replace(params, overflow="drop_oldest", tools=use)
             return self._inference.chat(messages, asked, model, asked_by=source)
 
-        context_length = partial(self._inference.context_if_loaded, model)
-        return self._tools.begin(conversation_id, messages, ask, context_length)
+        count = partial(self._inference.count_if_loaded, model=model)
+        room = ResultRoom(count, partial(self._inference.context_if_loaded, model))
+        return self._tools.begin(conversation_id, messages, ask, room)
 
     def _run_command(
         self, command: WrittenCommand, reply: StoredMessage, model: str | None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from modules.engines.generation import Generation
 from modules.errors import NotFound
 from modules.services.tool_reply import Asked, RoundLimits, ToolReply
+from modules.services.tool_results import ResultRoom
 from modules.services.tools import ToolService
 from modules.types.messages import Message
 from modules.types.tools import ChosenTools, Decision, ToolUse
@@ -20,15 +21,13 @@ class ToolReplies:
         self._limits = limits
         self._running: dict[str, ToolReply] = {}
 
-    def begin(
-        self, conversation_id: str, messages: Sequence[Message], ask: Ask, context_length: Callable[[], int]
-    ) -> Generation:
+    def begin(self, conversation_id: str, messages: Sequence[Message], ask: Ask, room: ResultRoom) -> Generation:
         """A reply in this conversation, in rounds where it has tools. Raises as `ask` does."""
         tools = self._tools.on_in(conversation_id)
         if not tools:
             return ask(messages, None)
         mode = self._tools.chosen(conversation_id).mode
-        asked = Asked(conversation_id, tuple(messages), tools, mode, ask, context_length)
+        asked = Asked(conversation_id, tuple(messages), tools, mode, ask, room)
         reply = ToolReply(self._tools, asked, self._limits)
         self._running[reply.generation.id] = reply
         reply.generation.on_end(lambda: self._forget(reply.generation.id))

@@ -8,7 +8,8 @@ from modules.engines.generation import Generation
 from modules.errors import BadRequest, NotFound, ParlorError
 from modules.extensions.contracts import ToolContext
 from modules.services.told_messages import round_messages
-from modules.services.tool_run import RunEnd, ToolRun, checked_arguments, cut
+from modules.services.tool_results import ResultRoom
+from modules.services.tool_run import RunEnd, ToolRun, checked_arguments
 from modules.services.tools import OfferedTool, ToolService
 from modules.types.generation import Failed, Finished, Note, Replaced, TextDelta
 from modules.types.messages import Message
@@ -27,14 +28,14 @@ class RoundLimits:
 
 @dataclass(frozen=True)
 class Asked:
-    """What one reply is made with. `ask` begins a round's generation; `context_length` is 0 where it is not known."""
+    """What one reply is made with. `ask` begins a round's generation."""
 
     conversation_id: str
     messages: tuple[Message, ...]
     tools: tuple[OfferedTool, ...]
     mode: ToolMode
     ask: Callable[[Sequence[Message], ToolUse], Generation]
-    context_length: Callable[[], int]
+    room: ResultRoom
 
 
 class ToolReply:
@@ -188,8 +189,8 @@ class ToolReply:
         if end.cancelled:
             return "cancelled", "", ""
         if end.error:
-            return "failed", "", end.error
-        return "done", cut(end.result, self._asked.context_length()), ""
+            return "failed", "", self._asked.room.cut(end.error)
+        return "done", self._asked.room.cut(end.result), ""
 
     def _tell(self, record: CallRecord, state: CallState, result: str = "", error: str = "") -> CallRecord:
         changed = replace(record, state=state, result=result, error=error)

@@ -8,11 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from modules.errors import BadRequest, ParlorError
-from modules.limits import LIMITS
 from modules.types.tools import ToolSpec
-
-# A result may take this many characters for each token of the model's context.
-CHARS_PER_CONTEXT_TOKEN = 1
 
 
 @dataclass(frozen=True)
@@ -75,11 +71,3 @@ def checked_arguments(text: str, tool: ToolSpec) -> Mapping[str, Any]:
     if known and (unknown := [name for name in named if name not in known]):
         raise BadRequest(f"There is no argument called {unknown[0][:80]!r}.", "arguments")
     return named
-
-
-def cut(result: str, context_length: int) -> str:
-    """What of a long result the model is told; `context_length` in tokens, 0 where it is not known."""
-    limit = min(LIMITS.tool_result_chars, context_length * CHARS_PER_CONTEXT_TOKEN or LIMITS.tool_result_chars)
-    if len(result) <= limit:
-        return result
-    return f"{result[:limit]}\n[Cut: the result has {len(result):,} characters, and {limit:,} of them are shown.]"

@@ -1,12 +1,12 @@
 """The tools that extensions give, and which of them each conversation has."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from modules.errors import BadRequest
+from modules.extensions.checks import TOOL_NAME
 from modules.extensions.contracts import Tool, ToolContext
 from modules.extensions.registry import Extensions
 from modules.limits import LIMITS
@@ -14,8 +14,6 @@ from modules.services.inference import Inference
 from modules.storage.conversation_tools import ConversationTools
 from modules.types.generation import Constraint
 from modules.types.tools import ChosenTools, ToolSpec
-
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class ToolService:
             names = {one.name for one in offered}
             name = tool.name if tool.name not in names else f"{given.extension}_{tool.name}"
             one = OfferedTool(given.extension, name, tool)
-            if NAME.fullmatch(name) and name not in names and one.id not in {other.id for other in offered}:
+            if TOOL_NAME.fullmatch(name) and name not in names and one.id not in {other.id for other in offered}:
                 offered.append(one)
         return tuple(offered)
 

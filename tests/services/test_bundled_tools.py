@@ -15,6 +15,7 @@ from modules.types.conversation import StoredMessage
 from modules.types.presets import EVERYWHERE
 from modules.types.tools import CallRecord, ChosenTools, Decision
 from tests.canary import Canary, answering, http_answer
+from tests.extensions.programs import write_extension
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -95,6 +96,28 @@ def test_a_page_of_a_private_machine_is_refused_and_the_model_goes_on(app: App, 
     assert (reply.calls[0].state, reply.state) == ("failed", "complete")
     assert reply.calls[0].error
     assert site.requests == []
+
+
+FLOOD = r"""
+from modules.extensions import Tool, hook
+
+@hook
+def tools():
+    return [Tool("flood", "Tells everything.", {}, lambda *_: "\N{CJK UNIFIED IDEOGRAPH-5B57}" * 5_000_000, needs_approval=False)]
+"""  # fmt: skip
+
+
+def test_a_flood_of_rare_characters_leaves_room_for_an_answer_and_the_next_turn(app: App, tmp_path: Path) -> None:
+    write_extension(tmp_path, "toolbox", FLOOD)
+    app.extensions.enable("toolbox")
+    app.parameters.change(EVERYWHERE, {"max_tokens": 60})
+    view = app.chat.send(None, "Tell me everything.", None, 0, ChosenTools(("toolbox/flood",), "first"))
+    for _ in range(3):
+        reply = ended(app, view)
+        assert (reply.state, reply.calls[0].state) == ("complete", "done"), reply.error
+        view = app.chat.open(view.conversation.id)
+        view = app.chat.send(view.conversation.id, "And more?", None, view.conversation.revision)
+    ended(app, view)
 
 
 def test_a_conversation_is_translated_by_the_loaded_model_itself(app: App) -> None:

@@ -39,6 +39,10 @@ def wait(_arguments, context):
     return "cancelled"
 
 
+def shout(_arguments, _context):
+    raise ValueError("x" * 100_000)
+
+
 def fail(_arguments, _context):
     raise ValueError("The sea is closed.")
 
@@ -51,12 +55,14 @@ def tools():
         Tool("fail", "Fails.", NOTHING, fail, needs_approval=False),
         Tool("junk", "Gives junk.", NOTHING, lambda *_: {"a": 1}, needs_approval=False),
         Tool("flood", "Gives much.", NOTHING, lambda *_: "x" * 100_000, needs_approval=False),
+        Tool("shout", "Fails at length.", NOTHING, shout, needs_approval=False),
+        Tool("crooked_text", "Gives no text.", NOTHING, lambda *_: "a\\ud800b\\0c", needs_approval=False),
         Tool("hang", "Hangs.", NOTHING, lambda *_: threading.Event().wait(), needs_approval=False, seconds=0.3),
         Tool("wait", "Waits.", NOTHING, wait, needs_approval=False),
         Tool("crooked", "Has a schema that nothing follows.", {"type": "object", "odd": 1}, wait),
     ]
 """
-ALL = ("add", "remember", "fail", "junk", "flood", "hang", "wait")
+ALL = ("add", "remember", "fail", "junk", "flood", "shout", "crooked_text", "hang", "wait")
 
 
 def call(name: str, **arguments: Any) -> ToolCall:
@@ -212,11 +218,19 @@ def test_what_goes_wrong_is_told_and_the_chat_goes_on(
     assert model.told[1][0][-1].content == f"Error: {reply.calls[0].error}"
 
 
-def test_a_flood_is_cut_and_says_so(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    ScriptedModel(monkeypatch, [call("flood")], ["Much."])
+@pytest.mark.parametrize("name", ["flood", "shout"])
+def test_a_flood_is_cut_and_says_so(app: App, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    ScriptedModel(monkeypatch, [call(name)], ["Much."])
     (made,) = ended(app, begin(app)).calls
-    assert len(made.result) < 16_200
-    assert made.result.endswith("[Cut: the result has 100,000 characters, and 16,000 of them are shown.]")
+    told = made.result or made.error
+    assert len(told) < 16_200
+    assert told.endswith("[Cut: the result has 100,000 characters, and 16,000 of them are shown.]")
+
+
+def test_what_is_no_text_reaches_the_model_as_text(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedModel(monkeypatch, [call("crooked_text")], ["Hm."])
+    (made,) = ended(app, begin(app)).calls
+    assert made.result == model.told[1][0][-1].content == "a?b\N{REPLACEMENT CHARACTER}c"
 
 
 def test_a_tool_that_nothing_can_follow_is_left_out_and_its_card_says_so(
