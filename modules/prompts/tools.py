@@ -17,7 +17,10 @@ To call one, write only this:
 <tool_call>
 {{"name": "the function's name", "arguments": {{}}}}
 </tool_call>
-Its result follows between <tool_response> and </tool_response>. Then answer in your own words."""
+Its result follows. Then answer in your own words."""
+# What stood around a result, tags or quotes, is what small models would write too, instead of an answer.
+RESULT = "The result is:\n{result}"
+ASKED_AGAIN = "\n\nAnswer my question in your own words."
 
 
 def tool_variable(tools: Sequence[ToolSpec]) -> list[dict[str, Any]] | None:
@@ -64,7 +67,7 @@ def in_plain_messages(messages: Sequence[Message], tools: Sequence[ToolSpec]) ->
         role = "user" if message.role == "tool" else message.role
         # Most templates want the person and the model to speak in turn.
         if message.role == "tool" and previous is not None and previous.role == "user":
-            plain[-1] = Message("user", f"{previous.content}\n{text}")
+            plain[-1] = Message("user", f"{previous.content.removesuffix(ASKED_AGAIN)}\n{text}")
         else:
             plain.append(Message(role, text))
     return explained(plain, tools) if tools else plain
@@ -80,7 +83,7 @@ def explained(messages: list[Message], tools: Sequence[ToolSpec]) -> list[Messag
 
 def text_of(message: Message) -> str:
     if message.role == "tool":
-        return f"<tool_response>\n{message.content}\n</tool_response>"
+        return RESULT.format(result=message.content) + ASKED_AGAIN
     calls = [written(call) for call in message.tool_calls]
     return "\n".join([message.content, *calls] if message.content else calls)
 

@@ -117,7 +117,7 @@ def test_others_get_words_of_ours(renderer: TemplateRenderer) -> None:
     assert prompt.startswith('system:You can call these functions, one per line:\n{"name": "add"')
     assert prompt.endswith(
         '|user:1?|assistant:<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>|'
-        "user:<tool_response>\none\n</tool_response>|None"
+        "user:The result is:\none\n\nAnswer my question in your own words.|None"
     )
 
 
@@ -132,5 +132,5 @@ def test_results_of_one_round_are_one_message_and_the_own_system_text_stays() ->
     plain = in_plain_messages(messages, (ADD,))
     assert [one.role for one in plain] == ["system", "user", "assistant", "user"]
     assert plain[0].content.startswith("Be kind.\n\nYou can call")
-    assert plain[-1].content == "<tool_response>\none\n</tool_response>\n<tool_response>\ntwo\n</tool_response>"
+    assert plain[-1].content == "The result is:\none\nThe result is:\ntwo\n\nAnswer my question in your own words."
     assert in_plain_messages(ROUND[:1], ()) == ROUND[:1]
