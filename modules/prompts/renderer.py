@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from modules.children import Launcher, TimedChild
 from modules.errors import BadRequest
 from modules.limits import LIMITS
+from modules.prompts.control_marks import with_marks_as_text
 from modules.prompts.template import DEFAULT_TEMPLATE
 from modules.prompts.tools import in_plain_messages, message_variables, tool_variable
 from modules.types.call_formats import HERMES, CallFormat, format_of_template
@@ -39,8 +40,10 @@ class TemplateRenderer:
         """The prompt for these messages, ending where the assistant's reply begins.
 
         Tools and their calls are told as the template does; in our own words where it knows of none, or refuses these.
+        No message but the model's own can open or end a turn.
         Raises BadRequest when the template is broken, refuses the messages or does not end in time.
         """
+        messages = with_marks_as_text(messages, template, bos_token, eos_token)
         form = format_of_template(template)
         variables: dict[str, Any] = {"add_generation_prompt": True, "bos_token": bos_token, "eos_token": eos_token}
         if form is not None:
