@@ -1,6 +1,5 @@
 """Texts to vectors: passes through the model without its head, each so short that others need not wait long."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -19,10 +18,6 @@ from modules.types.embeddings import encoded
 Texts = Sequence[Sequence[int]]
 # Calls a function on the thread that computes, when its turn has come.
 Run = Callable[[Callable[[], Tensor]], "Future[Tensor]"]
-# How many times the tokens of its texts a pass on a CPU may compute, with what fills up the shorter ones: a quarter of
-# all computing went into that. It is not worth a pass of its own for fewer tokens than this.
-MOST_FILLED = 1.1
-WORTH_A_PASS = 256
 
 
 class Embedder:
@@ -51,13 +46,10 @@ class Embedder:
 
     def _group(self, texts: Texts) -> Texts:
         """As many of the first as one pass may hold, filled up to the longest of them; at least one."""
-        most_filled = MOST_FILLED if self._device.type == "cpu" else math.inf
-        longest = read = 0
+        longest = 0
         for count, tokens in enumerate(texts):
-            longest, read = max(longest, len(tokens)), read + len(tokens)
-            size = (count + 1) * longest
-            is_wasteful = size > most_filled * read and size > WORTH_A_PASS
-            if count and (size > self._pace.tokens or is_wasteful):
+            longest = max(longest, len(tokens))
+            if count and (count + 1) * longest > self._pace.tokens:
                 return texts[:count]
         return texts
 
