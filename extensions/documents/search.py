@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .store import Store, StoredPassage, WindowVectors
-from .words import words_to_find
+from .words import content_words, without_names, words_to_find
 
 Matrix = NDArray[np.float32]
 # A vector of each text, or None where there is no model that makes them, or not in time.
@@ -20,6 +20,9 @@ CANDIDATES = 60
 # tests/benchmarks/retrieval: more finds names better, less finds other words better. Fusing ranks was no better where
 # names decide, and it takes the first of many poor matches for a good one.
 WORDS_WEIGHT = 0.007
+# How much of a question is what it says of its names, which words find already: all else that is said of somebody would
+# be nearer than the answer in other words. Measured there too: made up 0.896 -> 0.925, real texts as before.
+NAMELESS_WEIGHT = 0.4
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,8 @@ class Search:
         """How near those are that are nearest, and those found by words; empty without vectors."""
         vectors = self._current()
         wanted = np.isin(vectors.collections, list(collection_ids))
-        if not wanted.any() or (asked := self._embed([question])) is None:
+        if not wanted.any() or (vector := self._vector(question)) is None:
             return {}
-        vector = np.asarray(asked[0], np.float32)
         if len(vector) != vectors.matrix.shape[1]:
             return {}
         near = nearness(vectors, vector)
@@ -79,6 +81,16 @@ class Search:
         nearest = np.argsort(-near)[: min(CANDIDATES, int(wanted.sum()))]
         places = {*nearest.tolist(), *np.flatnonzero(np.isin(vectors.ids, list(by_words))).tolist()}
         return {int(vectors.ids[place]): float(near[place]) for place in places}
+
+    def _vector(self, question: str) -> Matrix | None:
+        """Of length 1."""
+        nameless = without_names(question)
+        asked = self._embed([question, nameless] if content_words(nameless) else [question])
+        if asked is None:
+            return None
+        whole, *others = np.asarray(asked, np.float32)
+        vector = whole + NAMELESS_WEIGHT * (others[0] - whole) if others else whole
+        return vector / np.linalg.norm(vector)
 
     def _current(self) -> Vectors:
         with self._lock:

@@ -9,7 +9,7 @@ import numpy as np
 from .search import Matrix
 from .statements import Statement, is_contradicted, statements
 from .store import StoredPassage
-from .words import content_words, numbers, stem, stems
+from .words import NAME, content_words, numbers, stem, stems
 
 # A sentence with fewer words of its own claims nothing that could be checked. One with so few may stand in a passage by
 # chance, so all its words have to stand together there; and it claims nothing where it speaks of the talk itself.
@@ -20,7 +20,6 @@ TALK = re.compile(r"\b(?:I|me|my|we|us|you|your|answers?|questions?|passages?|do
 COVERAGE_WEIGHT = 0.7
 LEAST_TOGETHER = 0.52
 LEAST_COVERAGE = 0.55
-NAME = re.compile(r"(?<=[a-z0-9,;:] )[A-Z]\w+")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ STOP_WORDS = frozenset(
     """.split()  # noqa: SIM905 - a list of words a line each would be longer than all else here
 )
 WORD = re.compile(r"\w+(?:['’]\w+)*")
+# Capitals behind a small letter: those that begin a sentence may be any word.
+NAME = re.compile(r"(?<=[a-z0-9,;:] )[A-Z]\w+")
+WHOSE = re.compile(rf"{NAME.pattern}(?:['’]s)?")
 NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 # Without one, which is seldom meant as a number; thousands and millions are words like others.
 UNIT_NAMES = """
@@ -43,6 +46,10 @@ def content_words(text: str) -> list[str]:
 def words_to_find(question: str) -> list[str]:
     """Each once; none when there is nothing to look for."""
     return list(dict.fromkeys(content_words(question)))[:QUERY_WORDS]
+
+
+def without_names(text: str) -> str:
+    return " ".join(WHOSE.sub("", text).split())
 
 
 def numbers(text: str) -> frozenset[str]:

@@ -54,6 +54,23 @@ def test_the_nearest_window_of_a_passage_counts_and_the_whole(tmp_path: Path) ->
     store.close()
 
 
+def test_a_question_is_asked_without_its_names_too(tmp_path: Path) -> None:
+    store, collection = filled(tmp_path)
+    with_vectors(store)
+    heard: list[Sequence[str]] = []
+
+    def embed(told: Sequence[str]) -> Sequence[Sequence[float]]:
+        heard.append(told)
+        return [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]][: len(told)]
+
+    search = Search(store, embed)
+    both = search.find("Whom did Ann Lee's dog bite in Rome, Italy?", [collection], 1)[0]
+    alone = search.find("Who is Ann?", [collection], 1)[0]
+    assert heard == [["Whom did Ann Lee's dog bite in Rome, Italy?", "Whom did dog bite in , ?"], ["Who is Ann?"]]
+    assert both.by_meaning != alone.by_meaning
+    store.close()
+
+
 def test_without_a_model_words_must_do(tmp_path: Path) -> None:
     store, collection = filled(tmp_path)
     with_vectors(store)
