@@ -10,8 +10,8 @@ from modules.engines.hf.scheduler import Scheduler
 torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
-def schedulers_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def schedulers_end() -> Iterator[None]:
     """A test that fails closes no engine, and the thread of one left open would keep the run from ending."""
     begun: list[Scheduler] = []
     begin = Scheduler.__init__
@@ -20,7 +20,8 @@ def schedulers_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         begin(self, *parts, **settings)
         begun.append(self)
 
-    monkeypatch.setattr(Scheduler, "__init__", begin_noted)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scheduler, "__init__", begin_noted)
+        yield
     for scheduler in begun:
         scheduler.close()
