@@ -26,6 +26,8 @@ INSIDE = "PARLOR_INSIDE_ENVIRONMENT"
 OLDEST_PIP = (23, 3)
 LOCK_POLL_SECONDS = 0.2
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Many tests wait for a program, a page or the clock; a file's tests share what they have started.
+IN_TWO_PROCESSES = ("-n", "2", "--dist", "loadfile")
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 NOT_SET_UP = """usage: python3 webui.py [--model starter] [flags]    start Parlor and open it in the browser
@@ -72,7 +74,8 @@ def ensure_environment(arguments: Sequence[str], files: Sequence[Path] = (REQUIR
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """`webui.py test`: set up, then run the tests with what pytest is given; returns its exit status."""
+    """`webui.py test`: set up, then run the tests with what pytest is given, all of them in two processes where nothing
+    is; returns its exit status."""
     ensure_environment([str(PROJECT / "webui.py"), "test", *arguments], (REQUIREMENTS, TEST_REQUIREMENTS))
     selected: tuple[str, ...] = ()
     if find_browser() is None:
@@ -82,7 +85,7 @@ def run_tests(arguments: Sequence[str]) -> int:
         selected = ("-m", "not browser")
     # PROJECT is the folder it runs in, so a path among the arguments is one from there.
     pytest = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", str(PROJECT)]
-    status = wait_for([*pytest, *selected, *arguments])
+    status = wait_for([*pytest, *selected, *(arguments or IN_TWO_PROCESSES)])
     if selected:
         say("The browser tests were left out: there is no Chromium or Chrome.")
     return status

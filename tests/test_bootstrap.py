@@ -294,7 +294,9 @@ def test_the_test_command_installs_its_tools_and_passes_on(project: SmallProject
     expected = ["-c", "tests/pytest.ini", "--rootdir", str(project.folder), "-k", "some thing"]
     assert (status, f"tests in {project.folder} {expected}" in output) == (5, True), output + errors
     assert "Chromium" not in output
-    assert "Preparing" not in project.run("test", PARLOR_TEST_BROWSER=browser)[1]
+    assert "'-n'" not in output
+    again = project.run("test", PARLOR_TEST_BROWSER=browser)[1]
+    assert ("Preparing" in again, "'-n', '2', '--dist', 'loadfile'" in again) == (False, True)
 
 
 @pytest.mark.parametrize(("variables", "status"), [({}, 5), ({"CI": "true"}, 1)], ids=["by hand", "in CI"])

@@ -70,7 +70,8 @@ def subject(request: pytest.FixtureRequest, launcher: Launcher) -> Iterator[Subj
         starter = request.getfixturevalue("starter_file")
         model = Library(starter.parent).find("starter")
     # A server takes many requests, so many that a test would wait long for them all.
-    yield Subject(host, model, {"slots": 2} if request.param == "remote" else {})
+    options: dict[str, dict[str, object]] = {"remote": {"slots": 2}, "echo": {}}
+    yield Subject(host, model, options.get(request.param, {"threads": 1}))
     host.close()
 
 

@@ -35,7 +35,7 @@ class Subject:
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder = folder
         model = LocalModel(folder.name, folder.name, "safetensors", folder)
-        self.engine = HfEngine(model, HfOptions(**{"dtype": "float32", **options}), lambda *_: None)
+        self.engine = HfEngine(model, HfOptions(**{"dtype": "float32", "threads": 1, **options}), lambda *_: None)
 
     def run(self, *uses: AdapterUse, prompt: list[int] = PROMPT, new: int = 12, n_probs: int = 0) -> list[Event]:
         events: list[Event] = []

@@ -31,7 +31,7 @@ Pool = Callable[[torch.Tensor], torch.Tensor]
 
 def load(folder: Path, **options: Any) -> Any:
     model = LocalModel(folder.name, folder.name, "safetensors", folder)
-    return HF.load(model, HfOptions(**{"dtype": "float32", **options}), lambda *_: None)
+    return HF.load(model, HfOptions(**{"dtype": "float32", "threads": 1, **options}), lambda *_: None)
 
 
 def texts(*lengths: int, seed: int = 0) -> list[list[int]]:

@@ -48,7 +48,7 @@ def load(folder: Path, **options: Any) -> HfEngine:
     model = Library(folder.parent).find(folder.name)
     if model.problem:
         raise ModelError(model.problem)
-    return HfEngine(model, HfOptions(**options), lambda *_: None)
+    return HfEngine(model, HfOptions(**{"threads": 1, **options}), lambda *_: None)
 
 
 def run(engine: HfEngine, *tokens: int, **knobs: Any) -> list[Event]:

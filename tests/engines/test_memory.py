@@ -150,10 +150,16 @@ def test_rows_grow_no_further_than_eight_steps_beyond_what_is_needed() -> None:
     assert all(tokens <= hf.row_capacity(tokens) <= tokens + 9 * 256 for tokens in range(1, 40_000, 777))
 
 
+# Pages of libraries that the tests' own process has too: a worker is charged half of those.
+SHARED = 8 * MIB
+
+
 def check(launcher: Launcher, kind: EngineKind, model: LocalModel, options: dict[str, Any]) -> None:
     predicted = kind.estimate(model, kind.options.model_validate(options), read_machine(())).total_bytes
     actual = measure(launcher, kind, model, options).peak_bytes
-    assert abs(predicted - actual) <= tolerance(actual), f"{predicted / MIB:.0f} MiB, in truth {actual / MIB:.0f}"
+    assert -tolerance(actual) <= predicted - actual <= tolerance(actual) + SHARED, (
+        f"{predicted / MIB:.0f} MiB, in truth {actual / MIB:.0f}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,9 @@ def test_a_small_transformers_worker_takes_what_was_predicted(launcher: Launcher
 @pytest.mark.parametrize("options", [{}, {"weights": "int8"}, {"dtype": "float32"}], ids=str)
 @pytest.mark.alone
 def test_a_transformers_worker_takes_what_was_predicted(
-    launcher: Launcher, starter_folder: Path, options: dict[str, Any]
+    launcher: Launcher, starter_folder: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    model = Library(starter_folder.parent).find(starter_folder.name)
+    """A copy here too."""
+    shutil.copytree(starter_folder, tmp_path / "copied")
+    model = Library(tmp_path).find("copied")
     check(launcher, HF, model, {"context_length": 512, "slots": 1, **options})
