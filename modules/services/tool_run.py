@@ -52,8 +52,10 @@ class ToolRun:
         except Exception as error:  # noqa: BLE001 - whoever waits must get an end
             answer = RunEnd(error=f"Unexpected: {error!r}")
         with self._changed:
-            self._answer = answer
-            self._changed.notify_all()
+            # One that ends because it is told to has no result.
+            if not self._cancelled:
+                self._answer = answer
+                self._changed.notify_all()
 
 
 def checked_arguments(text: str, tool: ToolSpec) -> Mapping[str, Any]:
