@@ -271,7 +271,7 @@ def test_what_could_not_be_saved_outlives_the_page(window: Watched, notebook: Fa
     page.reload()
     expect(field(page)).to_have_value("That was a dark night")
     wait_until(lambda: notebook.text(document) == "That was a dark night")
-    assert page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))") == []
+    wait_until(lambda: page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))") == [])
     forgive(window, "503")
 
 
