@@ -1,5 +1,6 @@
 """What the Models view and the picker talk to, without a model."""
 
+import threading
 import time
 from typing import Any
 
@@ -108,6 +109,8 @@ class FakeModels:
         self.needs: dict[str, float] = {}
         self.adapters: list[View] = []
         self.adaptable: list[str] = []
+        self.lets_switch = threading.Event()
+        self.lets_switch.set()
         self.speed: View | None = {"value": 12.0, "low": 9.0, "high": 15.0}
 
     def named(self, identity: str) -> View:
@@ -183,6 +186,7 @@ class FakeModels:
         return {}
 
     def adapter_switch(self, values: View) -> View:
+        self.lets_switch.wait(20)
         weights = {one["name"]: one["weight"] for one in values["adapters"]}
         for one in self.adapters:
             one["weight"] = weights.get(one["name"])

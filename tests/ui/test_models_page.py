@@ -475,6 +475,30 @@ def test_an_adapter_is_loaded_switched_on_weighed_and_unloaded(
     expect(page.get_by_role("button", name="Load pirate")).to_be_visible()
 
 
+def test_a_weight_that_is_being_typed_outlives_the_answer_to_the_one_before(
+    window: Watched, library: FakeModels
+) -> None:
+    library.adapters, library.adaptable = [adapter(loaded=True, weight=1.0)], ["small"]
+    page = open_models(window)
+    weight = page.get_by_label("Weight of pirate")
+    library.lets_switch.clear()
+    weight.fill("0.5")
+    weight.press("Enter")
+    page.get_by_role("button", name="Unload pirate").and_(page.locator("[aria-disabled=true]")).wait_for()
+    weight.press("ControlOrMeta+a")
+    page.keyboard.insert_text("-")
+    page.keyboard.insert_text("2")
+    library.lets_switch.set()
+    page.get_by_role("button", name="Unload pirate").and_(page.locator("[aria-disabled=false]")).wait_for()
+    page.keyboard.insert_text("5")
+    expect(weight).to_have_value("-25")
+    expect(weight).to_be_focused()
+    weight.press("ControlOrMeta+a")
+    page.keyboard.insert_text("2")
+    weight.press("Enter")
+    wait_until(lambda: library.adapters[0]["weight"] == 2)
+
+
 def test_of_several_models_one_is_chosen_for_adapters(window: Watched, library: FakeModels) -> None:
     library.named("large")["state"] = "ready"
     library.adapters, library.adaptable = [adapter(loaded=True, weight=1.0)], ["small", "large"]

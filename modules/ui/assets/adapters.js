@@ -1,10 +1,8 @@
-// The adapters on this machine: which there are, and what a loaded model does with them.
+// The adapters on this machine, and the loaded model that they are put on.
 
+import { AdapterRow } from "./adapter_row.js";
 import { element } from "./dom.js";
-import { button, choiceOf } from "./forms.js";
-import { bytesText } from "./words.js";
-
-const KINDS = { lora: "LoRA", rslora: "rsLoRA", dora: "DoRA", prompt_tuning: "Prompt tuning" };
+import { choiceOf } from "./forms.js";
 
 export class AdapterList {
   constructor({ call, toasts }) {
@@ -12,6 +10,10 @@ export class AdapterList {
     this.model = null;
     // By name: why the last thing that was asked of it could not be done.
     this.refusals = new Map();
+    this.rows = new Map();
+    // Names of those that something has been asked of, and when the last of it is answered.
+    this.busy = new Set();
+    this.last = Promise.resolve();
     this.where = element("div", { class: "adapters-where" });
     this.list = element("ul", { class: "adapter-list", "aria-label": "Adapters" });
     this.node = element("section", { class: "adapters", hidden: true, "aria-labelledby": "adapters-title" }, element("h2", { id: "adapters-title", text: "Adapters" }), this.where, this.list);
@@ -25,18 +27,32 @@ export class AdapterList {
     }
   }
 
-  // Made anew only when something is another, so that the focus and what is being typed stay.
+  // Rows stay as long as their adapter is listed, so that the focus and what is being typed stay.
   show(state) {
-    const refusals = [...this.refusals];
-    const now = JSON.stringify([state, refusals]);
-    if (now === this.shown) return;
-    this.shown = now;
-    Object.assign(this, state);
-    const key = this.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const where = JSON.stringify([state.models, state.model, state.note]);
+    Object.assign(this, state, { state });
     this.node.hidden = !state.adapters.length;
-    this.showWhere();
-    this.list.replaceChildren(...state.adapters.map((adapter) => this.row(adapter)));
-    if (key) this.node.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+    if (where !== this.shownWhere) this.showWhere();
+    this.shownWhere = where;
+    const rows = new Map(state.adapters.map((adapter) => [adapter.name, this.rows.get(adapter.name) ?? this.row(adapter.name)]));
+    for (const [name, row] of this.rows) if (!rows.has(name)) row.node.remove();
+    this.rows = rows;
+    state.adapters.forEach((adapter, place) => {
+      const { node } = rows.get(adapter.name);
+      if (this.list.children[place] !== node) this.list.insertBefore(node, this.list.children[place] ?? null);
+      this.showRow(adapter);
+    });
+  }
+
+  row(name) {
+    const onDeed = (action) => this.busy.has(name) || this.act(name, action, () => ({ name }));
+    return new AdapterRow(name, { onDeed, onWeigh: (weight) => this.weigh(name, weight) });
+  }
+
+  showRow(adapter) {
+    const { name } = adapter;
+    const row = this.rows.get(name);
+    row.show(adapter, { refusal: this.refusals.get(name), isBusy: this.busy.has(name), largestWeight: this.largest_weight, hasModel: Boolean(this.model) });
   }
 
   showWhere() {
@@ -50,7 +66,7 @@ export class AdapterList {
       this.where.replaceChildren(element("p", { class: "fine" }, "On ", element("bdi", { text: models[0].title }), ", which is loaded. Those that are switched on change every reply."), note);
       return;
     }
-    const choose = choiceOf(models.map(({ id, title }) => [id, title]), { class: "select", "data-key": "model", "aria-label": "Model", onchange: () => this.choose(choose.value) });
+    const choose = choiceOf(models.map(({ id, title }) => [id, title]), { class: "select", "aria-label": "Model", onchange: () => this.choose(choose.value) });
     choose.value = this.model;
     this.where.replaceChildren(element("label", { class: "tool" }, element("span", { text: "On the loaded model" }), choose), note);
   }
@@ -61,92 +77,39 @@ export class AdapterList {
     return this.refresh();
   }
 
-  row(adapter) {
-    const { name, base_model: base, kind, rank, size_bytes: size, problem, mark } = adapter;
-    const facts = [
-      KINDS[kind] ?? kind,
-      rank ? `rank ${rank}` : "",
-      size ? bytesText(size) : "",
-      adapter.loaded ? `takes ${bytesText(adapter.memory_bytes)} of memory` : "",
-    ];
-    const refusal = this.refusals.get(name);
-    return element(
-      "li",
-      { class: "adapter", "data-name": name },
-      element(
-        "div",
-        { class: "adapter-what" },
-        element("span", { class: "adapter-name", dir: "auto", text: name }),
-        base ? element("span", { class: "fine" }, "for ", element("bdi", { text: base })) : null,
-        element("span", { class: "fine", text: facts.filter(Boolean).join(" · ") }),
-        mark ? element("span", { class: "fine", text: mark }) : null,
-        problem ? element("p", { class: "row-problem", text: problem }) : null,
-        refusal ? element("p", { class: "row-problem", role: "alert", text: refusal }) : null,
-      ),
-      this.model && (adapter.loaded || !problem) ? this.deeds(adapter) : null,
-    );
-  }
-
-  deeds({ name, loaded, weight }) {
-    const deed = (word, action) => button(word, () => this.act(action, name, { name }), "quiet-button", { "aria-label": `${word} ${name}`, "data-key": `deed ${name}` });
-    if (!loaded) return element("div", { class: "adapter-deeds" }, deed("Load", "adapter_load"));
-    const isOn = weight !== null;
-    const strength = element("input", {
-      type: "number",
-      class: "form-field weight",
-      min: -this.largest_weight,
-      max: this.largest_weight,
-      step: 0.1,
-      value: weight ?? 1,
-      disabled: !isOn,
-      "data-key": `weight ${name}`,
-      "aria-label": `Weight of ${name}`,
-      title: "How strongly it counts; 1 is what it was trained for.",
-      onchange: () => this.switch(name, strength.valueAsNumber),
-    });
-    const toggle = element("input", {
-      type: "checkbox",
-      role: "switch",
-      checked: isOn,
-      "data-key": `switch ${name}`,
-      "aria-label": `Switch on ${name}`,
-      onchange: () => this.switch(name, isOn ? null : strength.valueAsNumber),
-    });
-    return element(
-      "div",
-      { class: "adapter-deeds" },
-      element("label", { class: "tool" }, toggle, element("span", { text: isOn ? "In use" : "Loaded, not in use" })),
-      element("label", { class: "tool" }, element("span", { text: "Weight" }), strength),
-      deed("Unload", "adapter_unload"),
-    );
-  }
-
   // Null switches it off; the others stay as they are.
-  switch(name, weight) {
-    const uses = this.adapters.filter((one) => one.weight !== null && one.name !== name).map((one) => ({ name: one.name, weight: one.weight }));
+  weigh(name, weight) {
+    if (weight === null) return this.act(name, "adapter_switch", () => ({ adapters: this.uses(name) }));
     const limit = this.largest_weight;
-    const adapters = weight === null ? uses : [...uses, { name, weight }];
-    if (weight !== null && !(Math.abs(weight) <= limit)) return this.refuse(name, `A weight is a number from -${limit} to ${limit}.`);
-    if (adapters.length > this.most) return this.refuse(name, `At most ${this.most} adapters can be switched on at once. Switch another off first.`);
-    return this.act("adapter_switch", name, { adapters });
+    if (!(Math.abs(weight) <= limit)) return this.refuse(name, `A weight is a number from -${limit} to ${limit}.`);
+    if (this.uses(name).length >= this.most) return this.refuse(name, `At most ${this.most} adapters can be switched on at once. Switch another off first.`);
+    return this.act(name, "adapter_switch", () => ({ adapters: [...this.uses(name), { name, weight }] }));
   }
 
-  async act(action, name, values) {
+  // Of all that are switched on but this one.
+  uses(name) {
+    return this.adapters.filter((one) => one.weight !== null && one.name !== name).map((one) => ({ name: one.name, weight: one.weight }));
+  }
+
+  // One after another: what is asked of all starts from what the one before has made of them.
+  act(name, action, values) {
+    this.busy.add(name);
     this.refusals.delete(name);
-    for (const control of this.list.querySelectorAll(`[data-name="${CSS.escape(name)}"] button`)) control.disabled = true;
-    try {
-      await this.call(action, { model: this.model, ...values });
-    } catch (error) {
-      this.refusals.set(name, error.message);
-    }
-    // What was pressed looks as it did before, also when nothing came of it.
-    this.shown = "";
-    await this.refresh();
+    this.show(this.state);
+    this.last = this.last.then(async () => {
+      try {
+        await this.call(action, { model: this.model, ...values() });
+      } catch (error) {
+        this.refusals.set(name, error.message);
+      }
+      this.busy.delete(name);
+      await this.refresh();
+    });
+    return this.last;
   }
 
   refuse(name, message) {
     this.refusals.set(name, message);
-    this.shown = "";
-    return this.refresh();
+    this.show(this.state);
   }
 }
