@@ -10,7 +10,7 @@ from modules.engines.hf.scheduler import Scheduler
 torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def schedulers_end() -> Iterator[None]:
     """A test that fails closes no engine, and the thread of one left open would keep the run from ending."""
     begun: list[Scheduler] = []
