@@ -1,15 +1,17 @@
 """A real Chromium that reports what a page should never do: errors, and requests to other hosts."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from modules.bootstrap import find_browser
 
 # Shared machines are slow at times; what must be fast is measured in the benchmarks.
-expect.set_options(timeout=20_000)
+PATIENCE_SECONDS = 20.0
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 RAMBLING_MS = 15_000
 
 QUIET = [
@@ -21,6 +23,14 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def wait_until(claim: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """For what `expect` cannot see; as there, what a page asks for comes about a while after it was told to."""
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -37,6 +47,7 @@ class Watched:
     def __init__(self, browser: Browser, url: str, width: int = 1280, height: int = 800, theme: str = "light") -> None:
         self.url = url
         self.complaints: list[str] = []
+        self.forgiven: list[str] = []
         self.context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=theme,  # type: ignore[arg-type]
@@ -46,10 +57,18 @@ class Watched:
 
     def watch(self, page: Page) -> Page:
         page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        page.on("console", self.note_line)
         page.on("request", lambda request: self.note_request(request.url))
         page.set_default_timeout(15_000)
         return page
+
+    def forgive(self, words: str) -> None:
+        """From now on: what the browser says of something that is meant to fail."""
+        self.forgiven.append(words)
+
+    def note_line(self, line: ConsoleMessage) -> None:
+        if line.type == "error" and not any(words in line.text for words in self.forgiven):
+            self.complaints.append(line.text)
 
     def note_request(self, address: str) -> None:
         if not address.startswith((self.url, "data:", "blob:")):

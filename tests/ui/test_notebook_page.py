@@ -2,17 +2,18 @@
 
 import json
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched
+from tests.browser import Watched, wait_until
 from tests.ui.fake_chat import FakeChat, PageServer
-from tests.ui.fake_notebook import PAUSE, Document, FakeNotebook, Token
+from tests.ui.fake_notebook import PAUSE, Document, FakeNotebook, Token, View
 
 pytestmark = pytest.mark.browser
 
@@ -40,13 +41,6 @@ def opened(window: Watched, notebook: FakeNotebook, text: str) -> tuple[Page, Do
     return page, document
 
 
-def wait_until(claim: Callable[[], bool], seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_what_is_typed_becomes_a_document_and_is_saved(window: Watched, notebook: FakeNotebook) -> None:
     page = open_notebook(window)
     field(page).press_sequentially("A story")
@@ -65,10 +59,24 @@ def generated(page: Page) -> None:
     expect(page.get_by_role("button", name="Continue", exact=True, disabled=False)).to_be_visible()
 
 
-def forgive(window: Watched, status: str) -> None:
-    """What the browser says of a program that was away on purpose."""
-    window.page.wait_for_timeout(200)
-    window.complaints[:] = [line for line in window.complaints if status not in line]
+@contextmanager
+def outage(window: Watched, chat: FakeChat, status: int = 503) -> Iterator[None]:
+    """The program refuses all it is asked meanwhile."""
+    window.forgive(str(status))
+    chat.outage = status
+    yield
+    chat.outage = 0
+
+
+def leave(page: Page) -> str:
+    """The address to come back to."""
+    address = page.url
+    page.goto("about:blank")
+    return address
+
+
+def kept_unsaved(page: Page) -> list[str]:
+    return page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))")
 
 
 def counted(chat: FakeChat) -> int:
@@ -262,17 +270,16 @@ def test_what_could_not_be_saved_outlives_the_page(window: Watched, notebook: Fa
     page, document = opened(window, notebook, "It was")
     field(page).press_sequentially(" a dark")
     wait_until(lambda: notebook.text(document) == "It was a dark")
-    chat.outage = 503
-    field(page).press_sequentially(" night")
-    expect(page.get_by_role("alert").filter(has_text="Not saved yet")).to_be_visible()
-    assert notebook.text(document) == "It was a dark"
-    notebook.type_elsewhere(document, 0, 2, "That")
-    chat.outage = 0
-    page.reload()
+    with outage(window, chat):
+        field(page).press_sequentially(" night")
+        expect(page.get_by_role("alert").filter(has_text="Not saved yet")).to_be_visible()
+        assert notebook.text(document) == "It was a dark"
+        notebook.type_elsewhere(document, 0, 2, "That")
+        address = leave(page)
+    page.goto(address)
     expect(field(page)).to_have_value("That was a dark night")
     wait_until(lambda: notebook.text(document) == "That was a dark night")
-    wait_until(lambda: page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))") == [])
-    forgive(window, "503")
+    wait_until(lambda: kept_unsaved(page) == [])
 
 
 def test_memory_that_could_not_be_saved_outlives_the_page(
@@ -281,26 +288,23 @@ def test_memory_that_could_not_be_saved_outlives_the_page(
     page, document = opened(window, notebook, "It was")
     page.get_by_role("button", name="Branches, versions and memory").click()
     page.get_by_role("tab", name="Memory").click()
-    chat.outage = 503
-    page.get_by_role("textbox", name="Memory").fill("Marit is old.")
-    expect(page.get_by_text("Not saved.")).to_be_visible()
-    assert document.memory == ""
-    chat.outage = 0
-    page.reload()
+    with outage(window, chat):
+        page.get_by_role("textbox", name="Memory").fill("Marit is old.")
+        expect(page.get_by_text("Not saved.")).to_be_visible()
+        assert document.memory == ""
+        address = leave(page)
+    page.goto(address)
     wait_until(lambda: document.memory == "Marit is old.")
-    wait_until(lambda: page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('unsaved'))") == [])
-    forgive(window, "503")
+    wait_until(lambda: kept_unsaved(page) == [])
 
 
 def test_saving_goes_on_when_the_program_is_back(window: Watched, notebook: FakeNotebook, chat: FakeChat) -> None:
     page, document = opened(window, notebook, "It was")
-    chat.outage = 500
-    field(page).press_sequentially(" night")
-    expect(page.get_by_role("alert").filter(has_text="Not saved yet")).to_be_visible()
-    chat.outage = 0
+    with outage(window, chat, 500):
+        field(page).press_sequentially(" night")
+        expect(page.get_by_role("alert").filter(has_text="Not saved yet")).to_be_visible()
     wait_until(lambda: notebook.text(document) == "It was night")
     expect(page.locator(".notebook-notice")).to_be_hidden()
-    forgive(window, "500")
 
 
 def test_changes_of_two_tabs_are_put_together(window: Watched, notebook: FakeNotebook) -> None:
@@ -311,11 +315,16 @@ def test_changes_of_two_tabs_are_put_together(window: Watched, notebook: FakeNot
     expect(field(page)).to_have_value("Zero. One. Two. Three.")
 
 
-def test_when_two_tabs_change_one_place_nothing_is_overwritten(window: Watched, notebook: FakeNotebook) -> None:
+def test_when_two_tabs_change_one_place_nothing_is_overwritten(
+    window: Watched, notebook: FakeNotebook, chat: FakeChat
+) -> None:
     page, document = opened(window, notebook, "One")
-    notebook.type_elsewhere(document, 3, 0, " there")
-    theirs = document.head
-    field(page).press_sequentially(" here")
+    # Otherwise this tab might see the other's change before anything is typed here.
+    with outage(window, chat):
+        field(page).press_sequentially(" here")
+        expect(page.get_by_role("alert").filter(has_text="Not saved yet")).to_be_visible()
+        notebook.type_elsewhere(document, 3, 0, " there")
+        theirs = document.head
     notice = page.get_by_role("alert").filter(has_text="Another tab changed the same place")
     expect(notice).to_be_visible()
     field(page).press_sequentially(" too")
@@ -336,7 +345,7 @@ def test_what_another_tab_does_appears(window: Watched, notebook: FakeNotebook) 
     del notebook.documents[document.id]
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.get_by_role("button", name="Save it as a new document").click()
-    wait_until(lambda: [notebook.text(one) for one in notebook.documents.values()] == ["One two"])
+    wait_until(lambda: [notebook.text(one) for one in list(notebook.documents.values())] == ["One two"])
 
 
 def test_documents_are_renamed_moved_found_deleted_and_taken_back(window: Watched, notebook: FakeNotebook) -> None:
@@ -391,6 +400,40 @@ def test_versions_come_back_and_memory_is_kept(window: Watched, notebook: FakeNo
     assert document.note_depth == 5
 
 
+def test_memory_is_saved_in_the_order_it_was_written(
+    window: Watched, notebook: FakeNotebook, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, may_save = notebook.notebook_settings, threading.Event()
+
+    def slow_at_first(values: View) -> View:
+        if values["note_depth"] == 3:
+            may_save.wait(60)
+        return save(values)
+
+    monkeypatch.setattr(notebook, "notebook_settings", slow_at_first)
+    page, document = opened(window, notebook, "It was")
+    page.get_by_role("button", name="Branches, versions and memory").click()
+    page.get_by_role("tab", name="Memory").click()
+    page.get_by_role("textbox", name="Memory").fill("Marit is old.")
+    wait_until(lambda: any(name == "notebook_settings" for name, _ in chat.calls))
+    page.get_by_label("Lines from the end").fill("5")
+    page.wait_for_timeout(1000)
+    may_save.set()
+    expect(page.get_by_role("tabpanel").get_by_text("Saved", exact=True)).to_be_visible()
+    assert (document.memory, document.note_depth) == ("Marit is old.", 5)
+
+
+def test_memory_is_kept_where_it_begins_a_document(window: Watched, notebook: FakeNotebook) -> None:
+    page = open_notebook(window)
+    page.get_by_role("button", name="Branches, versions and memory").click()
+    page.get_by_role("tab", name="Memory").click()
+    memory = page.get_by_role("textbox", name="Memory")
+    memory.press_sequentially("Marit is old.")
+    expect(page.get_by_role("tabpanel").get_by_text("Saved", exact=True)).to_be_visible()
+    memory.press_sequentially(" She is a smith.")
+    wait_until(lambda: notebook.documents["d1"].memory == "Marit is old. She is a smith.")
+
+
 def test_a_selection_is_shown_token_by_token(window: Watched, notebook: FakeNotebook) -> None:
     page, _ = opened(window, notebook, "It was late")
     button = page.get_by_role("button", name="Token ids")
@@ -425,8 +468,9 @@ def test_lengths_are_told_while_typing(window: Watched, notebook: FakeNotebook, 
     counts = page.locator(".notebook-counts")
     expect(counts).to_have_text("4 of 2,048 tokens · 5 words · 23 characters")
     before = counted(chat)
-    field(page).press_sequentially(" six seven")
-    expect(counts).to_have_text(re.compile("about .* tokens · 7 words · 33 characters"))
+    with outage(window, chat):
+        field(page).press_sequentially(" six seven")
+        expect(counts).to_have_text(re.compile("about .* tokens · 7 words · 33 characters"))
     expect(counts).to_have_text("6 of 2,048 tokens · 7 words · 33 characters")
     # The count comes with the saving: no question per key.
     assert counted(chat) == before

@@ -39,7 +39,7 @@ export class NotebookView {
       isShown: () => this.isShown,
       onLeave: () => this.leave(),
       onNew: () => this.isShown && this.focus(),
-      onCreated: () => documents.refresh(),
+      onCreated: () => this.created(),
     });
     this.titling = new Titling({
       call,
@@ -79,10 +79,11 @@ export class NotebookView {
       onTokens: () => this.showTokens(),
     });
     this.comparison = new Comparison({ call, toasts });
+    this.memory = new MemoryForm({ call, toasts, onChanged: (document_) => this.onDocument(document_), onNeeded: () => this.document.created() });
     this.panel = new NotebookPanel({
       branches: new BranchList({ call, toasts, onSelect: select, onCompare: (first, second, branches) => this.comparison.show(this.document.id, first, second, branches) }),
       versions: new VersionList({ call, toasts, onSelect: select }),
-      memory: new MemoryForm({ call, toasts, onChanged: (document_) => this.onDocument(document_), onNeeded: () => this.document.created() }),
+      memory: this.memory,
     });
     this.continuations = new Continuations({ onPick: (target) => this.writing.pick(target), onLeave: () => this.writing.leaveContinuations(), onNothing: (text) => toasts.show(text) });
     this.choices = new TokenChoices({
@@ -205,6 +206,12 @@ export class NotebookView {
     this.following.stop();
     this.continuations.clear();
     this.counts.forget();
+  }
+
+  // The program has made the document of what was written here.
+  created() {
+    this.memory.begun(this.document.id);
+    this.documents.refresh();
   }
 
   // One that was deleted here may be open.

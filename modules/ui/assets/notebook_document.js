@@ -261,10 +261,9 @@ export class OpenDocument {
     });
   }
 
-  // The id of the document, which is made now if there is none yet.
-  async created() {
-    await this.inLine((visit) => this.id ?? this.create(visit));
-    return this.id;
+  // The document is made now if there is none yet.
+  created() {
+    return this.inLine((visit) => this.id ?? this.create(visit));
   }
 
   adopt(view, text = view.text) {
