@@ -60,8 +60,6 @@ def window(browser: Browser, program: RunningProgram, request: pytest.FixtureReq
 
 def choose(page: Page, *names: str) -> None:
     """By the keyboard alone: these tools, and a call before each answer."""
-    # The page takes the focus to the message field when it is ready.
-    page.get_by_role("heading", name="What is on your mind?").wait_for()
     button = page.get_by_role("button", name=re.compile("^Tools"))
     button.press("Enter")
     expect(button).to_have_attribute("aria-expanded", "true")

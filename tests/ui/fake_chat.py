@@ -78,7 +78,7 @@ class FakeChat:
         self.go_on = threading.Event()
         self.accepts_sends = threading.Event()
         self.accepts_sends.set()
-        self.refuse_streams = 0
+        self.refuses_streams = False
         self.cuts_streams = False
         self.outage = 0  # The status that everything is refused with; 401 leads to the sign-in screen.
         self._running: dict[str, str] = {}
@@ -143,7 +143,7 @@ class FakeChat:
         return {"messages": {one: self.messages[one] for one in values["ids"]}}
 
     def chat_send(self, values: View) -> View:
-        self.accepts_sends.wait(10)
+        self.accepts_sends.wait(60)
         identity = values["id"] or self.add(values["text"][:40])
         self.conversations[identity]["path"].append(self._message("user", values["text"]))
         return self._reply(identity, values)
@@ -215,10 +215,7 @@ class FakeChat:
         yield frame({"kind": "end", "view": view})
 
     def has_stream(self, generation: str) -> bool:
-        if self.refuse_streams:
-            self.refuse_streams -= 1
-            return False
-        return generation in self._running
+        return generation in self._running and not self.refuses_streams
 
     def _recorded(self, name: str, act: Callable[[View], View]) -> Callable[[Any], View]:
         def call(values: Any) -> View:

@@ -3,15 +3,15 @@
 import re
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from modules.ui.markup import render_message
-from tests.browser import Watched
+from tests.browser import Watched, wait_until
 from tests.ui.fake_chat import PAUSE, STATS, FakeChat, PageServer, delta, progress
+from tests.ui.fake_hub_page import download
 from tests.ui.fake_models import model
 
 pytestmark = pytest.mark.browser
@@ -31,13 +31,6 @@ def come_back(page: Page) -> None:
 def put(page: Page, script: str) -> None:
     """Into the message field, what a script makes: too much to type."""
     message_field(page).evaluate(f"field => {{ field.value = {script}; field.dispatchEvent(new Event('input')); }}")
-
-
-def wait_until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_only_the_growing_reply_is_touched(window: Watched, chat: FakeChat) -> None:
@@ -88,6 +81,7 @@ def test_escape_stops_but_not_from_an_open_panel(window: Watched, chat: FakeChat
     window.send("Hello")
     expect(page.locator("details.reasoning")).to_contain_text("Let me think.")
     page.locator(".model-button").click()
+    expect(page.locator(".model-panel")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".model-panel")).to_be_hidden()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
@@ -179,12 +173,13 @@ def test_opens_at_the_end_and_lets_the_person_read_above(window: Watched, chat: 
 
 
 def test_lost_stream_is_taken_up_again(browser: Browser, served: PageServer, chat: FakeChat) -> None:
-    chat.refuse_streams = 1
+    chat.refuses_streams = True
     chat.script = [delta("", "<p>All of it.</p>"), PAUSE]
     window = Watched(browser, served.url)
     page = window.open()
     window.send("Hello")
     expect(page.locator("article.last")).to_contain_text("Reconnecting…")
+    chat.refuses_streams = False
     expect(page.locator("article.last")).to_contain_text("All of it.")
     page.reload()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
@@ -233,6 +228,10 @@ def test_failed_model_tells_why(window: Watched, chat: FakeChat) -> None:
     expect(page.get_by_text("It needs more memory.")).to_be_visible()
     expect(page.get_by_text("alloc failed")).to_be_hidden()
     page.get_by_text("What the engine said").click()
+    expect(page.get_by_text("alloc failed")).to_be_visible()
+    chat.library.models.append(model("other", "Other Model"))
+    come_back(page)
+    expect(page.locator(".model-choice", has_text="Other Model")).to_be_visible()
     expect(page.get_by_text("alloc failed")).to_be_visible()
 
 
@@ -498,7 +497,7 @@ def test_what_is_typed_while_a_conversation_opens_stays(
     opened, may_open = chat.chat_open, threading.Event()
 
     def slow(values: dict[str, Any]) -> dict[str, Any]:
-        may_open.wait(10)
+        may_open.wait(60)
         return opened(values)
 
     monkeypatch.setattr(chat, "chat_open", slow)
@@ -510,6 +509,54 @@ def test_what_is_typed_while_a_conversation_opens_stays(
     expect(message_field(page)).to_have_value("and then")
     page.reload()
     expect(message_field(page)).to_have_value("and then")
+
+
+def test_the_focus_stays_with_what_was_begun_while_the_page_loads(
+    window: Watched, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, may_list = chat.hub.download_list, threading.Event()
+    chat.hub.downloads = [download()]
+
+    def slow(values: dict[str, Any]) -> dict[str, Any]:
+        may_list.wait(60)
+        return listed(values)
+
+    monkeypatch.setattr(chat.hub, "download_list", slow)
+    page = window.open()
+    search = page.get_by_label("Search conversations")
+    search.press_sequentially("On")
+    expect(page.locator(".welcome")).to_be_visible()
+    may_list.set()
+    # The last thing that the page waits for before it takes the focus.
+    expect(page.locator(".download-sign")).to_be_visible()
+    expect(search).to_be_focused()
+    page.reload()
+    expect(message_field(page)).to_be_focused()
+
+
+def test_a_list_that_comes_late_is_not_shown(window: Watched, chat: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat.add("Old", "a", "<p>b</p>")
+    page = window.open()
+    expect(page.locator(".conversation")).to_have_count(1)
+    listed, may_list = chat.chat_list, threading.Event()
+    asked: list[dict[str, Any]] = []
+
+    def slow_at_first(values: dict[str, Any]) -> dict[str, Any]:
+        answer = listed(values)
+        asked.append(values)
+        if len(asked) == 1:
+            may_list.wait(60)
+        return answer
+
+    monkeypatch.setattr(chat, "chat_list", slow_at_first)
+    come_back(page)
+    wait_until(lambda: len(asked) == 1)
+    chat.add("New", "a", "<p>b</p>")
+    come_back(page)
+    expect(page.locator(".conversation")).to_have_count(2)
+    may_list.set()
+    page.wait_for_timeout(300)
+    expect(page.locator(".conversation")).to_have_count(2)
 
 
 def test_words_run_their_own_way(window: Watched, chat: FakeChat) -> None:
@@ -587,11 +634,13 @@ def test_fingers_find_everything_on_a_phone(browser: Browser, served: PageServer
     assert page.locator(".markup .table").evaluate("box => box.scrollWidth > box.clientWidth")
     assert page.locator("td").first.evaluate("cell => cell.offsetWidth") > 150
     page.get_by_role("button", name="Conversations", exact=True).click()
+    more = page.get_by_role("button", name="What to do with Old")
+    expect(more).to_be_visible()
     for button in page.locator(".icon-button:visible").all():
         box = button.bounding_box()
         assert box
         assert round(min(box["width"], box["height"]), 2) >= 40
-    page.get_by_role("button", name="What to do with Old").click()
+    more.click()
     page.get_by_role("button", name="Rename", exact=True).click()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Old", exact=True)).to_be_focused()

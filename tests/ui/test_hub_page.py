@@ -5,11 +5,10 @@ import time
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watched
+from tests.browser import Watched, wait_until
 from tests.ui.fake_chat import FakeChat, PageServer
 from tests.ui.fake_hub_page import FakeHubPage, choice, download, entry, hub_model, job, server, standing
 from tests.ui.fake_models import model
-from tests.ui.test_chat_page import wait_until
 from tests.ui.test_markup import ATTACKS
 
 pytestmark = pytest.mark.browser

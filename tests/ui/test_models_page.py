@@ -6,10 +6,10 @@ import time
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import Watched
+from tests.browser import Watched, wait_until
 from tests.ui.fake_chat import PAUSE, FakeChat, PageServer, delta
 from tests.ui.fake_models import FakeModels, adapter, model
-from tests.ui.test_chat_page import come_back, message_field, wait_until
+from tests.ui.test_chat_page import come_back, message_field
 
 pytestmark = pytest.mark.browser
 

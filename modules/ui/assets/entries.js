@@ -16,6 +16,7 @@ export class EntryList {
   constructor({ call, toasts, kind, words, actions, arrange, deeds = () => [], onOpen, onNew, onListed, onRenamed, onDeleted, onRestored }) {
     Object.assign(this, { call, toasts, kind, words, actions, arrange, deeds, onOpen, onNew, onListed, onRenamed, onDeleted, onRestored });
     this.openId = null;
+    this.asked = 0;
     this.entries = [];
     this.renaming = null;
     // By entry: its row, and what the row was made from.
@@ -59,11 +60,18 @@ export class EntryList {
     this.refresh();
   }
 
-  async refresh() {
+  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
+  refresh() {
+    this.newest = this.ask(++this.asked);
+    return this.newest;
+  }
+
+  async ask(asked) {
     const words = this.search.value;
     try {
       const answer = await this.call(this.actions.list, { search: words });
-      // An answer to an older search that comes late is not shown.
+      if (asked !== this.asked) return this.newest;
+      // Another search is about to be asked for.
       if (words !== this.search.value) return;
       this.onListed?.(answer);
       this.show(answer[`${this.kind}s`]);

@@ -142,7 +142,8 @@ class Page {
     if (isOfExtension(new URLSearchParams(location.search).get("view"))) await this.offers.look();
     else looks.push(this.offers.look());
     await Promise.all([...looks, this.followAddress()]);
-    if (this.shown !== this.models) this.shown.focus();
+    // Whoever has begun to do something meanwhile goes on with it.
+    if (this.shown !== this.models && document.activeElement === document.body) this.shown.focus();
   }
 
   // --- views ---

@@ -93,13 +93,14 @@ export class ModelPicker {
   }
 
   async lookUpNeeds() {
+    const before = JSON.stringify(this.needs);
     try {
       this.needs = (await this.call("models_needs")).needs;
     } catch {
       // The files' sizes stay.
       return;
     }
-    if (!this.panel.hidden) this.fill();
+    if (!this.panel.hidden && JSON.stringify(this.needs) !== before) this.fill();
   }
 
   close() {
@@ -126,6 +127,7 @@ export class ModelPicker {
 
   fill() {
     const focused = this.panel.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const isUnfolded = this.panel.querySelector("details")?.open;
     const { models, starter } = this.state;
     const offers = models.some((one) => one.id === STARTER.id) || starter.present ? [] : [{ ...STARTER, size_bytes: starter.size_bytes }];
     const nodes = [];
@@ -145,6 +147,7 @@ export class ModelPicker {
     };
     nodes.push(element("button", { type: "button", class: "all-models", "data-key": "all", text: "All models…", onclick: manage }));
     this.panel.replaceChildren(...nodes);
+    for (const fold of this.panel.querySelectorAll("details")) fold.open = isUnfolded;
     if (focused) this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 

@@ -37,12 +37,13 @@ export class ToolsMenu {
   }
 
   async refresh() {
-    const id = this.conversation;
+    const { conversation: id, chosen: before } = this;
     try {
       const { tools, ids, mode } = await this.call("chat_tools", { id });
       if (id !== this.conversation) return;
       this.tools = tools;
-      if (id) this.chosen = { ids, mode };
+      // What was chosen meanwhile stays chosen.
+      if (id && this.chosen === before) this.chosen = { ids, mode };
       this.showCount();
       if (!this.menu.panel.hidden) this.redraw();
     } catch (error) {
