@@ -8,6 +8,7 @@ export class AdapterList {
   constructor({ call, toasts }) {
     Object.assign(this, { call, toasts });
     this.model = null;
+    this.asked = 0;
     // By name: why the last thing that was asked of it could not be done.
     this.refusals = new Map();
     this.rows = new Map();
@@ -19,9 +20,17 @@ export class AdapterList {
     this.node = element("section", { class: "adapters", hidden: true, "aria-labelledby": "adapters-title" }, element("h2", { id: "adapters-title", text: "Adapters" }), this.where, this.list);
   }
 
-  async refresh() {
+  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
+  refresh() {
+    this.newest = this.ask(++this.asked);
+    return this.newest;
+  }
+
+  async ask(asked) {
     try {
-      this.show(await this.call("adapter_list", { model: this.model }));
+      const state = await this.call("adapter_list", { model: this.model });
+      if (asked !== this.asked) return this.newest;
+      this.show(state);
     } catch (error) {
       if (error.code !== "unreachable") this.toasts.error(error);
     }

@@ -18,6 +18,7 @@ const COLUMNS = ["", "Model", "Parameters", "Context", "Size", "Last used", "", 
 export class LibraryList {
   constructor({ call, toasts, onChange, onLoad, onTalk, onImport, onHub }) {
     Object.assign(this, { call, toasts, onChange });
+    this.asked = 0;
     this.models = [];
     this.states = new Map();
     this.rows = new Map();
@@ -78,9 +79,16 @@ export class LibraryList {
     else this.arrange();
   }
 
-  async refresh() {
+  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
+  refresh() {
+    this.newest = this.ask(++this.asked);
+    return this.newest;
+  }
+
+  async ask(asked) {
     try {
       const [{ models, memory, trash }] = await Promise.all([this.call("models_list"), this.adapters.refresh()]);
+      if (asked !== this.asked) return this.newest;
       this.models = models;
       this.isKnown = true;
       this.showMemory(memory);

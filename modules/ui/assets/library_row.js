@@ -11,7 +11,7 @@ export class LibraryRow {
   constructor({ act, onLoad, onTalk, onRename, onDelete }) {
     Object.assign(this, { act, onLoad, onTalk, onRename, onDelete });
     // By part: what it was made from.
-    this.shown = new Map();
+    this.shown = new WeakMap();
     this.node = element("li", { class: "library-row" });
     this.head = element("div", { class: "row-head" });
     this.state = element("div", { class: "row-state" });
@@ -25,15 +25,19 @@ export class LibraryRow {
     this.opener.focus();
   }
 
-  // Parts are made anew only when they become others, so that the focus and what is being typed stay.
+  // Parts are made anew only when they become others, so that the focus and what is being typed stay. A note is saved
+  // when a button is pressed: that button must not be made anew for it, or it would not hear of its click.
   show(model) {
     this.model = model;
-    const { state, fraction, note, error, details, ...lasting } = model;
+    const { state, fraction, note, error, details, user_note: words, ...lasting } = model;
     this.remake(this.head, lasting, () => this.showHead());
+    this.remake(this.kind, [lasting, words], () => this.showKind());
     this.remake(this.state, [state, fraction, note], () => this.showState());
     this.remake(this.buttons, [state, model.problem, model.title], () => this.showButtons());
     this.remake(this.failure, [state, error, details], () => this.failure.replaceChildren(...(state === "failed" ? [failure(model)] : [])));
-    if (!this.details.hidden) this.remake(this.details, [lasting, state], () => this.showDetails());
+    if (this.details.hidden) return;
+    this.remake(this.details, [lasting, state], () => this.showDetails());
+    this.remake(this.words, words, () => (this.words.value = words));
   }
 
   remake(part, value, make) {
@@ -54,16 +58,14 @@ export class LibraryRow {
     this.star.dataset.key = "star";
     this.star.setAttribute("aria-pressed", String(model.favourite));
     this.title = element("span", { class: "row-title", dir: "auto", text: model.title });
-    const kind = model.is_built_in
-      ? "Built in · repeats what you write, to try things without a model"
-      : [formatName(model.format), model.quantization, model.licence].filter(Boolean).join(" · ");
+    this.kind = element("span", { class: "row-kind" });
     const mark = model.location ? "linked" : model.folder && `in ${model.folder}`;
     this.opener = element(
       "button",
       { type: "button", class: "row-open", "data-key": "open", "aria-expanded": String(!this.details.hidden), onclick: () => this.toggle() },
       this.title,
       mark ? element("span", { class: "mark", dir: "auto", text: mark }) : null,
-      element("span", { class: "row-kind", text: model.user_note ? `${kind} · ${firstLine(model.user_note)}` : kind }),
+      this.kind,
     );
     const problem = model.problem ? element("p", { class: "row-problem", text: model.problem }) : null;
     this.head.replaceChildren(
@@ -80,6 +82,12 @@ export class LibraryRow {
       this.state,
       this.buttons,
     );
+  }
+
+  showKind() {
+    const { is_built_in: isBuiltIn, format, quantization, licence, user_note: note } = this.model;
+    const kind = isBuiltIn ? "Built in · repeats what you write, to try things without a model" : [formatName(format), quantization, licence].filter(Boolean).join(" · ");
+    this.kind.textContent = note ? `${kind} · ${firstLine(note)}` : kind;
   }
 
   showState() {
@@ -118,8 +126,9 @@ export class LibraryRow {
 
   showDetails() {
     const { model } = this;
-    const note = element("textarea", { class: "note-field", rows: 2, dir: "auto", value: model.user_note, maxLength: NOTE_CHARS, placeholder: "Your own words about this model" });
+    const note = element("textarea", { class: "note-field", rows: 2, dir: "auto", maxLength: NOTE_CHARS, placeholder: "Your own words about this model" });
     note.addEventListener("change", () => note.value !== this.model.user_note && this.act("models_note", { model: model.id, note: note.value }));
+    this.words = note;
     this.details.replaceChildren(
       apiName(model),
       element("dl", { class: "facts" }, ...factsOf(model).map(([name, value]) => element("div", { class: "facts-pair" }, element("dt", { text: name }), element("dd", { dir: "auto", text: value })))),

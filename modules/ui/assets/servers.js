@@ -77,10 +77,10 @@ export class ServerList {
 
   // What is as it was stays, with a question that waits for an answer.
   fill(servers) {
+    this.status.textContent = servers.length ? "" : "No servers yet.";
     const shown = JSON.stringify(servers);
     if (shown === this.shown) return;
     this.shown = shown;
-    this.status.textContent = servers.length ? "" : "No servers yet.";
     this.list.replaceChildren(...servers.map((server) => this.row(server)));
   }
 
@@ -182,7 +182,8 @@ export class ServerList {
       this.toasts.error(error);
     }
     await this.show();
-    this.focusRow(name);
+    // Elsewhere the focus may be on a question that was asked meanwhile.
+    if (document.activeElement === document.body) this.focusRow(name);
     this.onChange();
   }
 
