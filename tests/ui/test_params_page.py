@@ -1,7 +1,7 @@
 """The Parameters panel by clicks, in a real browser against parameters in memory."""
 
 import json
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser import Watched
+from tests.browser import Watched, wait_until
 from tests.ui.fake_chat import FakeChat
 
 pytestmark = pytest.mark.browser
@@ -20,6 +20,9 @@ Opened = Callable[..., tuple[Page, Locator]]
 def opened(window: Watched) -> Opened:
     def open_panel(path: str = "/") -> tuple[Page, Locator]:
         page = window.open(path)
+        # Which model and which conversation they are for is known then.
+        expect(page.locator(".model-name")).to_have_text("Small Model")
+        expect(page.locator("article" if "c=" in path else ".welcome").first).to_be_visible()
         page.get_by_role("button", name="Parameters", exact=True).click()
         panel = page.get_by_role("complementary", name="Parameters", exact=True)
         expect(number(panel, "Temperature")).to_be_visible()
@@ -81,11 +84,9 @@ def test_a_wrong_value_has_its_sentence_and_keeps_no_other_from_being_saved(open
     expect(panel.get_by_role("alert").filter(has_text="5 at most")).to_be_hidden()
 
 
-def wait_for_constraint(chat: FakeChat, wanted: dict[str, str] | None) -> None:
-    deadline = time.monotonic() + 8
-    while (sent := changes(chat)) and sent[-1].get("constraint", 0) != wanted:
-        assert time.monotonic() < deadline, sent
-        time.sleep(0.02)
+def wait_for(chat: FakeChat, **last: Any) -> None:
+    """Until that is what was changed last."""
+    wait_until(lambda: changes(chat)[-1:] == [last])
 
 
 def test_a_message_is_sent_after_what_was_changed_is_saved(opened: Opened, window: Watched, chat: FakeChat) -> None:
@@ -122,7 +123,7 @@ def test_lists_biases_and_the_order_by_keyboard(opened: Opened, chat: FakeChat) 
     stops.get_by_role("button", name="Add a text").click()
     page.keyboard.type("END\\n")
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
-    assert changes(chat)[-1] == {"stop": ["END\n"]}
+    wait_for(chat, stop=["END\n"])
     panel.get_by_label("Find a parameter").fill("nucleus")
     expect(panel.get_by_text("Top-p stands above.")).to_be_visible()
     panel.get_by_label("Find a parameter").fill("")
@@ -132,7 +133,7 @@ def test_lists_biases_and_the_order_by_keyboard(opened: Opened, chat: FakeChat) 
     page.keyboard.press("Tab")
     page.keyboard.type("-5")
     expect(panel.get_by_text("2 parameters changed")).to_be_visible()
-    assert changes(chat)[-1] == {"logit_bias": {"12": -5}}
+    wait_for(chat, logit_bias={"12": -5})
     chat.params.wrong = {"message": "A bias is 100 at most.", "code": "x", "field": "logit_bias"}
     bias = biases.get_by_label("Logit bias: bias from -100 to 100")
     bias.fill("500")
@@ -145,9 +146,8 @@ def test_lists_biases_and_the_order_by_keyboard(opened: Opened, chat: FakeChat) 
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(panel.get_by_text("3 parameters changed")).to_be_visible()
-    order = changes(chat)[-1]["samplers"]
-    assert order[:3] == ["dry", "no_repeat_ngram", "penalties"]
-    assert "top_a" not in order
+    wait_until(lambda: changes(chat)[-1]["samplers"][:3] == ["dry", "no_repeat_ngram", "penalties"])
+    assert "top_a" not in changes(chat)[-1]["samplers"]
 
 
 def test_presets_are_chosen_saved_renamed_deleted_and_taken_back(opened: Opened, chat: FakeChat) -> None:
@@ -212,16 +212,28 @@ def test_two_presets_are_compared_and_a_file_comes_in(opened: Opened, chat: Fake
     assert download.value.suggested_filename == "Old one.yaml"
 
 
-def test_parameters_are_bound_to_a_conversation_and_let_go(opened: Opened, chat: FakeChat) -> None:
+def test_parameters_are_bound_to_a_conversation_and_let_go(
+    opened: Opened, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, may_bind = chat.params.params_change, threading.Event()
+
+    def slow_to_bind(values: dict[str, Any]) -> dict[str, Any]:
+        if not values["changes"]:
+            may_bind.wait(60)
+        return change(values)
+
+    monkeypatch.setattr(chat.params, "params_change", slow_to_bind)
     talk = chat.add("Talk", "question", "<p>answer</p>")
     page, panel = opened(f"/?c={talk}")
     applies = panel.get_by_role("combobox", name="These apply")
     expect(applies.locator("option:checked")).to_have_text("Everywhere")
-    with page.expect_response(lambda response: response.request.method == "POST"):
-        applies.select_option("conversation")
-    page.wait_for_load_state("networkidle")
+    applies.select_option("conversation")
+    # Nobody waits until the program has heard of it.
     number(panel, "Temperature").fill("0.1")
+    page.wait_for_timeout(500)
+    may_bind.set()
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
+    expect(number(panel, "Temperature")).to_have_value("0.1")
     assert chat.params.scopes["conversation"]["changes"] == {"temperature": 0.1}
     assert chat.params.scopes["everywhere"]["changes"] == {}
     applies.select_option("everywhere")
@@ -253,11 +265,11 @@ def test_a_structure_is_in_use_once_it_is_right(opened: Opened, chat: FakeChat) 
     kind.select_option("choice")
     expect(panel.get_by_role("textbox", name="Texts, one a line")).to_have_value("")
     kind.blur()
-    wait_for_constraint(chat, None)
+    wait_for(chat, constraint=None)
     expect(kind).to_have_value("choice")
     kind.select_option("regex")
     expect(panel.get_by_role("textbox", name="Regular expression")).to_have_value("ab(")
-    wait_for_constraint(chat, {"kind": "regex", "source": "ab("})
+    wait_for(chat, constraint={"kind": "regex", "source": "ab("})
 
 
 def test_the_next_token_is_shown_and_nothing_is_loaded_for_it(opened: Opened, chat: FakeChat) -> None:
@@ -295,8 +307,24 @@ def test_the_next_token_is_shown_and_nothing_is_loaded_for_it(opened: Opened, ch
     assert not [name for name, _ in chat.calls if name == "models_load"]
 
 
-def test_the_panel_stays_open_for_the_next_visit(opened: Opened) -> None:
+def test_the_panel_stays_open_for_the_next_visit(
+    opened: Opened, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page, panel = opened()
+    state, may_answer = chat.params.params_state, threading.Event()
+
+    def slow(values: dict[str, Any]) -> dict[str, Any]:
+        may_answer.wait(60)
+        return state(values)
+
+    page.get_by_role("button", name="Close parameters").click()
+    monkeypatch.setattr(chat.params, "params_state", slow)
+    page.get_by_role("button", name="Parameters", exact=True).click()
+    number(panel, "Temperature").focus()
+    chat.params.scopes["everywhere"]["changes"] = {"min_p": 0.2}
+    may_answer.set()
+    expect(number(panel, "Min-p")).to_have_value("0.2")
+    expect(number(panel, "Temperature")).to_be_focused()
     page.reload()
     expect(number(panel, "Temperature")).to_be_visible()
     number(panel, "Temperature").focus()

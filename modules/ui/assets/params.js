@@ -19,7 +19,11 @@ export class ParamsPanel {
     // What was changed and is not saved yet, and where.
     this.pending = {};
     this.pendingAt = null;
+    // Changes on their way, one after the other.
+    this.sending = [];
     this.saving = Promise.resolve();
+    // The scope that was chosen and does not hold yet.
+    this.boundTo = null;
     this.state = null;
     this.build(onLoad);
     this.showOpen();
@@ -63,7 +67,7 @@ export class ParamsPanel {
     this.isOpen = !this.isOpen;
     localStorage.setItem(KEPT_UNDER, this.isOpen ? "yes" : "no");
     this.showOpen();
-    if (this.isOpen) this.refresh().then(() => this.presets.focus());
+    if (this.isOpen) this.refresh().then(() => this.node.contains(document.activeElement) || this.presets.focus());
     else this.opener.focus();
   }
 
@@ -116,13 +120,14 @@ export class ParamsPanel {
   // `isOther` where other values are in use than a person is typing.
   show({ isOther = false } = {}) {
     const { fields, refusals, current, scopes } = this.state;
+    const values = Object.assign({}, current.values, ...this.sending, this.pending);
     const preset = this.state.presets.find((one) => one.name === current.preset);
     this.presets.show(this.state);
     this.scope.show(this.place(), scopes);
     this.problem.textContent = current.problem ? `${current.problem} Nothing can be written until you choose another preset.` : "";
     this.problem.hidden = !current.problem;
     this.knobs.node.hidden = Boolean(current.problem);
-    this.knobs.show({ fields, refusals, values: { ...current.values, ...this.pending }, usual: { ...defaultsOf(fields), ...preset?.values }, isOther });
+    this.knobs.show({ fields, refusals, values, usual: { ...defaultsOf(fields), ...preset?.values }, isOther });
     this.chart.follow(true);
   }
 
@@ -139,7 +144,7 @@ export class ParamsPanel {
   // --- changes ---
 
   change(name, value) {
-    this.pendingAt ??= { ...this.at(), kind: this.state.current.kind };
+    this.pendingAt ??= { ...this.at(), kind: this.boundTo ?? this.state.current.kind };
     this.pending[name] = value;
     this.knobs.explain(name, "");
     clearTimeout(this.timer);
@@ -158,7 +163,8 @@ export class ParamsPanel {
     if (!Object.keys(changes).length) return;
     this.pending = {};
     this.pendingAt = null;
-    this.saving = this.saving.then(() => this.send(at, changes));
+    this.sending.push(changes);
+    this.saving = this.saving.then(() => this.send(at, changes)).then(() => this.sending.shift());
   }
 
   // One wrong value does not keep the others from being saved.
@@ -168,13 +174,13 @@ export class ParamsPanel {
       const answer = await this.call("params_change", { ...at, changes });
       if (keyOf(at) === keyOf(this.at())) this.takeInUse(answer);
     } catch (error) {
-      const { [error.field]: wrong, ...others } = changes;
-      if (wrong === undefined) {
+      if (!(error.field in changes)) {
         this.toasts.error(error);
         return;
       }
+      delete changes[error.field];
       if (keyOf(at) === keyOf(this.at())) this.knobs.explain(error.field, `${error.message} ${staysText(this.state.current.values[error.field])}`);
-      await this.send(at, others);
+      await this.send(at, changes);
     }
   }
 
@@ -209,20 +215,28 @@ export class ParamsPanel {
     }
   }
 
+  // What is changed from now on belongs to that scope, also while the program has yet to hear of it.
+  bindTo(kind) {
+    const at = this.at();
+    this.save();
+    this.boundTo = kind;
+    this.saving = this.saving.then(() => this.bind(kind, at));
+  }
+
   // A narrower scope begins with what is in use; a wider one holds again when the narrower ones are gone.
-  async bindTo(kind) {
-    await this.settled();
+  async bind(kind, at) {
     const order = ["conversation", "document", "model", "everywhere"];
     const left = this.state.scopes.filter((one) => order.indexOf(one.kind) < order.indexOf(kind));
-    const at = this.at();
     try {
       for (const one of left) await this.call("params_unbind", { ...at, kind: one.kind });
       const answer = await this.call("params_change", { ...at, kind, changes: {} });
-      this.takeInUse(answer, { isOther: true });
+      if (keyOf(at) === keyOf(this.at())) this.takeInUse(answer, { isOther: true });
     } catch (error) {
       this.toasts.error(error);
-      await this.refresh();
+      this.refresh();
       return;
+    } finally {
+      this.boundTo = null;
     }
     if (!left.length) return;
     const undo = async () => {
