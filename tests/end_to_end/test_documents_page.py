@@ -74,6 +74,7 @@ def test_from_a_pdf_to_a_citation(browser: Browser, program: RunningProgram, tmp
     panel = page.get_by_role("complementary", name="Panels of extensions")
     panel.get_by_label("Harbours").check()
     panel.get_by_role("button", name="Answer from these").click()
+    expect(panel.locator("form")).not_to_have_attribute("aria-busy", "true")
     expect(panel.get_by_label("Harbours")).to_be_checked()
     window.ask("Who dredged the harbour of Velmoor?")
     reply = page.locator("article.assistant").last

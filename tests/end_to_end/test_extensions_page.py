@@ -134,7 +134,7 @@ def test_enabled_set_and_disabled_without_a_reload(window: Watched) -> None:
     card(page).get_by_role("switch").check()
     expect(views(page).filter(has_text="Counting")).to_be_visible()
     expect(card(page).get_by_role("switch")).to_be_focused()
-    assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--sample-extension')") == "1"
+    expect(page.locator("body")).to_have_css("--sample-extension", "1")
     expect(page.locator("html")).to_have_attribute("data-sample-extension", "here")
     expect(card(page)).to_contain_text("Has a script on this page")
 
@@ -162,7 +162,7 @@ def test_enabled_set_and_disabled_without_a_reload(window: Watched) -> None:
     card(page).get_by_role("switch").uncheck()
     expect(views(page).filter(has_text="Counting")).to_have_count(0)
     expect(page.get_by_text("still at work here until the page is loaded again")).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--sample-extension')") == ""
+    expect(page.locator("body")).to_have_css("--sample-extension", "")
 
 
 def test_one_that_cannot_be_enabled_says_why(window: Watched) -> None:
@@ -301,6 +301,7 @@ def test_commands_are_offered_answered_and_kept(window: Watched, program: Runnin
 
     page.get_by_role("button", name="Regenerate").click()
     expect(reply.locator(".version-count")).to_have_text("2/2")
+    window.wait_for_reply()
     window.ask("/shout")
     expect(reply.last.get_by_role("alert")).to_contain_text("Say what to shout.")
     expect(reply.last.get_by_role("button", name="Choose a model")).to_have_count(0)

@@ -63,7 +63,7 @@ def test_found_read_judged_downloaded_interrupted_resumed_loaded(
     browser: Browser, hub: FakeHub, tmp_path: Path
 ) -> None:
     arguments = ("--hub-endpoint", hub.endpoint, "--admin-key", "test-admin", "--context-length", "512")
-    hub.bytes_per_second = 8e6
+    hub.bytes_per_second = 3e6
     with RunningProgram(tmp_path, *arguments) as program:
         window = begin(browser, program, "hub")
         page = window.page
@@ -91,7 +91,7 @@ def test_found_read_judged_downloaded_interrupted_resumed_loaded(
         page = window.page
         expect(page.locator(".download-state")).to_contain_text("Paused")
         page.get_by_role("button", name="Resume").click()
-        expect(page.locator(".download-state")).to_contain_text("Complete and checked", timeout=30_000)
+        expect(page.locator(".download-state")).to_contain_text("Complete and checked", timeout=60_000)
         assert hub.sent_bytes("SmolLM2-135M-Instruct-Q4_1.gguf") <= 98_362_432 * 1.05
         page.get_by_role("button", name="Load SmolLM2-135M-Instruct-Q4_1").click()
         dialog = page.get_by_role("dialog", name="Load SmolLM2-135M-Instruct-Q4_1")

@@ -266,11 +266,11 @@ def answering(answer: Callable[[], Any]) -> Callable[[Route], None]:
 
 
 def test_data_of_the_hub_are_checked_as_a_job(page: Page) -> None:
-    states = iter(["running", "done"])
+    job = {**CHECKING}
     answers: dict[str, Any] = {
         "datasets/look": lambda: LOOKED,
         "datasets/checks": lambda: {"job": CHECKING},
-        "jobs": lambda: {"jobs": [{**CHECKING, "state": next(states)}]},
+        "jobs": lambda: {"jobs": [job]},
         "datasets/checks/j1": lambda: CHECKED,
     }
     for path, answer in answers.items():
@@ -285,6 +285,7 @@ def test_data_of_the_hub_are_checked_as_a_job(page: Page) -> None:
     stage = page.locator(".stage")
     expect(stage.get_by_text("5 rows checked")).to_be_visible()
     expect(stage.get_by_role("button", name="Cancel: Checking the data")).to_be_enabled()
+    job["state"] = "done"
     expect(stage.get_by_text("7 rows · 7 samples · nothing broken")).to_be_visible()
     expect(stage.get_by_text("5 rows checked")).to_be_hidden()
 

@@ -75,7 +75,8 @@ export class ExtensionCard {
     }
     this.drawn = "";
     await this.onSwitched(name);
-    this.toggle.focus();
+    // The switch lost it while it could not be pressed.
+    if (document.activeElement === document.body) this.toggle.focus();
   }
 
   // --- details ---

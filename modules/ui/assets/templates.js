@@ -14,6 +14,8 @@ export class TemplatesView {
     Object.assign(this, { toasts, picker });
     this.templates = [];
     this.chosen = "";
+    // Counts what was asked: the form is made by the last answer alone.
+    this.asked = 0;
     this.choice = choiceOf([], { onchange: () => this.choose(this.choice.value) });
     this.description = element("p", { class: "fine" });
     this.form = new TemplateForm({ onSubmit: () => (this.result.isRunning ? this.result.stop() : this.run()) });
@@ -92,8 +94,11 @@ export class TemplatesView {
 
   async look(name = this.chosen) {
     this.chosen = name;
+    const asked = ++this.asked;
     try {
-      this.templates = (await control("prompts")).prompts;
+      const { prompts } = await control("prompts");
+      if (asked !== this.asked) return;
+      this.templates = prompts;
     } catch (error) {
       this.toasts.error(error);
       return;
