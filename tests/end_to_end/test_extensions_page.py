@@ -226,6 +226,32 @@ def test_a_tab_counts_takes_a_file_and_survives_its_fault(
     assert page.title() != "bad"
 
 
+def test_what_is_typed_while_a_tab_is_read_anew_stays(window: Watched, program: RunningProgram) -> None:
+    enable(program)
+    page = window.page
+    page.goto(f"{window.url}/?view=sample%2Fcounter")
+    tab = page.locator(".extension-tab")
+    said = tab.locator(".markup").first
+    expect(said).to_contain_text("pressed")
+    before = said.inner_text()
+    page.get_by_role("button", name="Models", exact=True).click()
+    with program.control() as client:
+        client.post("/control/extensions/views/sample/counter", json={"place": "tab", "button": "count"})
+    held: list[Route] = []
+    address = "**/control/extensions/views/sample/counter"
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, hold)
+    with page.expect_request(address):
+        page.go_back()
+    tab.get_by_label("A word").fill("kept")
+    held[0].continue_()
+    expect(said).not_to_have_text(before, use_inner_text=True)
+    expect(tab.get_by_label("A word")).to_have_value("kept")
+
+
 def test_what_failed_too_often_is_said_and_tried_again(window: Watched, program: RunningProgram) -> None:
     enable(program)
     page = window.page

@@ -33,9 +33,11 @@ export class PartsView {
     return this.form.hasAttribute("aria-busy");
   }
 
-  // Anew, unless a person has begun to do something with it: what a button has brought stays.
+  // Anew, unless a person has begun to do something with it: what a button has brought stays, and so does what is typed
+  // until the answer comes.
   async refresh() {
-    if (!this.isTouched && !this.isBusy && !this.pressed && !this.isAsking) await this.ask();
+    if (this.isTouched || this.isBusy || this.pressed || this.isAsking) return;
+    await this.fetch("", {}, (parts) => (this.isTouched ? this.update(parts) : this.show(parts)));
   }
 
   // What it shows now; a view that fails says so in its own place.
