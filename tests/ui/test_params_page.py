@@ -230,10 +230,14 @@ def test_parameters_are_bound_to_a_conversation_and_let_go(
     applies.select_option("conversation")
     # Nobody waits until the program has heard of it.
     number(panel, "Temperature").fill("0.1")
+    panel.locator("summary", has_text="Structured output").click()
+    kind = panel.get_by_role("combobox", name="A reply must match")
+    kind.select_option("regex")
     page.wait_for_timeout(500)
     may_bind.set()
     expect(panel.get_by_text("1 parameter changed")).to_be_visible()
     expect(number(panel, "Temperature")).to_have_value("0.1")
+    expect(kind).to_have_value("regex")
     assert chat.params.scopes["conversation"]["changes"] == {"temperature": 0.1}
     assert chat.params.scopes["everywhere"]["changes"] == {}
     applies.select_option("everywhere")

@@ -230,7 +230,7 @@ export class ParamsPanel {
     try {
       for (const one of left) await this.call("params_unbind", { ...at, kind: one.kind });
       const answer = await this.call("params_change", { ...at, kind, changes: {} });
-      if (keyOf(at) === keyOf(this.at())) this.takeInUse(answer, { isOther: true });
+      if (keyOf(at) === keyOf(this.at())) this.takeInUse(answer, { isOther: left.length > 0 });
     } catch (error) {
       this.toasts.error(error);
       this.refresh();
