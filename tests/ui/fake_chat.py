@@ -67,6 +67,8 @@ class FakeChat:
         self.params = FakeParams()
         self.starter: View = {"present": True, "size_bytes": 98_362_432, "job": None}
         self.notices: list[str] = []
+        self.tools: list[View] = []
+        self.chosen_tools: list[str] = []
         self.persistent = True
         self.conversations: dict[str, View] = {}
         self.deleted: dict[str, View] = {}
@@ -158,8 +160,11 @@ class FakeChat:
         return {}
 
     def chat_tools(self, _values: View) -> View:
-        """No extension is enabled here."""
-        return {"tools": [], "ids": [], "mode": "free"}
+        return {"tools": self.tools, "ids": self.chosen_tools, "mode": "free"}
+
+    def chat_choose_tools(self, values: View) -> View:
+        self.chosen_tools = values["tools"]
+        return {}
 
     def chat_version(self, values: View) -> View:
         """Of a message at the end of the path."""

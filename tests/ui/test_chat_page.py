@@ -559,6 +559,30 @@ def test_a_list_that_comes_late_is_not_shown(window: Watched, chat: FakeChat, mo
     expect(page.locator(".conversation")).to_have_count(2)
 
 
+def test_a_tool_stays_chosen_when_the_list_of_tools_comes_late(
+    window: Watched, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat.tools = [{"id": "clock", "title": "Clock", "description": ""}]
+    page = window.open(f"/?c={chat.add('Old', 'question', '<p>answer</p>')}")
+    button = page.get_by_role("button", name="Tools")
+    expect(button).to_be_visible()
+    listed, may_list = chat.chat_tools, threading.Event()
+
+    def slow(values: dict[str, Any]) -> dict[str, Any]:
+        answer = listed(values)
+        may_list.wait(60)
+        return answer
+
+    monkeypatch.setattr(chat, "chat_tools", slow)
+    button.click()
+    choice = page.get_by_role("checkbox", name="Clock")
+    choice.click()
+    wait_until(lambda: chat.chosen_tools == ["clock"])
+    may_list.set()
+    page.wait_for_timeout(300)
+    expect(choice).to_be_checked()
+
+
 def test_words_run_their_own_way(window: Watched, chat: FakeChat) -> None:
     html = render_message("مرحبا بالعالم\n\n- واحد\n\n`code`")
     page = window.open(f"/?c={chat.add('שלום עולם', 'שלום עולם', html)}")
