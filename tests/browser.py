@@ -84,10 +84,14 @@ class Watched:
         self.page.keyboard.press("Enter")
 
     def ask(self, text: str) -> None:
-        """Send, and wait until the reply is complete. A small model may ramble for minutes: then it is stopped."""
+        """Send, and wait until the reply is complete."""
         before = self.page.locator("article.assistant").count()
         self.send(text)
         expect(self.page.locator("article.assistant")).to_have_count(before + 1)
+        self.end_reply()
+
+    def end_reply(self) -> None:
+        """Until the reply is complete. A small model may ramble for minutes: then it is stopped."""
         with suppress(WaitedTooLong):
             self.page.locator("article.streaming").wait_for(state="detached", timeout=RAMBLING_MS)
             return

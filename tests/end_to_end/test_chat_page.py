@@ -16,7 +16,7 @@ from tests.browser import Watched
 from tests.conftest import starter_running
 from tests.program import RunningProgram
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def slow_script(words: int) -> str:
@@ -81,7 +81,7 @@ def test_regenerate_edit_and_versions(window: Watched) -> None:
     window.ask("Say something short.")
     page.get_by_role("button", name="Regenerate").click()
     expect(page.locator(".version-count")).to_have_text("2/2", timeout=60_000)
-    window.wait_for_reply()
+    window.end_reply()
     second = window.last_reply()
     page.get_by_role("button", name="Previous version").click()
     expect(page.locator(".version-count")).to_have_text("1/2")
@@ -92,7 +92,7 @@ def test_regenerate_edit_and_versions(window: Watched) -> None:
     page.get_by_label("New text").fill("Say something else.")
     page.keyboard.press("Enter")
     expect(page.locator("article.user .body")).to_have_text("Say something else.")
-    window.wait_for_reply()
+    window.end_reply()
     page.locator("article.user .version-count").wait_for()
     page.locator("article.user").hover()
     page.locator("article.user").get_by_role("button", name="Previous version").click()

@@ -11,7 +11,7 @@ from tests.browser import Watched
 from tests.hub.fake_hub import FakeHub
 from tests.program import RunningProgram
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 REPOSITORY = "maker/SmolLM2-135M-Instruct-GGUF"
 CARD = b"""---

@@ -11,7 +11,7 @@ from tests.browser import Watched
 from tests.conftest import starter_running
 from tests.program import RunningProgram
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SLOW_SCRIPT = [{"text": f"word{number} ", "delay_ms": 40} for number in range(1000)]
 

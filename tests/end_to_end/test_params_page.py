@@ -10,7 +10,7 @@ from tests.browser import Watched
 from tests.conftest import starter_running
 from tests.program import RunningProgram
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.browser import Watched
 from tests.conftest import starter_running
 from tests.program import RunningProgram
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 REVIEWS = ["I love it", "It broke at once", "=2+3", "Wonderful", "Awful"]
 

@@ -142,9 +142,10 @@ SLOW = {
 
 @pytest.mark.parametrize("name", SLOW)
 def test_text_made_to_be_slow(name: str) -> None:
-    started = time.monotonic()
+    # Thread time rather than time: what else runs on this machine does not count.
+    started = time.thread_time()
     render_message(SLOW[name])
-    assert time.monotonic() - started < 4
+    assert time.thread_time() - started < 4
 
 
 @pytest.mark.parametrize(
