@@ -3,12 +3,17 @@
 import { AdapterRow } from "./adapter_row.js";
 import { element } from "./dom.js";
 import { choiceOf } from "./forms.js";
+import { Latest } from "./latest.js";
 
 export class AdapterList {
   constructor({ call, toasts }) {
     Object.assign(this, { call, toasts });
     this.model = null;
-    this.asked = 0;
+    this.latest = new Latest({
+      ask: () => call("adapter_list", { model: this.model }),
+      take: (state) => this.show(state),
+      fail: (error) => error.code !== "unreachable" && toasts.error(error),
+    });
     // By name: why the last thing that was asked of it could not be done.
     this.refusals = new Map();
     this.rows = new Map();
@@ -20,20 +25,8 @@ export class AdapterList {
     this.node = element("section", { class: "adapters", hidden: true, "aria-labelledby": "adapters-title" }, element("h2", { id: "adapters-title", text: "Adapters" }), this.where, this.list);
   }
 
-  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
   refresh() {
-    this.newest = this.ask(++this.asked);
-    return this.newest;
-  }
-
-  async ask(asked) {
-    try {
-      const state = await this.call("adapter_list", { model: this.model });
-      if (asked !== this.asked) return this.newest;
-      this.show(state);
-    } catch (error) {
-      if (error.code !== "unreachable") this.toasts.error(error);
-    }
+    return this.latest.refresh();
   }
 
   // Rows stay as long as their adapter is listed, so that the focus and what is being typed stay.

@@ -2,6 +2,7 @@
 
 import { element, icon, iconButton } from "./dom.js";
 import { EntrySheet } from "./entry_sheet.js";
+import { Latest } from "./latest.js";
 
 const SEARCH_PAUSE_MS = 180;
 const SEARCH_CHARS = 500;
@@ -16,7 +17,11 @@ export class EntryList {
   constructor({ call, toasts, kind, words, actions, arrange, deeds = () => [], onOpen, onNew, onListed, onRenamed, onDeleted, onRestored }) {
     Object.assign(this, { call, toasts, kind, words, actions, arrange, deeds, onOpen, onNew, onListed, onRenamed, onDeleted, onRestored });
     this.openId = null;
-    this.asked = 0;
+    this.latest = new Latest({
+      ask: () => this.ask(),
+      take: (answer) => this.take(answer),
+      fail: (error) => toasts.error(error),
+    });
     this.entries = [];
     this.renaming = null;
     // By entry: its row, and what the row was made from.
@@ -60,24 +65,20 @@ export class EntryList {
     this.refresh();
   }
 
-  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
   refresh() {
-    this.newest = this.ask(++this.asked);
-    return this.newest;
+    return this.latest.refresh();
   }
 
-  async ask(asked) {
+  async ask() {
     const words = this.search.value;
-    try {
-      const answer = await this.call(this.actions.list, { search: words });
-      if (asked !== this.asked) return this.newest;
-      // Another search is about to be asked for.
-      if (words !== this.search.value) return;
-      this.onListed?.(answer);
-      this.show(answer[`${this.kind}s`]);
-    } catch (error) {
-      this.toasts.error(error);
-    }
+    return { words, answer: await this.call(this.actions.list, { search: words }) };
+  }
+
+  take({ words, answer }) {
+    // Another search is about to be asked for.
+    if (words !== this.search.value) return;
+    this.onListed?.(answer);
+    this.show(answer[`${this.kind}s`]);
   }
 
   mark(id) {

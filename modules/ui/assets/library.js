@@ -2,6 +2,7 @@
 
 import { AdapterList } from "./adapters.js";
 import { element, icon } from "./dom.js";
+import { Latest } from "./latest.js";
 import { LibraryRow } from "./library_row.js";
 import { RenameDialog } from "./rename_dialog.js";
 import { StarterCard } from "./starter.js";
@@ -18,7 +19,11 @@ const COLUMNS = ["", "Model", "Parameters", "Context", "Size", "Last used", "", 
 export class LibraryList {
   constructor({ call, toasts, onChange, onLoad, onTalk, onImport, onHub }) {
     Object.assign(this, { call, toasts, onChange });
-    this.asked = 0;
+    this.latest = new Latest({
+      ask: () => Promise.all([call("models_list"), this.adapters.refresh()]),
+      take: ([listed]) => this.take(listed),
+      fail: (error) => error.code !== "unreachable" && toasts.error(error),
+    });
     this.models = [];
     this.states = new Map();
     this.rows = new Map();
@@ -79,24 +84,16 @@ export class LibraryList {
     else this.arrange();
   }
 
-  // An older answer that comes late is not shown: whoever waits for it waits for the newest.
   refresh() {
-    this.newest = this.ask(++this.asked);
-    return this.newest;
+    return this.latest.refresh();
   }
 
-  async ask(asked) {
-    try {
-      const [{ models, memory, trash }] = await Promise.all([this.call("models_list"), this.adapters.refresh()]);
-      if (asked !== this.asked) return this.newest;
-      this.models = models;
-      this.isKnown = true;
-      this.showMemory(memory);
-      this.trash.show(trash);
-      this.arrange();
-    } catch (error) {
-      if (error.code !== "unreachable") this.toasts.error(error);
-    }
+  take({ models, memory, trash }) {
+    this.models = models;
+    this.isKnown = true;
+    this.showMemory(memory);
+    this.trash.show(trash);
+    this.arrange();
   }
 
   showMemory({ used_bytes: used, budget_bytes: budget }) {
