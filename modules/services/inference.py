@@ -83,7 +83,8 @@ class Inference:
         Extensions have a say where `asked_by` tells where the request comes from; the program's own questions to a
         model and those of extensions are nobody's but theirs.
         """
-        return self.start(ChatPrompt(tuple(messages), self._renderer), params, model, asked_by=asked_by)
+        told = with_system_prompt(messages, params.system_prompt)
+        return self.start(ChatPrompt(told, self._renderer), params, model, asked_by=asked_by)
 
     def complete(
         self,
@@ -245,6 +246,13 @@ class Inference:
             plain = self._request(loaded, prompt, params)
             hooks.refused(error)
             return plain
+
+
+def with_system_prompt(messages: Sequence[Message], text: str) -> tuple[Message, ...]:
+    """A system message that stands there already stays the only one."""
+    if not text.strip() or (messages and messages[0].role == "system"):
+        return tuple(messages)
+    return (Message("system", text), *messages)
 
 
 def wait_for(loading: Loading, generation: Generation) -> LoadedModel | None:

@@ -1,4 +1,4 @@
-"""What a person sets for replies: the knobs, and how long a reply may be, where it stops, what it must match."""
+"""What a person sets for replies: a system prompt, the knobs, and how long a reply may be, where it stops, what it must match."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -25,6 +25,10 @@ StoredConstraint = Annotated[Constraint, BeforeValidator(constraint_of)]
 class Parameters(SamplingParams):
     """What presets hold, and each scope of settings; see `services/parameters.py`."""
 
+    system_prompt: str = knob(
+        "", "What the model is told before every chat: who it is, how it answers. Free text goes on without it.",
+        title="System prompt", group="text", simple=True, max_length=LIMITS.constraint_chars,
+    )  # fmt: skip
     max_tokens: Annotated[int, Field(ge=1, le=LIMITS.context_tokens)] | None = knob(
         None, "The longest reply in tokens; empty is as long as the context leaves room.",
         title="Longest reply", group="text", simple=True, step=1,

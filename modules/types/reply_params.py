@@ -17,7 +17,8 @@ class ReplyParams:
 
     `overflow` says what happens to a conversation longer than the context: programs are refused, people lose
     the oldest turns. `max_tokens` None means as much as the context leaves, `adapters` None those switched on.
-    With `distribution` nothing is written; see GenerationRequest.
+    With `distribution` nothing is written; see GenerationRequest. A chat that begins with a system message of its own
+    is told no other.
     """
 
     sampling: SamplingParams = DEFAULT_SAMPLING
@@ -30,12 +31,17 @@ class ReplyParams:
     prompt_logprobs: int | None = None
     distribution: int | None = None
     adapters: tuple[AdapterUse, ...] | None = None
+    system_prompt: str = ""
 
 
 def reply_params(parameters: Parameters) -> ReplyParams:
     """What a person, a preset or a template has set, for one reply."""
     return ReplyParams(
-        knobs_of(parameters), parameters.max_tokens, tuple(parameters.stop), constraint=parameters.constraint
+        knobs_of(parameters),
+        parameters.max_tokens,
+        tuple(parameters.stop),
+        constraint=parameters.constraint,
+        system_prompt=parameters.system_prompt,
     )
 
 

@@ -18,6 +18,7 @@ KINDS = MappingProxyType(
         "samplers": "order",
         "constraint": "structure",
         "negative_prompt": "text",
+        "system_prompt": "text",
     }
 )
 

@@ -12,7 +12,11 @@ from modules.errors import BadRequest, Conflict, NotFound
 from modules.library.starter import STARTER
 from modules.settings import Settings
 from modules.storage.files import write_atomically
+from modules.types.generation import Failed
+from modules.types.messages import Message
+from modules.types.parameters import checked
 from modules.types.presets import EVERYWHERE, Scope
+from modules.types.reply_params import reply_params
 
 ECHO = Scope("model", "echo")
 
@@ -281,3 +285,30 @@ def test_shipped_presets_are_not_renamed_or_deleted(app: App) -> None:
     app.presets.save("Code", {"temperature": 0.5})
     renamed = app.presets.rename("Code", "My code")
     assert (renamed.values, app.presets.get("Code").is_changed) == ({"temperature": 0.5}, False)
+
+
+def test_the_system_prompt_stands_before_a_chat_unless_it_has_its_own(tmp_path: Path) -> None:
+    app = build_app(Settings(data=tmp_path / "data", models=tmp_path / "models", model="echo", chat_template="chatml"))
+
+    def told(*messages: Message) -> str:
+        """Echo says what it reads: the whole prompt."""
+        generation = app.inference.chat(messages, app.parameters.for_reply())
+        assert not isinstance([*generation][-1], Failed)
+        return generation.text
+
+    try:
+        hello = Message("user", "Hello")
+        assert "system" not in told(hello)
+        app.parameters.change(EVERYWHERE, {"system_prompt": "Answer in verse."})
+        assert "<|im_start|>system\nAnswer in verse.<|im_end|>\n<|im_start|>user\nHello" in told(hello)
+        own = told(Message("system", "Be brief."), hello)
+        assert "Be brief." in own
+        assert "verse" not in own
+        app.parameters.change(EVERYWHERE, {"system_prompt": " \n"})
+        assert "system" not in told(hello)
+        params = reply_params(checked({"system_prompt": "Answer in verse."}))
+        text = app.inference.complete("Once upon", params)
+        assert not isinstance([*text][-1], Failed)
+        assert text.text == "Once upon"
+    finally:
+        app.close()

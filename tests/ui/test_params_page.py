@@ -48,9 +48,22 @@ def changes(chat: FakeChat) -> list[dict[str, Any]]:
     return [values["changes"] for name, values in chat.calls if name == "params_change"]
 
 
-def test_a_beginner_sees_five_controls(opened: Opened) -> None:
+def test_a_beginner_sees_six_controls(opened: Opened) -> None:
     _, panel = opened()
-    expect(panel.locator(".knob:visible")).to_have_count(5)
+    expect(panel.locator(".knob:visible")).to_have_count(6)
+
+
+def test_a_system_prompt_is_written_above_the_knobs_and_only_for_chats(opened: Opened, chat: FakeChat) -> None:
+    page, panel = opened()
+    first = panel.locator(".knob").first.get_by_role("textbox", name="System prompt")
+    first.fill("Answer in verse.")
+    expect(panel.get_by_role("button", name="Reset System prompt")).to_be_visible()
+    expect(panel.get_by_text("1 parameter changed")).to_be_visible()
+    assert changes(chat) == [{"system_prompt": "Answer in verse."}]
+    page.get_by_role("button", name="Notebook", exact=True).click()
+    expect(first).to_be_hidden()
+    page.get_by_role("button", name="Chat", exact=True).click()
+    expect(first).to_be_visible()
 
 
 def test_a_slider_and_its_number_are_saved_marked_and_reset(opened: Opened, chat: FakeChat) -> None:

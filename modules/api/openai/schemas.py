@@ -158,6 +158,7 @@ class CompletionFields(WireModel, SamplingParams):
             stop if "stop" in own else usual.stop,
             constraint=self.response_format.constraint() if "response_format" in own else usual.constraint,
             adapters=None if self.adapters is None else tuple(choice.use() for choice in self.adapters),
+            system_prompt=usual.system_prompt,
         )
 
 

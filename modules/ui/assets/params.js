@@ -90,14 +90,14 @@ export class ParamsPanel {
   // Called often: asks the program only where something else is looked at than before.
   async follow() {
     if (!this.isShown) return;
-    if (keyOf(this.at()) !== this.key) await this.refresh();
+    if (this.lookedAt() !== this.key) await this.refresh();
     else this.chart.follow();
   }
 
   async refresh() {
     if (!this.isShown) return;
     const at = this.at();
-    const key = keyOf(at);
+    const key = this.lookedAt();
     const isOther = key !== this.key;
     this.key = key;
     await this.settled();
@@ -117,6 +117,11 @@ export class ParamsPanel {
     return { model: model ?? "", conversation: conversation ?? "", document: document_ ?? "" };
   }
 
+  // A new document is another place than a new chat, though neither has an id.
+  lookedAt() {
+    return `${keyOf(this.at())}\n${this.place().isNotebook ? "notebook" : "chat"}`;
+  }
+
   // `isOther` where other values are in use than a person is typing.
   show({ isOther = false } = {}) {
     const { fields, refusals, current, scopes } = this.state;
@@ -127,7 +132,7 @@ export class ParamsPanel {
     this.problem.textContent = current.problem ? `${current.problem} Nothing can be written until you choose another preset.` : "";
     this.problem.hidden = !current.problem;
     this.knobs.node.hidden = Boolean(current.problem);
-    this.knobs.show({ fields, refusals, values, usual: { ...defaultsOf(fields), ...preset?.values }, isOther });
+    this.knobs.show({ fields, refusals, values, usual: { ...defaultsOf(fields), ...preset?.values }, isOther, hasTurns: !this.place().isNotebook });
     this.chart.follow(true);
   }
 

@@ -32,10 +32,12 @@ export class KnobList {
     );
   }
 
-  show({ fields, refusals, values, usual, isOther }) {
+  // Free text has no turns before which a system prompt could stand.
+  show({ fields, refusals, values, usual, isOther, hasTurns }) {
     if (!this.knobs.size) this.build(fields);
     for (const { field, control } of this.knobs.values()) if (field.kind === "order") control.setMissing(refusals);
     for (const [name, knob] of this.knobs) knob.show(values[name], usual[name], refusals[name] ?? "", isOther);
+    this.knobs.get("system_prompt").node.hidden = !hasTurns;
     const changed = [...this.knobs.values()].filter((knob) => knob.isChanged && !knob.field.simple && knob.field.kind !== "structure").length;
     this.count.textContent = `${changed} changed`;
     this.count.hidden = !changed;
@@ -51,7 +53,9 @@ export class KnobList {
     }
     const knobs = [...this.knobs.values()];
     const [structured, others] = [knobs.filter((one) => one.field.kind === "structure"), knobs.filter((one) => one.field.kind !== "structure")];
-    this.simple.replaceChildren(...others.filter((one) => one.field.simple).map((one) => one.node));
+    // What is written stands above what is turned.
+    const simple = others.filter((one) => one.field.simple).sort((one, other) => (other.field.kind === "text") - (one.field.kind === "text"));
+    this.simple.replaceChildren(...simple.map((one) => one.node));
     this.structure.replaceChildren(...structured.map((one) => one.node));
     this.sections = Object.entries(GROUPS).map(([group, title]) => {
       const members = others.filter((one) => one.field.group === group && !one.field.simple);
