@@ -1,10 +1,10 @@
 """The command line: settings in, exit status out."""
 
+import argparse
 import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import takewhile
 
 from pydantic import SecretStr
 
@@ -22,6 +22,8 @@ from modules.storage.linked_models import read_links
 from modules.train_command.command import train
 
 SHARE_USER = "parlor"
+# What says where models are converted.
+PLACES = ("--models", "--data", "--model-folders")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,11 +66,9 @@ def serve(settings: Settings, rules: AccessRules, notices: tuple[str, ...]) -> i
 
 
 def convert(arguments: Sequence[str]) -> int:
-    """`convert SOURCE TARGET`, beside the flags that say where things are. 1 when the model cannot be converted."""
-    names = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
-    if len(names) != 2:  # the flags come after the names
-        print("usage: python3 webui.py convert SOURCE TARGET [--models MODELS] [--data DATA]", file=sys.stderr)
-        return 2
+    """1 when the model cannot be converted, 2 for a wrong use."""
+    asked = convert_parser().parse_args(arguments)
+    places = [f"{flag}={vars(asked)[flag]}" for flag in PLACES if vars(asked)[flag] is not None]
     shown = ""
 
     def report(fraction: float | None, note: str) -> None:
@@ -78,10 +78,10 @@ def convert(arguments: Sequence[str]) -> int:
             print(f"{fraction or 0:4.0%} {note}", file=sys.stderr, flush=True)
 
     try:
-        settings, _ = load_settings(arguments[2:])
+        settings, _ = load_settings(places)
         paths = settings.paths
         service = ConversionService(paths, library_of(settings), Launcher())
-        folder = service.convert(names[0], names[1], report, lambda: False)
+        folder = service.convert(asked.source, asked.target, report, lambda: False)
     except StartError as error:
         print(f"Parlor cannot start: {error}", file=sys.stderr)
         return 2
@@ -90,6 +90,19 @@ def convert(arguments: Sequence[str]) -> int:
         return 1
     print(f"Converted: {folder.name}")
     return 0
+
+
+def convert_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 webui.py convert",
+        description="Make a folder in Hugging Face format, which can be trained, of a GGUF model.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="the model, by its name")
+    parser.add_argument("target", metavar="TARGET", help="the folder's name among the models")
+    for flag in PLACES:
+        parser.add_argument(flag, dest=flag, metavar=flag.strip("-").upper(), help="as at the start of the program")
+    return parser
 
 
 def access_rules(settings: Settings) -> AccessRules:

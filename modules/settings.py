@@ -3,16 +3,25 @@
 import argparse
 import os
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from modules.errors import StartError
 from modules.paths import PROJECT, Paths
+from modules.types.faults import fault_of
 
 ENVIRONMENT_PREFIX = "PARLOR_"
+USAGE = """python3 webui.py [--model starter] [flags]    start Parlor and open it in the browser
+       python3 webui.py download SOURCE             fetch a model from the hub
+       python3 webui.py convert SOURCE TARGET       make a folder that can be trained of a GGUF model
+       python3 webui.py train RECIPE.yaml           teach a model
+       python3 webui.py extension WHAT              install, change and try extensions
+       python3 webui.py test                        run the tests"""
+COMMANDS = ("download", "convert", "train", "extension", "test")
 # Marks what neither an environment variable nor a file may set.
 FLAG_ONLY: dict[str, Any] = {"flag_only": True}
 
@@ -149,12 +158,9 @@ class SettingsFile(BaseModel):
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 webui.py",
-        description="Parlor: chat with language models on your own machine.",
-        epilog="Each flag may also be set as PARLOR_<FLAG>. `python3 webui.py convert SOURCE TARGET` turns a GGUF "
-        "model into a folder for the transformers engine. `python3 webui.py download SOURCE` fetches a model from the "
-        "hub, `python3 webui.py train RECIPE.yaml` teaches a model, `python3 webui.py extension install SOURCE` adds "
-        "to what Parlor does (--help after each says more). "
-        "`python3 webui.py test` runs the tests.",
+        usage=USAGE,
+        description="Parlor: chat with language models on your own machine. --help after a command says more of it.",
+        epilog="Each flag may also be set as PARLOR_<FLAG>.",
         allow_abbrev=False,
     )
     for name, field in Settings.model_fields.items():
@@ -162,9 +168,29 @@ def make_parser() -> argparse.ArgumentParser:
         if field.annotation is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=field.description)
         else:
-            metavar = name.upper() if name != "auth" else "USER:PASSWORD"
+            metavar = "USER:PASSWORD" if name == "auth" else choices_of(field.annotation) or name.upper()
             parser.add_argument(flag, metavar=metavar, default=None, help=field.description)
     return parser
+
+
+def choices_of(annotation: Any) -> str:
+    """{a,b} of a Literal, None beside it left out; empty where anything may be written."""
+    literals = [part for part in (annotation, *get_args(annotation)) if get_origin(part) is Literal]
+    names = [name for literal in literals for name in get_args(literal)]
+    return f"{{{','.join(names)}}}" if names else ""
+
+
+def parsed(arguments: Sequence[str]) -> dict[str, Any]:
+    """The flags that are there. Ends the program with status 2 for one that is not known."""
+    parser = make_parser()
+    flags, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        known = ["--" + name.replace("_", "-") for name in Settings.model_fields]
+        near = get_close_matches(word, [*known, *COMMANDS], 1)
+        hint = f"{word} must come first" if word in COMMANDS else f"did you mean {near[0]}?" if near else "see --help"
+        parser.error(f"{word} is not known here; {hint}")
+    return {name: value for name, value in vars(flags).items() if value is not None}
 
 
 def load_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
@@ -172,8 +198,7 @@ def load_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
 
     A damaged settings file is left as it is; the program starts without it and says so.
     """
-    parsed = make_parser().parse_args(arguments)
-    flags = {name: value for name, value in vars(parsed).items() if value is not None}
+    flags = parsed(arguments)
     variables = {
         name: environment[ENVIRONMENT_PREFIX + name.upper()]
         for name in Settings.model_fields
@@ -191,7 +216,7 @@ def validate(values: Mapping[str, Any], by_variable: Collection[str] = ()) -> Se
         first = error.errors()[0]
         name = str(first["loc"][0])
         shown = ENVIRONMENT_PREFIX + name.upper() if name in by_variable else "--" + name.replace("_", "-")
-        raise StartError(f"{shown}: {first['msg']}.") from error
+        raise StartError(f"{shown}: {fault_of(first)}.") from error
 
 
 def read_settings_file(path: Path) -> SettingsFile:
@@ -221,7 +246,7 @@ def read_settings_file(path: Path) -> SettingsFile:
         try:
             Settings.model_validate({name: value})
         except ValidationError as error:
-            notices.append(f"{path.name}: {name}: {error.errors()[0]['msg']}; the default is used.")
+            notices.append(f"{path.name}: {name} {fault_of(error.errors()[0])}; the default is used.")
         else:
             values[name] = value
     return SettingsFile(values=values, notices=tuple(notices))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modules.errors import StartError
-from modules.settings import Settings, load_settings, make_parser
+from modules.settings import COMMANDS, Settings, load_settings, make_parser
 
 
 def test_order(tmp_path: Path) -> None:
@@ -40,6 +40,36 @@ def test_the_data_folders_own_file(tmp_path: Path) -> None:
 def test_wrong_values(arguments: list[str], flag: str) -> None:
     with pytest.raises(StartError, match=flag):
         load_settings(arguments, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--prot", "7"], "--prot is not known here; did you mean --port?"),
+        (["--weigths=int4"], "--weigths is not known here; did you mean --weights?"),
+        (["--port", "1", "convert", "a", "b"], "convert is not known here; convert must come first"),
+        (["conver", "a", "b"], "did you mean convert?"),
+        (["xyzzy"], "xyzzy is not known here; see --help"),
+    ],
+)
+def test_an_unknown_word_is_named_with_what_it_is_near_to(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        load_settings(arguments, {})
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_what_is_wrong_is_told_in_words() -> None:
+    for arguments, words in (
+        (["--port", "abc"], "--port: must be a whole number."),
+        (["--port", "99999"], "--port: can be 65,535 at most."),
+        (["--device", "tpu"], "--device: must be one of 'auto', 'cpu' or 'cuda'."),
+    ):
+        with pytest.raises(StartError) as wrong:
+            load_settings(arguments, {})
+        assert str(wrong.value) == words
 
 
 DAMAGED = [
@@ -77,6 +107,10 @@ def test_every_setting_has_a_flag_and_a_meaning() -> None:
     for name, field in Settings.model_fields.items():
         assert "--" + name.replace("_", "-") in text
         assert field.description
+    assert "--weights {auto,plain,packed,int4,int8,nf4,fp4}" in text
+    assert "--engine {llamacpp,transformers,echo}" in text
+    for command in COMMANDS:
+        assert f"webui.py {command} " in text
 
 
 def test_secrets_do_not_print() -> None:

@@ -5,9 +5,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from modules import errors
+from modules.types.faults import fault_of
 from modules.types.generation import Failed
 
 # The class's nearest ancestor in this table decides.
@@ -31,6 +33,8 @@ STATUS: dict[type[errors.ParlorError], int] = {
     errors.FetchError: 502,
 }
 RETRY_SECONDS = 5
+SHOWN_PATH_CHARS = 200
+NO_ROUTE = "There is no route {}. /v1/openapi.json lists them all."
 
 
 def install_error_shapes(app: FastAPI) -> None:
@@ -68,29 +72,29 @@ async def on_validation_error(_request: Request, error: Exception) -> JSONRespon
     assert isinstance(error, RequestValidationError)
     first = most_telling(error)
     place = ".".join(named(first))
-    message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    message = f"{place} {fault_of(first)}." if place else str(first["msg"])
     return JSONResponse(error_object(message, 400, place or None, "invalid_request"), 400)
 
 
-def most_telling(error: RequestValidationError) -> dict[str, Any]:
+def most_telling(error: RequestValidationError) -> ErrorDetails:
     """The first error; where a field may be of several kinds, that of the kind which the value is nearest to."""
-    errors: list[dict[str, Any]] = list(error.errors())
+    errors: list[ErrorDetails] = list(error.errors())
     place = named(errors[0])
     rivals = [one for one in errors if named(one)[: len(place)] == place]
-    return max(rivals, key=lambda one: len(named(one)))
+    return max(rivals, key=lambda one: (len(named(one)), not one["type"].endswith("_type")))
 
 
-def named(error: dict[str, Any]) -> list[str]:
+def named(error: ErrorDetails) -> list[str]:
     """The path of the field as the caller wrote it, without the names of our own types and checks."""
     parts = [str(part) for part in error["loc"]]
     return [part for part in parts if part != "body" and not {"[", "("} & set(part)]
 
 
-async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
+async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return JSONResponse(
-        error_object(str(error.detail), error.status_code, None, None), error.status_code, error.headers
-    )
+    asked = f"{request.method} {request.url.path[:SHOWN_PATH_CHARS]}"
+    message = NO_ROUTE.format(asked) if error.status_code in {404, 405} else str(error.detail)
+    return JSONResponse(error_object(message, error.status_code, None, None), error.status_code, error.headers)
 
 
 async def on_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:

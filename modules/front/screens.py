@@ -1,4 +1,4 @@
-"""The two screens that are there before the page: starting, and signing in. Self-contained, light and dark."""
+"""The screens beside the page: starting, signing in, and a wrong address. Self-contained, light and dark."""
 
 import html
 
@@ -25,10 +25,12 @@ form { display: grid; gap: 14px; text-align: left; background: var(--card); bord
 label { display: grid; gap: 5px; font-size: 14px; color: var(--muted); }
 input { font: inherit; color: inherit; padding: 10px 12px; border: 1px solid var(--line); border-radius: 9px;
   background: var(--back); }
-button { font: inherit; font-weight: 600; padding: 11px; border: 0; border-radius: 9px; color: #fff;
+button, .way { font: inherit; font-weight: 600; padding: 11px; border: 0; border-radius: 9px; color: #fff;
   background: var(--accent); cursor: pointer; }
-@media (prefers-color-scheme: dark) { button { color: #1d1008; } }
-input:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+.way { padding: 11px 22px; text-decoration: none; }
+p a { color: inherit; }
+@media (prefers-color-scheme: dark) { button, .way { color: #1d1008; } }
+:is(input, button, a):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .error { margin: 0; color: var(--accent); font-size: 14px; }
 """
 
@@ -53,6 +55,13 @@ WAITING = """<h1>Parlor</h1><p role="status">Starting &hellip;</p><div class="ba
 
 SPLASH = FRAME.format(
     style=STYLE, head='<noscript><meta http-equiv="refresh" content="2"></noscript>', content=WAITING
+).encode()
+
+MISSING = FRAME.format(
+    style=STYLE,
+    head="",
+    content="<h1>There is no such page</h1><p>The chat, the notebook and all else are in one page. Programs find the "
+    '<a href="/v1/openapi.json">list of the API\'s routes</a>.</p><a class="way" href="/">Open Parlor</a>',
 ).encode()
 
 

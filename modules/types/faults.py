@@ -25,9 +25,9 @@ def fault_of(error: ErrorDetails) -> str:
             return f"must be above {plain(limits['gt'])}"
         case "int_type" | "int_parsing" | "int_from_float":
             return "must be a whole number"
-        case "float_type" | "finite_number":
+        case "float_type" | "float_parsing" | "finite_number":
             return "must be a number"
-        case "bool_type":
+        case "bool_type" | "bool_parsing":
             return "must be true or false"
         case "string_type":
             return "must be text"
@@ -35,13 +35,19 @@ def fault_of(error: ErrorDetails) -> str:
             return "holds half of a surrogate pair, which is not a character"
         case "list_type":
             return "must be a list"
-        case "dict_type":
+        case "dict_type" | "model_type" | "model_attributes_type":
             return "must be a mapping"
+        case "union_tag_not_found":
+            return "has no type"
+        case "union_tag_invalid":
+            return f"must have one of the types {limits['expected_tags']}"
         case "literal_error":
             return f"must be one of {limits['expected']}"
         case "string_too_long":
             return f"can have {limits['max_length']:,} characters at most"
         case "string_too_short":
+            return "must not be empty"
+        case "too_short" if limits["min_length"] == 1:
             return "must not be empty"
         case "too_long":
             return f"can have {limits['max_length']:,} entries at most"

@@ -1,4 +1,4 @@
-"""What a person sets for replies: a system prompt, the knobs, and how long a reply may be, where it stops, what it must match."""
+"""What a person sets for replies: system prompt, knobs, how long a reply may be, where it stops, what it must match."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from modules.limits import LIMITS
+from modules.types.faults import fault_of
 from modules.types.generation import Constraint, ConstraintKind
 from modules.types.messages import Message
 from modules.types.parameters import Parameters
@@ -93,7 +94,7 @@ class PromptTemplate(FilePart):
             Parameters.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+            raise ValueError(f"{'.'.join(str(part) for part in first['loc'])} {fault_of(first)}") from error
         return values
 
     @model_validator(mode="after")

@@ -78,6 +78,23 @@ def test_wrong_fields_are_named(echo_program: RunningProgram, body: dict[str, An
         assert client.post(CHAT, json=good()).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"temperature": 9}, "temperature can be 5 at most."),
+        ({"top_p": "high"}, "top_p must be a number."),
+        ({"stop": ["a"] * 30}, "stop can have 16 entries at most."),
+        ({"messages": []}, "messages must not be empty."),
+        ({"response_format": {"type": "xml"}}, "response_format must have one of the types 'text', "),
+        ({"response_format": {}}, "response_format has no type."),
+        ({"messages": [{"content": "x"}]}, "messages.0.role is missing."),
+    ],
+)
+def test_what_is_wrong_is_told_in_words(echo_program: RunningProgram, values: dict[str, Any], message: str) -> None:
+    with echo_program.client() as client:
+        assert error_of(client.post(CHAT, json=good(**values)))["message"].startswith(message)
+
+
 RAW = [
     b"",
     b"{",
@@ -142,7 +159,8 @@ def test_wrong_paths_and_methods_keep_the_shape(echo_program: RunningProgram) ->
         ]:
             response = client.request(method, path)
             assert response.status_code in {404, 405, 415}
-            error_of(response)
+            message = error_of(response)["message"]
+            assert response.status_code == 415 or message.startswith(f"There is no route {method} {path}.")
 
 
 @pytest.mark.parametrize(

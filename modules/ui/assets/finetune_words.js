@@ -1,6 +1,6 @@
 // What the fields and states of a finetuning run are called.
 
-import { bytesText, durationText, numberText } from "./words.js";
+import { bytesText, durationText, numberText, speedNumber } from "./words.js";
 
 export const OBJECTIVES = { chat: "To answer as in these chats", text: "To go on as in these texts" };
 export const METHODS = {
@@ -43,7 +43,7 @@ export function rateText(value) {
 }
 
 export function speedText(tokensPerSecond) {
-  return `${numberText(Math.round(tokensPerSecond))} tokens/s`;
+  return `${speedNumber(tokensPerSecond)} tokens/s`;
 }
 
 // A value of a recipe as a person reads it.

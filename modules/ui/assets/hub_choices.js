@@ -4,7 +4,7 @@ import { element, sizeText } from "./dom.js";
 import { button } from "./forms.js";
 import { FITS } from "./load_estimate.js";
 import { stateWords } from "./model_state.js";
-import { contextText } from "./words.js";
+import { contextText, speedNumber } from "./words.js";
 
 const COMING = { queued: "Waiting", running: "Downloading", paused: "Paused at" };
 const ADAPTER = "adapter";
@@ -176,9 +176,5 @@ function comingText({ state, done_bytes: done, size_bytes: size }) {
 function speedText(estimate) {
   if (!estimate?.speed) return estimate ? "speed not known yet" : "";
   const { value, low, high } = estimate.speed;
-  return `about ${figure(value)} tok/s (${figure(low)}–${figure(high)})`;
-}
-
-function figure(value) {
-  return value < 10 ? Number(value.toFixed(1)) : Math.round(value);
+  return `about ${speedNumber(value)} tok/s (${speedNumber(low)}–${speedNumber(high)})`;
 }

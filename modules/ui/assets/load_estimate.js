@@ -1,7 +1,7 @@
 // What a model will need and give, told before it is loaded.
 
 import { element } from "./dom.js";
-import { bandText, bytesText, counted, numberText } from "./words.js";
+import { bandText, bytesText, counted, numberText, speedNumber } from "./words.js";
 
 export const FITS = { gpu: "Fits on the GPU", partly: "Fits partly on the GPU", cpu: "Runs on the CPU", no: "Does not fit" };
 const PARTS = { weights: "Weights", cache: "Context", compute: "Buffers" };
@@ -32,7 +32,7 @@ export class EstimateView {
       partsBar(estimate),
       partsLegend(estimate),
       line("Free now", bytesText(free)),
-      line("Speed", speed ? `${bandText(speed, (value) => String(Math.round(value)))} tokens/s` : "not known yet"),
+      line("Speed", speed ? `${bandText(speed, speedNumber)} tokens/s` : "not known yet"),
       ...(estimate.context_length ? [line("Context", contextLine(estimate))] : []),
       ...(note ? [element("p", { class: "fine", text: note })] : []),
     );

@@ -212,11 +212,11 @@ export class ModelPicker {
   }
 }
 
-// Favourites first, remote ones last, by their server; otherwise as the program has them.
+// Favourites first, then remote ones, by their server, and damaged ones last; otherwise as the program has them.
 function ordered(models) {
-  const rank = (one) => [one.server ? 1 : 0, one.server ?? "", one.favourite ? 0 : 1];
+  const rank = (one) => [one.problem ? 1 : 0, one.server ? 1 : 0, one.server ?? "", one.favourite ? 0 : 1];
   return [...models].sort((a, b) => {
     const [x, y] = [rank(a), rank(b)];
-    return x[0] - y[0] || x[1].localeCompare(y[1]) || x[2] - y[2];
+    return x[0] - y[0] || x[1] - y[1] || x[2].localeCompare(y[2]) || x[3] - y[3];
   });
 }

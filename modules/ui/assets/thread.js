@@ -3,6 +3,7 @@
 import { copyButton, copyText, element, icon, iconButton } from "./dom.js";
 import { ReplyStream } from "./stream.js";
 import { ToolCard } from "./tool_card.js";
+import { speedNumber } from "./words.js";
 
 const NEAR_END_PX = 80;
 const EARLIER_AT_ONCE = 60;
@@ -293,7 +294,7 @@ function statsText(stats) {
   // A model on a server does not always say how much it can hold.
   const context = stats.context_length ? ` of ${stats.context_length.toLocaleString("en")}` : "";
   return [
-    `${Math.round(stats.tokens_per_second)} tok/s`,
+    `${speedNumber(stats.tokens_per_second)} tok/s`,
     `first token ${stats.first_token_seconds.toFixed(2)} s`,
     `${used}${context} tokens`,
   ].join(" · ");

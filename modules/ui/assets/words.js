@@ -50,6 +50,11 @@ export function numberText(number) {
   return number.toLocaleString("en");
 }
 
+// Tokens a second: a slow machine's figure is not rounded to nothing.
+export function speedNumber(value) {
+  return numberText(value < 10 ? Number(value.toFixed(1)) : Math.round(value));
+}
+
 export function bytesText(bytes) {
   return sizeText(bytes) || "0 MB";
 }
