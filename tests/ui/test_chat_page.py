@@ -58,6 +58,16 @@ def test_only_the_growing_reply_is_touched(window: Watched, chat: FakeChat) -> N
     expect(page.get_by_text("The reply is complete.")).to_be_attached()
 
 
+@pytest.mark.parametrize(("speed", "words"), [(0.43, "0.4 tok/s"), (9.97, "10 tok/s"), (108_404.0, "108,404 tok/s")])
+def test_a_speed_is_readable_on_slow_and_fast_machines(
+    window: Watched, chat: FakeChat, speed: float, words: str
+) -> None:
+    chat.outcome = {"stats": {**STATS, "tokens_per_second": speed}}
+    page = window.open()
+    window.ask("Hello")
+    expect(page.locator("article.last .stats")).to_contain_text(words)
+
+
 def test_waiting_is_told(window: Watched, chat: FakeChat) -> None:
     steps = {
         "Loading the model 40 %": progress("loading", fraction=0.4),
@@ -158,12 +168,14 @@ def test_opens_at_the_end_and_lets_the_person_read_above(window: Watched, chat: 
     end = "box => box.scrollHeight - box.scrollTop - box.clientHeight"
     expect(page.locator("article")).to_have_count(4)
     wait_until(lambda: scroller.evaluate(end) < 5)
+    # Out of sight is out of the keyboard's way too.
+    jump = page.get_by_role("button", name="Jump to latest")
+    expect(jump).to_be_hidden()
     window.send("More")
     expect(page.locator("article.streaming .tail")).to_have_text("start")
     wait_until(lambda: scroller.evaluate(end) < 5)
     scroller.hover()
     page.mouse.wheel(0, -900)
-    jump = page.get_by_role("button", name="Jump to latest")
     expect(jump).to_have_css("opacity", "1")
     chat.go_on.set()
     window.wait_for_reply()

@@ -153,6 +153,15 @@ def test_quick_unload_and_remote_models_in_the_picker(window: Watched, library: 
     expect(page.locator(".model-panel")).to_be_hidden()
 
 
+def test_damaged_models_are_the_last_choices(window: Watched, library: FakeModels) -> None:
+    library.models.insert(0, model("cut", "A Cut Model", problem="The file is cut short.", favourite=True))
+    library.models.append(model("gpu/llama", "llama", format="remote", size_bytes=0, server="gpu"))
+    page = window.open()
+    page.locator(".model-button").click()
+    titles = ["Middle Model", "Small Model", "Large Model", "llama", "A Cut Model"]
+    expect(page.locator(".model-choice .choice-title")).to_have_text(titles)
+
+
 def test_a_click_before_the_models_are_known_opens_the_picker_with_them(window: Watched, library: FakeModels) -> None:
     page = window.page
     page.add_init_script("""
