@@ -1,4 +1,4 @@
-"""Conversations as a person has them: send, stop, regenerate, edit, find again."""
+"""Conversations as a person has them: send, stop, regenerate, continue, edit, find again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -140,6 +140,17 @@ class ChatService:
         reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
         return self._answer(reply, model)
 
+    def continue_reply(
+        self, conversation_id: str, message_id: str, model: str | None, revision: int
+    ) -> ConversationView:
+        """Make another version of a reply, which begins as this one and goes on from its end."""
+        original = self._message(conversation_id, message_id, "assistant")
+        self._require_quiet(conversation_id)
+        if original.calls or "extension" in original.stats or not original.content:
+            raise BadRequest("Only a text that a model wrote can be continued.", field="message_id")
+        reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
+        return self._answer(reply, model, begun=original.content)
+
     def select_version(self, conversation_id: str, message_id: str, revision: int) -> ConversationView:
         self._require_quiet(conversation_id)
         self._store.select_version(conversation_id, message_id, revision)
@@ -212,33 +223,38 @@ class ChatService:
     def close(self) -> None:
         self._journal.close()
 
-    def _answer(self, reply: StoredMessage, model: str | None) -> ConversationView:
+    def _answer(self, reply: StoredMessage, model: str | None, begun: str = "") -> ConversationView:
         """Begin the reply to the path that ends in `reply`; a model that cannot answer is the reply's error."""
         path = self._store.path(reply.conversation_id)
-        command = self._commands.find(path[-2].content)
+        command = None if begun else self._commands.find(path[-2].content)
         try:
             if command is not None:
                 generation, stats = self._run_command(command, reply, model)
             else:
                 messages = told_messages([message for message in path if message.id != reply.id])
-                generation, stats = self._generation(messages, reply.conversation_id, model), stats_of
+                generation, stats = self._generation(messages, reply.conversation_id, model, begun), stats_of
         except ParlorError as error:
-            self._store.update_reply(reply.id, content="", reasoning="", state="failed", error=str(error))
+            self._store.update_reply(reply.id, content=begun, reasoning="", state="failed", error=str(error))
         else:
             record = ReplyRecord(self._store, reply.id, lambda: self._saved(reply.conversation_id), stats)
             self._journal.follow(generation, reply.conversation_id, record)
         self._saved(reply.conversation_id)
         return self.open(reply.conversation_id)
 
-    def _generation(self, messages: Sequence[Message], conversation_id: str, model: str | None) -> Generation:
-        """In rounds where the conversation has tools. Raises ParlorError when no model can be asked."""
+    def _generation(
+        self, messages: Sequence[Message], conversation_id: str, model: str | None, begun: str
+    ) -> Generation:
+        """In rounds where the conversation has tools, unless a text goes on. Raises ParlorError when no model can be
+        asked."""
         params = self._parameters.for_reply(model=model or "", conversation=conversation_id)
         source = RequestSource("page", conversation_id)
 
         def ask(messages: Sequence[Message], use: ToolUse | None) -> Generation:
             asked = replace(params, overflow="drop_oldest", tools=use)
-            return self._inference.chat(messages, asked, model, asked_by=source)
+            return self._inference.chat(messages, asked, model, asked_by=source, begun=begun)
 
+        if begun:
+            return ask(messages, None)
         count = partial(self._inference.count_if_loaded, model=model)
         room = ResultRoom(count, partial(self._inference.context_if_loaded, model))
         return self._tools.begin(conversation_id, messages, ask, room)

@@ -25,6 +25,7 @@ from modules.types.generation import (
     Finished,
     GenerationRequest,
     Progress,
+    TextDelta,
 )
 from modules.types.local_model import LocalModel
 from modules.types.messages import Message
@@ -77,14 +78,16 @@ class Inference:
         model: str | None = None,
         *,
         asked_by: RequestSource | None = None,
+        begun: str = "",
     ) -> Generation:
-        """A reply to `messages`. Raises NotFound for an unknown model, Busy when too many requests wait.
+        """A reply to `messages`, which goes on from `begun`. Raises NotFound for an unknown model, Busy when too many
+        requests wait.
 
         Extensions have a say where `asked_by` tells where the request comes from; the program's own questions to a
         model and those of extensions are nobody's but theirs.
         """
         told = with_system_prompt(messages, params.system_prompt)
-        return self.start(ChatPrompt(told, self._renderer), params, model, asked_by=asked_by)
+        return self.start(ChatPrompt(told, self._renderer, begun=begun), params, model, asked_by=asked_by)
 
     def complete(
         self,
@@ -111,6 +114,8 @@ class Inference:
         self._take_place()
         generation = Generation()
         generation.put(Progress("preparing"))
+        if isinstance(prompt, ChatPrompt) and prompt.begun:
+            generation.put(TextDelta(prompt.begun))
         if asked_by is not None and asked_by.source == "extension":
             # It may be asked from within a request that is being prepared, and must not wait for that one's end.
             arguments = (generation, prompt, params, chosen, None)

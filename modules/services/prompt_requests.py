@@ -9,6 +9,7 @@ from modules.engines.tool_grammar import call_constraint
 from modules.errors import BadRequest, ContextOverflow
 from modules.prompts.renderer import ChatText, TemplateRenderer
 from modules.prompts.window import fit
+from modules.replies.channels import CLOSING, OPENING
 from modules.services.knob_checks import check_knobs
 from modules.types.call_formats import HERMES, CallFormat
 from modules.types.generation import AS_MANY_AS_FIT, Constraint, GenerationRequest
@@ -38,15 +39,18 @@ class Prompt(Protocol):
 
 @dataclass(frozen=True)
 class ChatPrompt:
-    """Messages on their way through the model's chat template."""
+    """Messages on their way through the model's chat template; the reply goes on from `begun`."""
 
     messages: tuple[Message, ...]
     renderer: TemplateRenderer
     filter_text: FilterText = as_it_is
+    begun: str = ""
 
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """(what the engine is asked, how many messages were left out)."""
         if loaded.capabilities.renders_chat:
+            if self.begun:
+                raise BadRequest("A server begins every reply anew; it cannot continue one.", field="message_id")
             return self_counted(loaded, GenerationRequest("", (), 0, messages=self.messages), params), 0
         dropped = 0
         add_bos = params.sampling.add_bos
@@ -75,13 +79,16 @@ class ChatPrompt:
 
     def _render(self, loaded: LoadedModel, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> ChatText:
         capabilities = loaded.capabilities
-        return self.renderer.chat(
+        text, form = self.renderer.chat(
             messages,
             template=capabilities.chat_template,
             bos_token=capabilities.bos_token,
             eos_token=capabilities.eos_token,
             tools=tools,
         )
+        # What was begun is the answer, also where the template opens the reasoning before it.
+        closing = f"\n{CLOSING}\n\n" if self.begun and text.rstrip().endswith(OPENING) else ""
+        return ChatText(f"{text}{closing}{self.begun}", form)
 
 
 @dataclass(frozen=True)

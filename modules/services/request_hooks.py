@@ -14,7 +14,7 @@ from modules.extensions.steps import ChainWatch, Draft
 from modules.services.document_prompt import DocumentPrompt
 from modules.services.prompt_requests import ChatPrompt, Prompt, RawPrompt
 from modules.services.written_reply import write
-from modules.types.generation import Event, Failed, Finished, GenerationRequest, Note, ProcessorUse
+from modules.types.generation import Event, Failed, Finished, GenerationRequest, Note, ProcessorUse, Replaced
 from modules.types.reply_params import ReplyParams
 
 PROGRAM = "modules.extensions."
@@ -55,6 +55,7 @@ class RequestHooks:
         ]
         self._notes = list(self._absent)
         self._stages: tuple[Stage, ...] = ()
+        self._begun = ""
 
     @property
     def has_changed(self) -> bool:
@@ -71,6 +72,7 @@ class RequestHooks:
             params = self._with_processor(params, given)
         match prompt:
             case ChatPrompt():
+                self._begun = prompt.begun
                 return replace(prompt, messages=draft.messages, filter_text=self._text), params
             case RawPrompt(prompt=str(text)):
                 return RawPrompt(self._text(text)), params
@@ -140,6 +142,9 @@ class RequestHooks:
         if isinstance(event, Finished):
             self._record(event.notes)
             event = replace(event, notes=(*event.notes, *self._notes))
+        if isinstance(event, Replaced):
+            # Extensions know of what was written now, not of what it goes on from.
+            event = replace(event, text=self._begun + event.text)
         self._generation.put(event)
 
     def _record(self, notes: Sequence[Note]) -> None:

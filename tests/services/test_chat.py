@@ -13,8 +13,21 @@ from modules.errors import BadRequest, Conflict, NotFound
 from modules.services.chat import ChatService, ConversationView
 from modules.settings import Settings
 from modules.types.conversation import StoredMessage
+from modules.types.generation import Finished
+from modules.types.messages import Message
+from modules.types.reply_params import ReplyParams
+from tests.extensions.programs import write_extension
 
 SLOW_SCRIPT: list[dict[str, Any]] = [{"text": "one "}, *({"text": "more ", "delay_ms": 50} for _ in range(400))]
+
+
+LOUD = """
+from modules.extensions import hook
+
+@hook
+def filter_reply(text):
+    return text.upper()
+"""
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
@@ -71,6 +84,47 @@ def test_a_conversation_grows_turn_by_turn(app: App) -> None:
     assert [message.state for message in view.messages] == ["complete"] * 4
     stats = view.messages[-1].stats
     assert (stats["completion_tokens"], stats["finish_reason"]) == (2, "stop")
+
+
+def test_a_reply_is_continued_as_another_version(app: App) -> None:
+    view = send(app, "hello there")
+    conversation, reply = view.conversation, view.messages[-1]
+    view = finished(app.chat, app.chat.continue_reply(conversation.id, reply.id, None, conversation.revision))
+    # Echo writes what it reads: the message, and the reply that was begun.
+    assert texts(view) == ["hello there", "hello there" + "hello there" + "hello there"]
+    assert view.messages[-1].siblings == (reply.id, view.messages[-1].id)
+    assert app.chat.message(reply.id).content == "hello there"
+    with pytest.raises(BadRequest):
+        app.chat.continue_reply(conversation.id, view.messages[0].id, None, view.conversation.revision)
+
+
+def test_a_reply_is_continued_after_the_reasoning_that_a_template_opens(tmp_path: Path) -> None:
+    templates = tmp_path / "data" / "templates"
+    templates.mkdir(parents=True)
+    (templates / "thinking.jinja").write_text("{{ messages[-1].content }}<think>")
+    app = build_app(settings_for(tmp_path, chat_template="thinking"))
+    try:
+        reply = app.inference.chat([Message("user", "Why?")], ReplyParams(), begun="Because")
+        assert isinstance([*reply][-1], Finished)
+        assert reply.text == "Because" + "Why?<think>\n</think>\n\nBecause"
+    finally:
+        app.close()
+
+
+def test_an_extension_changes_only_what_a_continued_reply_adds(app: App, tmp_path: Path) -> None:
+    view = send(app, "hello")
+    write_extension(tmp_path, "loud", LOUD)
+    app.extensions.enable("loud")
+    continued = app.chat.continue_reply(view.conversation.id, view.messages[-1].id, None, view.conversation.revision)
+    assert texts(finished(app.chat, continued)) == ["hello", "hello" + "HELLOHELLO"]
+    assert app.extensions.faults("loud") == []
+
+
+def test_what_was_begun_stays_where_no_model_can_continue_it(app: App) -> None:
+    view = send(app, "hello there")
+    conversation, reply = view.conversation, view.messages[-1]
+    view = app.chat.continue_reply(conversation.id, reply.id, "nothing", conversation.revision)
+    assert (view.messages[-1].content, view.messages[-1].state) == ("hello there", "failed")
 
 
 def test_the_message_is_saved_before_the_model_is_asked(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

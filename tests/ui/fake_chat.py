@@ -154,6 +154,9 @@ class FakeChat:
         self._cut(values["id"], values["message_id"])
         return self._reply(values["id"], values, beside=values["message_id"])
 
+    def chat_continue(self, values: View) -> View:
+        return self.chat_regenerate(values)
+
     def chat_stop(self, _values: View) -> View:
         self.outcome = {"state": "stopped"}
         self.go_on.set()

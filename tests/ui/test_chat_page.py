@@ -68,6 +68,18 @@ def test_a_speed_is_readable_on_slow_and_fast_machines(
     expect(page.locator("article.last .stats")).to_contain_text(words)
 
 
+def test_the_last_reply_can_be_continued(window: Watched, chat: FakeChat) -> None:
+    old = chat.add("Old", "first", "<p>one</p>", "second", "<p>two</p>")
+    page = window.open(f"/?c={old}")
+    buttons = page.get_by_role("button", name="Continue", exact=True)
+    expect(buttons).to_have_count(1)
+    buttons.click()
+    window.wait_for_reply()
+    asked = [values["message_id"] for name, values in chat.calls if name == "chat_continue"]
+    assert len(asked) == 1
+    expect(page.locator("article.last .version-count")).to_have_text("2/2")
+
+
 def test_waiting_is_told(window: Watched, chat: FakeChat) -> None:
     steps = {
         "Loading the model 40 %": progress("loading", fraction=0.4),

@@ -29,6 +29,7 @@ export class ChatView {
       call,
       toasts,
       onRegenerate: (id) => this.change("chat_regenerate", { message_id: id }),
+      onContinue: (id) => this.change("chat_continue", { message_id: id }),
       onEdit: (id, text) => this.edit(id, text),
       onVersion: (id) => this.change("chat_version", { message_id: id }),
       onStreaming: (generationId, state) => this.onStreaming(generationId, state),

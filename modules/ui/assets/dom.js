@@ -25,6 +25,7 @@ const SHAPES = {
   check: "M5 13l4 4L19 7",
   edit: "M4 20h4L19 9l-4-4L4 16zM13.5 6.5l4 4",
   retry: "M4 12a8 8 0 1 1 2.5 5.8M4 20v-5h5",
+  forth: "M4 12h15M13 6l6 6-6 6",
   send: "M12 19V5M5 12l7-7 7 7",
   stop: "M7 7h10v10H7z",
   down: "M6 9l6 6 6-6",

@@ -11,8 +11,8 @@ const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 16000;
 
 export class Thread {
-  constructor({ call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost, onChooseModel }) {
-    Object.assign(this, { call, toasts, onRegenerate, onEdit, onVersion, onStreaming, onLost, onChooseModel });
+  constructor({ call, toasts, onRegenerate, onContinue, onEdit, onVersion, onStreaming, onLost, onChooseModel }) {
+    Object.assign(this, { call, toasts, onRegenerate, onContinue, onEdit, onVersion, onStreaming, onLost, onChooseModel });
     this.views = new Map();
     this.path = [];
     this.stream = null;
@@ -185,6 +185,8 @@ export class Thread {
     bar.append(copyButton("Copy", () => view.text));
     if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
     else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
+    const isWritten = view.role === "assistant" && view.text && !view.parts?.length && !view.stats?.extension;
+    if (isWritten) bar.append(iconButton("forth", "Continue", () => this.onContinue(view.id), "continue"));
     const saidBy = view.stats?.extension ?? view.model;
     if (view.role === "assistant" && saidBy) bar.append(element("span", { class: "said-by", dir: "auto", text: saidBy }));
     bar.append(element("span", { class: "stats", text: view.role === "assistant" ? statsText(view.stats) : "" }));
