@@ -146,7 +146,8 @@ class ChatService:
         """Make another version of a reply, which begins as this one and goes on from its end."""
         original = self._message(conversation_id, message_id, "assistant")
         self._require_quiet(conversation_id)
-        if original.calls or "extension" in original.stats or not original.content:
+        is_text = original.content and not original.calls and "extension" not in original.stats
+        if original.parent_id is None or not is_text:
             raise BadRequest("Only a text that a model wrote can be continued.", field="message_id")
         reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
         return self._answer(reply, model, begun=original.content)

@@ -1,6 +1,7 @@
 """Conversations in the database: a tree of messages each, of which the path to the active leaf is shown."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ from modules.types.tools import CallRecord
 TITLE_CHARS = 48
 MOST_IN_FOLDERS = 2000
 UNTITLED = "New chat"
+# As Markdown marks one.
+HEADING = re.compile(r"^#{1,6}\s+")
 INTERRUPTED = "The program ended while this was being written."
 
 
@@ -258,8 +261,8 @@ def stored_calls(calls: Sequence[CallRecord]) -> str:
 
 
 def title_from(text: str) -> str:
-    """The first line, cut at a word."""
-    line = " ".join(text.strip().split("\n", 1)[0].split())
+    """The first line, without the marks of a heading, cut at a word."""
+    line = " ".join(HEADING.sub("", text.strip()).split("\n", 1)[0].split())
     if len(line) <= TITLE_CHARS:
         return line or UNTITLED
     cut = line[:TITLE_CHARS].rsplit(" ", 1)[0]

@@ -289,6 +289,8 @@ def test_interrupted_replies_keep_their_text(store: ConversationStore) -> None:
     [
         ("Hello", "Hello"),
         ("\n\n  Hello \t there\nsecond line", "Hello there"),
+        ("## Plan for #1\n\nText", "Plan for #1"),
+        ("#1 of ten", "#1 of ten"),
         ("", "New chat"),
         ("   ", "New chat"),
         ("word " * 30, "word word word word word word word word word…"),

@@ -68,6 +68,20 @@ def test_a_speed_is_readable_on_slow_and_fast_machines(
     expect(page.locator("article.last .stats")).to_contain_text(words)
 
 
+def test_a_file_dropped_where_none_is_taken_leaves_the_page(window: Watched) -> None:
+    page = window.open()
+    drag = """(field, name) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File(["text"], "notes.txt", {type: "text/plain"}));
+        const event = new DragEvent(name, {bubbles: true, cancelable: true, dataTransfer: carried});
+        field.dispatchEvent(event);
+        return event.defaultPrevented;
+    }"""
+    field = page.get_by_role("textbox", name="Message")
+    assert all(field.evaluate(drag, name) for name in ("dragover", "drop"))
+    expect(page.get_by_text("Files are not taken here.")).to_be_visible()
+
+
 def test_the_last_reply_can_be_continued(window: Watched, chat: FakeChat) -> None:
     old = chat.add("Old", "first", "<p>one</p>", "second", "<p>two</p>")
     page = window.open(f"/?c={old}")

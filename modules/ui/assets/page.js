@@ -133,6 +133,7 @@ class Page {
     showChosen();
     systemDark.addEventListener("change", showChosen);
     document.addEventListener("keydown", (event) => this.onKey(event));
+    for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => this.onStrayFile(event));
     document.addEventListener("visibilitychange", () => !document.hidden && this.onReturn());
     window.addEventListener("focus", () => this.onReturn());
     window.addEventListener("popstate", () => this.followAddress());
@@ -249,6 +250,14 @@ class Page {
     document.title = title ? `${title} – Parlor` : "Parlor";
     this.params.follow();
     this.panels.follow();
+  }
+
+  // A browser opens a file that nothing takes in place of the page, with all that is written there.
+  onStrayFile(event) {
+    const isTaken = event.defaultPrevented || event.target.closest("input[type=file]");
+    if (isTaken || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    if (event.type === "drop") this.toasts.show("Files are not taken here. The extension Documents answers from them.");
   }
 
   // Where the person is, for the parameters that hold there.
