@@ -12,9 +12,12 @@ def main() -> int:
         return run_tests(sys.argv[2:])
     ensure_environment(sys.argv)
 
-    from modules.cli import run
+    try:
+        from modules.cli import run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

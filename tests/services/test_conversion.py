@@ -1,6 +1,7 @@
 """A GGUF model becomes a folder that says the same; what cannot be converted leaves nothing behind."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,16 @@ def test_the_command_line(tmp_path: Path, arguments: list[str], status: int) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (status, False)
     assert done.stderr
+
+
+def test_an_interruption_is_quiet_and_leaves_nothing(tmp_path: Path, models_folder: Path) -> None:
+    command = [sys.executable, str(PROJECT / "webui.py"), "convert", "starter", "x"]
+    places = ["--models", str(models_folder), "--data", str(tmp_path)]
+    running = subprocess.Popen([*command, *places], stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    assert running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    assert "Traceback" not in running.stderr.read()
+    assert running.wait(30) == 130
+    assert not (models_folder / "x").exists()
+    assert list((models_folder / ".downloads").iterdir()) == []

@@ -82,6 +82,12 @@ def test_a_file_dropped_where_none_is_taken_leaves_the_page(window: Watched) -> 
     expect(page.get_by_text("Files are not taken here.")).to_be_visible()
 
 
+def test_there_is_one_main_landmark(window: Watched) -> None:
+    page = window.open()
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+    expect(page.get_by_role("main")).to_have_count(1)
+
+
 def test_the_last_reply_can_be_continued(window: Watched, chat: FakeChat) -> None:
     old = chat.add("Old", "first", "<p>one</p>", "second", "<p>two</p>")
     page = window.open(f"/?c={old}")

@@ -27,6 +27,8 @@ const OWN = "parlor";
 // `titles` of the page's own views, by their names and in their order.
 export function mount(root, server, titles) {
   const page = new Page(callsTo(server), titles);
+  // Gradio's own would be a main around ours.
+  root.closest("main")?.setAttribute("role", "presentation");
   root.replaceChildren(page.node);
   page.start();
 }
