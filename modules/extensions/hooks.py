@@ -42,7 +42,7 @@ class Hooks(Protocol):
 
     @spec
     def filter_messages(self, messages: tuple[Message, ...], context: RequestContext) -> tuple[Message, ...]:
-        """What the model is told: the whole conversation in, the whole conversation out. Nothing of it is saved."""
+        """What the model is told: the whole conversation in and out, last a reply that goes on. Nothing is saved."""
         ...
 
     @spec

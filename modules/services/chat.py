@@ -149,6 +149,12 @@ class ChatService:
         is_text = original.content and not original.calls and "extension" not in original.stats
         if original.parent_id is None or not is_text:
             raise BadRequest("Only a text that a model wrote can be continued.", field="message_id")
+        if self._parameters.for_reply(model=model or "", conversation=conversation_id).constraint is not None:
+            raise BadRequest(
+                "A reply matches a structure from its beginning. Regenerate it, or take the structure out of the "
+                "parameters.",
+                field="message_id",
+            )
         reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
         return self._answer(reply, model, begun=original.content)
 

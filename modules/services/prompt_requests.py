@@ -46,6 +46,17 @@ class ChatPrompt:
     filter_text: FilterText = as_it_is
     begun: str = ""
 
+    @property
+    def told(self) -> tuple[Message, ...]:
+        """All that the model reads, what was begun at its end."""
+        return (*self.messages, Message("assistant", self.begun)) if self.begun else self.messages
+
+    def telling(self, told: tuple[Message, ...]) -> "ChatPrompt":
+        """The same with other messages; without an end that was begun the reply goes on as it was."""
+        if not self.begun or not told or told[-1].role != "assistant":
+            return replace(self, messages=told)
+        return replace(self, messages=told[:-1], begun=told[-1].content)
+
     def request(self, loaded: LoadedModel, params: ReplyParams) -> tuple[GenerationRequest, int]:
         """(what the engine is asked, how many messages were left out)."""
         if loaded.capabilities.renders_chat:

@@ -64,7 +64,7 @@ class RequestHooks:
 
     def applied(self, prompt: Prompt, params: ReplyParams) -> tuple[Prompt, ReplyParams]:
         """The prompt and what is asked of the reply instead; a prompt's text is filtered once it is known."""
-        messages = prompt.messages if isinstance(prompt, ChatPrompt) else ()
+        messages = prompt.told if isinstance(prompt, ChatPrompt) else ()
         draft = self._extensions.draft(Draft(messages, params), self._context, self._watch)
         self._stages = draft.stages
         params = draft.params
@@ -73,7 +73,7 @@ class RequestHooks:
         match prompt:
             case ChatPrompt():
                 self._begun = prompt.begun
-                return replace(prompt, messages=draft.messages, filter_text=self._text), params
+                return replace(prompt.telling(draft.messages), filter_text=self._text), params
             case RawPrompt(prompt=str(text)):
                 return RawPrompt(self._text(text)), params
             case DocumentPrompt():

@@ -15,6 +15,7 @@ from modules.settings import Settings
 from modules.types.conversation import StoredMessage
 from modules.types.generation import Finished
 from modules.types.messages import Message
+from modules.types.presets import EVERYWHERE
 from modules.types.reply_params import ReplyParams
 from tests.extensions.programs import write_extension
 
@@ -27,6 +28,17 @@ from modules.extensions import hook
 @hook
 def filter_reply(text):
     return text.upper()
+"""
+
+
+# What a person sees of a reply is not always what the model wrote.
+PLAIN = """
+from dataclasses import replace
+from modules.extensions import hook
+
+@hook
+def filter_messages(messages):
+    return tuple(replace(one, content=one.content.upper()) if one.role == "assistant" else one for one in messages)
 """
 
 
@@ -118,6 +130,23 @@ def test_an_extension_changes_only_what_a_continued_reply_adds(app: App, tmp_pat
     continued = app.chat.continue_reply(view.conversation.id, view.messages[-1].id, None, view.conversation.revision)
     assert texts(finished(app.chat, continued)) == ["hello", "hello" + "HELLOHELLO"]
     assert app.extensions.faults("loud") == []
+
+
+def test_the_model_goes_on_from_what_extensions_make_of_a_reply(app: App, tmp_path: Path) -> None:
+    view = send(app, "hello")
+    write_extension(tmp_path, "plain", PLAIN)
+    app.extensions.enable("plain")
+    continued = app.chat.continue_reply(view.conversation.id, view.messages[-1].id, None, view.conversation.revision)
+    assert texts(finished(app.chat, continued)) == ["hello", "hello" + "hello" + "HELLO"]
+
+
+def test_a_reply_with_a_structure_is_not_continued(app: App) -> None:
+    view = send(app, "hello")
+    conversation, reply = view.conversation, view.messages[-1]
+    app.parameters.change(EVERYWHERE, {"constraint": {"kind": "regex", "source": "[a-z]+"}})
+    with pytest.raises(BadRequest, match="structure"):
+        app.chat.continue_reply(conversation.id, reply.id, None, conversation.revision)
+    assert texts(app.chat.open(conversation.id)) == ["hello", "hello"]
 
 
 def test_what_was_begun_stays_where_no_model_can_continue_it(app: App) -> None:

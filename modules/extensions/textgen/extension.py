@@ -123,7 +123,7 @@ class ScriptExtension:
         if text is not None:
             text, _visible = self._changed_pair(text, state)
             text = self._changed("input_modifier", text, str, turn.state, is_chat=True)
-        if self._has("bot_prefix_modifier"):
+        if text is not None and self._has("bot_prefix_modifier"):
             turn.prefix = self._changed("bot_prefix_modifier", "", str, turn.state)
         if text is not None and self._has("custom_generate_chat_prompt"):
             turn.prompt = self._own_prompt(turn, chat, text)
