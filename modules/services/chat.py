@@ -158,6 +158,17 @@ class ChatService:
         reply = self._store.append_reply(conversation_id, original.parent_id, model or "", revision)
         return self._answer(reply, model, begun=original.content)
 
+    def edit_reply(self, conversation_id: str, message_id: str, text: str, revision: int) -> ConversationView:
+        """Make another version of a reply in the person's own words, which is no model's."""
+        check_text(text)
+        original = self._message(conversation_id, message_id, "assistant")
+        self._require_quiet(conversation_id)
+        if original.parent_id is None or original.calls:
+            raise BadRequest("A reply with calls of tools cannot be edited.", field="message_id")
+        self._store.append_reply(conversation_id, original.parent_id, "", revision, text)
+        self._saved(conversation_id)
+        return self.open(conversation_id)
+
     def select_version(self, conversation_id: str, message_id: str, revision: int) -> ConversationView:
         self._require_quiet(conversation_id)
         self._store.select_version(conversation_id, message_id, revision)

@@ -194,13 +194,18 @@ class ConversationStore:
             touch(connection, conversation_id, reply)
             return self.message(asked), self.message(reply)
 
-    def append_reply(self, conversation_id: str, parent_id: str, model: str, revision: int) -> StoredMessage:
-        """Another version of the reply to the message `parent_id`."""
+    def append_reply(
+        self, conversation_id: str, parent_id: str, model: str, revision: int, content: str | None = None
+    ) -> StoredMessage:
+        """Another version of the reply to the message `parent_id`, still to be written unless `content` is given."""
         with self._database.transaction() as connection:
             require_revision(connection, conversation_id, revision)
             require_parent(connection, conversation_id, parent_id)
             reply = insert_message(
-                connection, conversation_id, parent_id, "assistant", content="", state="streaming", model=model
+                *(connection, conversation_id, parent_id, "assistant"),
+                content=content or "",
+                state="streaming" if content is None else "complete",
+                model=model,
             )
             touch(connection, conversation_id, reply)
             return self.message(reply)

@@ -61,7 +61,8 @@ class ChatTab:
         """By the names the page calls them by."""
         listed = (
             self.chat_state, self.chat_list, self.chat_open, self.chat_messages,
-            self.chat_send, self.chat_regenerate, self.chat_continue, self.chat_edit, self.chat_version, self.chat_stop,
+            self.chat_send, self.chat_regenerate, self.chat_continue, self.chat_edit, self.chat_edit_reply,
+            self.chat_version, self.chat_stop,
             self.chat_rename, self.chat_move, self.chat_move_folder, self.chat_delete, self.chat_restore,
             self.chat_starter, self.chat_cancel_job,
             self.chat_tools, self.chat_choose_tools, self.chat_decide, self.chat_cancel_call,
@@ -117,6 +118,11 @@ class ChatTab:
     @action(Values)
     def chat_edit(self, values: Values) -> View:
         shown = self._app.chat.edit(values.conversation, values.message_id, values.text, values.model, values.revision)
+        return self._views.thread(shown, set(values.known))
+
+    @action(Values)
+    def chat_edit_reply(self, values: Values) -> View:
+        shown = self._app.chat.edit_reply(values.conversation, values.message_id, values.text, values.revision)
         return self._views.thread(shown, set(values.known))
 
     @action(Values)

@@ -140,6 +140,24 @@ def test_the_model_goes_on_from_what_extensions_make_of_a_reply(app: App, tmp_pa
     assert texts(finished(app.chat, continued)) == ["hello", "hello" + "hello" + "HELLO"]
 
 
+def test_a_reply_is_edited_as_another_version_that_no_model_wrote(app: App) -> None:
+    view = send(app, "hello")
+    conversation, reply = view.conversation, view.messages[-1]
+    view = app.chat.edit_reply(conversation.id, reply.id, "Good morning.", conversation.revision)
+    assert texts(view) == ["hello", "Good morning."]
+    assert (view.messages[-1].state, view.messages[-1].model, view.generations) == ("complete", "", {})
+    assert view.messages[-1].siblings == (reply.id, view.messages[-1].id)
+    # What is said next answers the words of the person.
+    view = app.chat.send(conversation.id, "and now", None, view.conversation.revision)
+    assert texts(finished(app.chat, view))[:3] == ["hello", "Good morning.", "and now"]
+    with pytest.raises(BadRequest, match="empty"):
+        app.chat.edit_reply(conversation.id, reply.id, " ", conversation.revision)
+    with pytest.raises(BadRequest):
+        app.chat.edit_reply(conversation.id, view.messages[0].id, "mine", conversation.revision)
+    with pytest.raises(Conflict):
+        app.chat.edit_reply(conversation.id, reply.id, "late", conversation.revision)
+
+
 def test_a_reply_with_a_structure_is_not_continued(app: App) -> None:
     view = send(app, "hello")
     conversation, reply = view.conversation, view.messages[-1]

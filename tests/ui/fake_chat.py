@@ -154,6 +154,11 @@ class FakeChat:
         self._cut(values["id"], values["message_id"])
         return self._reply(values["id"], values, beside=values["message_id"])
 
+    def chat_edit_reply(self, values: View) -> View:
+        self._cut(values["id"], values["message_id"])
+        reply = self._message("assistant", values["text"], model="")
+        return self._added(values["id"], reply, values, beside=values["message_id"])
+
     def chat_continue(self, values: View) -> View:
         return self.chat_regenerate(values)
 
@@ -236,10 +241,13 @@ class FakeChat:
     def _reply(self, identity: str, values: View, beside: str | None = None) -> View:
         generation = self._new_id("g")
         reply = self._message("assistant", "", state="streaming", generation_id=generation)
+        self._running[generation] = reply
+        return self._added(identity, reply, values, beside)
+
+    def _added(self, identity: str, reply: str, values: View, beside: str | None) -> View:
         siblings = [*(self.messages[beside]["siblings"] if beside else []), reply]
         for one in siblings:
             self.messages[one]["siblings"] = siblings
-        self._running[generation] = reply
         self.conversations[identity]["path"].append(reply)
         self.conversations[identity]["revision"] += 1
         return self._thread(identity, values["known"])

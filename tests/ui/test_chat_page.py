@@ -100,6 +100,26 @@ def test_the_last_reply_can_be_continued(window: Watched, chat: FakeChat) -> Non
     expect(page.locator("article.last .version-count")).to_have_text("2/2")
 
 
+def test_the_last_reply_can_be_edited(window: Watched, chat: FakeChat) -> None:
+    old = chat.add("Old", "first", "one", "second", "two")
+    page = window.open(f"/?c={old}")
+    page.get_by_role("button", name="Edit reply").click()
+    field = page.get_by_label("New text")
+    expect(field).to_have_value("two")
+    field.press("Escape")
+    expect(page.get_by_role("button", name="Edit reply")).to_be_focused()
+    page.keyboard.press("Enter")
+    field.press("End")
+    field.press("Enter")
+    page.keyboard.type("and three")
+    field.press("Control+Enter")
+    expect(page.locator("article.last .body")).to_contain_text("and three")
+    expect(page.locator("article.last .version-count")).to_have_text("2/2")
+    expect(page.locator("article.last .said-by")).to_have_count(0)
+    edited = [values["text"] for name, values in chat.calls if name == "chat_edit_reply"]
+    assert edited == ["two\nand three"]
+
+
 def test_waiting_is_told(window: Watched, chat: FakeChat) -> None:
     steps = {
         "Loading the model 40 %": progress("loading", fraction=0.4),

@@ -30,7 +30,7 @@ export class ChatView {
       toasts,
       onRegenerate: (id) => this.change("chat_regenerate", { message_id: id }),
       onContinue: (id) => this.change("chat_continue", { message_id: id }),
-      onEdit: (id, text) => this.edit(id, text),
+      onEdit: (view, text) => this.edit(view, text),
       onVersion: (id) => this.change("chat_version", { message_id: id }),
       onStreaming: (generationId, state) => this.onStreaming(generationId, state),
       onLost: () => this.reload(),
@@ -176,8 +176,8 @@ export class ChatView {
     return this.change("chat_send", { id: this.conversation?.id ?? null, text, tools: ids, tool_mode: mode });
   }
 
-  async edit(id, text) {
-    if (await this.change("chat_edit", { message_id: id, text })) this.focus();
+  async edit({ id, role }, text) {
+    if (await this.change(role === "user" ? "chat_edit" : "chat_edit_reply", { message_id: id, text })) this.focus();
   }
 
   // Every change says which revision it was made from; true when it was accepted.

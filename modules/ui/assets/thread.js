@@ -186,7 +186,12 @@ export class Thread {
     if (view.role === "user") bar.append(iconButton("edit", "Edit", () => this.beginEdit(view)));
     else bar.append(iconButton("retry", "Regenerate", () => this.onRegenerate(view.id)));
     const isWritten = view.role === "assistant" && view.text && !view.parts?.length && !view.stats?.extension;
-    if (isWritten) bar.append(iconButton("forth", "Continue", () => this.onContinue(view.id), "continue"));
+    if (isWritten) {
+      bar.append(
+        iconButton("forth", "Continue", () => this.onContinue(view.id), "of-last"),
+        iconButton("edit", "Edit reply", () => this.beginEdit(view), "of-last"),
+      );
+    }
     const saidBy = view.stats?.extension ?? view.model;
     if (view.role === "assistant" && saidBy) bar.append(element("span", { class: "said-by", dir: "auto", text: saidBy }));
     bar.append(element("span", { class: "stats", text: view.role === "assistant" ? statsText(view.stats) : "" }));
@@ -239,15 +244,17 @@ export class Thread {
       const shown = this.message(view);
       node.replaceWith(shown);
       this.markLast();
-      shown.querySelector("[aria-label=Edit]").focus();
+      shown.querySelector("[aria-label^=Edit]").focus();
     };
-    const send = () => field.value.trim() && this.onEdit(view.id, field.value);
+    const send = () => field.value.trim() && this.onEdit(view, field.value);
+    // Replies are longer than messages: Enter makes a line in them.
+    const isSent = (event) => (view.role === "user" ? !event.shiftKey : event.ctrlKey || event.metaKey);
     field.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
         event.preventDefault();
         cancel();
       }
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      if (event.key === "Enter" && isSent(event) && !event.isComposing) {
         event.preventDefault();
         send();
       }
