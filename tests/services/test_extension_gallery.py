@@ -65,7 +65,7 @@ def test_entries_and_words(tmp_path: Path) -> None:
     ("entry", "part"),
     [
         ({}, "name is missing"),
-        ("shout", "it is wrong"),
+        ("shout", "it must be a mapping"),
         ({**GOOD, "name": "../shout"}, "name is wrong"),
         ({**GOOD, "title": 3}, "title must be text"),
         ({**GOOD, "commit": "main"}, "commit is wrong"),
