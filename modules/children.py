@@ -111,7 +111,9 @@ class Child:
     def _read(self, on_line: Callable[[bytes], None], on_end: Callable[[int], None]) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            on_line(line)
+            # A child that is killed as it writes leaves half a line.
+            if line.endswith(b"\n"):
+                on_line(line)
         status = self._process.wait()
         self._listener.join(1.0)
         on_end(status)
