@@ -525,6 +525,22 @@ def test_a_weight_that_is_being_typed_outlives_the_answer_to_the_one_before(
     wait_until(lambda: library.adapters[0]["weight"] == 2)
 
 
+def test_an_adapter_that_could_not_be_asked_for_can_be_asked_for_again(
+    window: Watched, chat: FakeChat, library: FakeModels
+) -> None:
+    library.adapters, library.adaptable = [adapter()], ["small"]
+    page = open_models(window)
+    window.forgive("503")
+    chat.outage = 503
+    load = page.get_by_role("button", name="Load pirate")
+    load.click()
+    expect(page.locator(".adapter").get_by_role("alert")).to_be_visible()
+    expect(load).to_have_attribute("aria-disabled", "false")
+    chat.outage = 0
+    load.click()
+    expect(page.get_by_role("button", name="Unload pirate")).to_be_visible()
+
+
 def test_of_several_models_one_is_chosen_for_adapters(window: Watched, library: FakeModels) -> None:
     library.named("large")["state"] = "ready"
     library.adapters, library.adaptable = [adapter(loaded=True, weight=1.0)], ["small", "large"]

@@ -106,6 +106,8 @@ export class AdapterList {
       }
       this.busy.delete(name);
       await this.refresh();
+      // What could not be done is said also where nothing new was heard.
+      this.show(this.state);
     });
     return this.last;
   }
